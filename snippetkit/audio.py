@@ -1,0 +1,123 @@
+"""Decode one clip to samples at the recipe's rate, and say what is wrong with a file.
+
+One decoder for everything, since decoders differ by a frame. What to do about a bad clip is for others to decide.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from .errors import KitError
+from .recipe import Recipe
+
+_PUBLISHED = Recipe.published()
+
+# A microphone or a converter leaves a mean of some thousandths; from a quarter of full scale on, peaks are cut off.
+_LARGEST_OFFSET = 0.25
+
+
+def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds):
+    """Decode a clip, mix it to mono and resample it (soxr, high quality).
+
+    Parameters
+    ----------
+    path : path-like
+        Anything that libsndfile reads, MP3 included.
+    sample_rate : int, in Hz
+    seconds : float
+        How long the clip must be, to the sample of the file's own rate.
+
+    Returns
+    -------
+    ndarray, shape (round(seconds * sample_rate),), float32
+        Full scale is 1; a decoded MP3 may go a little beyond.
+
+    Raises
+    ------
+    KitError
+        If the file is missing, empty, not audio, of another length, or holds NaN or a constant offset.
+    """
+    signal, rate, length = _decode(path, seconds)
+    expected = round(seconds * rate)
+    if length != expected:
+        what = "it is cut short" if length < expected else "it is longer than a clip"
+        raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples): {what}.")
+    if not np.isfinite(signal).all():
+        raise KitError(f"{path} holds samples that are not numbers (NaN or infinite).")
+    offset = float(signal.mean())
+    if abs(offset) > _LARGEST_OFFSET:
+        raise KitError(f"{path} carries a constant offset of {offset:+.2f} of full scale, which clips it.")
+    return _resampled(signal, rate, sample_rate, seconds)
+
+
+def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds):
+    """What can be had of a bad clip: `load` without its checks, cut or filled with zeros; silence if all fails.
+
+    Returns
+    -------
+    ndarray, shape (round(seconds * sample_rate),), float32
+    """
+    try:
+        signal, rate, _ = _decode(path, seconds)
+    except KitError:
+        return np.zeros(round(seconds * sample_rate), np.float32)
+    return _resampled(np.nan_to_num(signal, nan=0, posinf=0, neginf=0), rate, sample_rate, seconds)
+
+
+def check(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
+    """Look at every file before any work and name all the bad ones at once.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+    seconds : float
+    jobs : int
+        Processes, as joblib counts them; -1 is one a core.
+
+    Returns
+    -------
+    dict
+        Path to the sentence that says what is wrong, for the bad clips alone.
+    """
+    waiting = Parallel(jobs, return_as="generator")(delayed(_fault)(path, seconds) for path in paths)
+    faults = tqdm(waiting, total=len(paths), desc="checking clips", unit="clip", disable=not paths)
+    return {Path(path): fault for fault, path in zip(faults, paths) if fault}
+
+
+def _fault(path, seconds):
+    try:
+        load(path, seconds=seconds)
+    except KitError as error:
+        return str(error)
+    return None
+
+
+def _decode(path, seconds):
+    """Mono samples (no more than a clip's worth), the file's rate, and how many samples it has in all."""
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise KitError(f"{path} is empty (0 bytes).")
+        with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
+            expected = round(seconds * file.samplerate)
+            # One more than expected, so that a longer file shows, and not all of it: it may be an hour.
+            signal = file.read(expected + 1, dtype="float32", always_2d=True)
+            # The header of a truncated MP3 still promises the full length: count what was decoded.
+            length = len(signal) if len(signal) < expected else max(len(signal), file.frames)
+            return signal[:expected].mean(axis=1), file.samplerate, length
+    except OSError as error:
+        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except soundfile.LibsndfileError as error:
+        # libsndfile's own words mislead here ("file does not exist" for a file of 300 bytes).
+        raise KitError(f"{path} is not audio that can be decoded, or is damaged inside.") from error
+
+
+def _resampled(signal, rate, sample_rate, seconds):
+    samples = round(seconds * sample_rate)
+    if rate != sample_rate and len(signal):
+        signal = soxr.resample(signal, rate, sample_rate)
+    return np.pad(signal[:samples], (0, max(0, samples - len(signal))))

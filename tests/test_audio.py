@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+import soundfile
+
+from snippetkit import audio
+from snippetkit.errors import KitError
+
+
+@pytest.fixture(scope="module")
+def tone():
+    return 0.5 * np.sin(2 * np.pi * 440 * np.arange(132_300) / 44_100)
+
+
+def mp3(path, signal, rate=44_100):
+    soundfile.write(path, signal, rate, format="MP3", subtype="MPEG_LAYER_III")
+    return path
+
+
+def wav(path, signal, rate=44_100):
+    # the name a clip has, whatever is inside: libsndfile looks at the content
+    soundfile.write(path, signal, rate, format="WAV", subtype="FLOAT")
+    return path
+
+
+def test_a_clip_becomes_48000_samples_of_the_same_tone(tmp_path, tone):
+    signal = audio.load(mp3(tmp_path / "7.mp3", tone))
+    assert signal.shape == (48_000,) and signal.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(signal))
+    assert spectrum.argmax() * 16_000 / 48_000 == pytest.approx(440, abs=0.5)
+    assert np.abs(signal[4000:-4000]).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_samples_are_those_of_librosa(tmp_path, tone):
+    librosa = pytest.importorskip("librosa")
+    path = mp3(tmp_path / "7.mp3", tone)
+    theirs, _ = librosa.load(path, sr=16_000)
+    np.testing.assert_array_equal(audio.load(path), theirs)
+
+
+def test_stereo_is_mixed_to_mono(tmp_path, tone):
+    path = wav(tmp_path / "7.mp3", np.stack([tone, np.zeros_like(tone)], axis=1))
+    assert np.abs(audio.load(path)[4000:-4000]).max() == pytest.approx(0.25, abs=0.01)
+
+
+def test_other_rates_and_lengths(tmp_path):
+    path = wav(tmp_path / "7.mp3", np.zeros(2 * 22_050), 22_050)
+    assert audio.load(path, sample_rate=8_000, seconds=2).shape == (16_000,)
+
+
+def cut_in_half(path, tone):
+    mp3(path, tone)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BAD = {
+    "is empty": lambda path, tone: path.write_bytes(b""),
+    "cut short": cut_in_half,
+    "not audio": lambda path, tone: path.write_text("this is a text\n" * 2000),
+    "damaged inside": lambda path, tone: path.write_bytes(np.random.default_rng(0).bytes(30_000)),
+    "longer than a clip": lambda path, tone: mp3(path, np.tile(tone, 2)),
+    "NaN": lambda path, tone: wav(path, np.where(np.arange(len(tone)) == 5, np.nan, tone)),
+    "infinite": lambda path, tone: wav(path, np.where(np.arange(len(tone)) == 5, np.inf, tone)),
+    "constant offset": lambda path, tone: wav(path, np.clip(tone + 0.9, -1, 1)),
+    "cannot be read: No such file": lambda path, tone: None,
+    "cannot be read: Is a directory": lambda path, tone: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_every_fault_is_a_sentence_that_names_the_file(tmp_path, tone, what):
+    path = tmp_path / "7.mp3"
+    BAD[what](path, tone)
+    with pytest.raises(KitError, match=rf"7\.mp3 .*{what}"):
+        audio.load(path)
+
+
+def test_half_an_hour_is_refused_without_being_decoded_whole(tmp_path):
+    path = mp3(tmp_path / "7.mp3", np.zeros(1800 * 8000), 8000)
+    with pytest.raises(KitError, match="1800.000 s instead of 3 s"):
+        audio.load(path)
+
+
+def test_silence_is_no_fault(tmp_path):
+    assert not audio.load(mp3(tmp_path / "7.mp3", np.zeros(132_300))).any()
+
+
+def test_check_lists_all_bad_files_at_once(tmp_path, tone):
+    good, empty, short = (tmp_path / f"{i}.mp3" for i in range(3))
+    mp3(good, tone)
+    BAD["is empty"](empty, tone)
+    BAD["cut short"](short, tone)
+    faults = audio.check([good, empty, short], jobs=2)
+    assert list(faults) == [empty, short]
+    assert "empty" in faults[empty] and "cut short" in faults[short]
+
+
+@pytest.mark.parametrize("what, is_silent", [("cut short", False), ("is empty", True), ("NaN", False), ("not audio", True)])
+def test_salvage_gives_what_there_is(tmp_path, tone, what, is_silent):
+    path = tmp_path / "7.mp3"
+    BAD[what](path, tone)
+    signal = audio.salvage(path)
+    assert signal.shape == (48_000,) and np.isfinite(signal).all()
+    assert (not signal.any()) == is_silent
