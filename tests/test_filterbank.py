@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+
+from snippetkit import filterbank
+from snippetkit.errors import KitError
+from snippetkit.recipe import Recipe
+
+
+def slow_mel_energy(signal):
+    """The published filterbank, loop by loop, with its numbers spelled out: written from the formulas alone."""
+    emphasised = [float(signal[0])] + [float(signal[t]) - 0.97 * float(signal[t - 1]) for t in range(1, len(signal))]
+    count = 1 + max(0, int(np.ceil((len(signal) - 400) / 160)))
+    emphasised += [0.0] * ((count - 1) * 160 + 400 - len(emphasised))
+    window = [0.54 - 0.46 * np.cos(2 * np.pi * n / 399) for n in range(400)]
+    mels = [2595 * np.log10(1 + 8000 / 700) * m / 41 for m in range(42)]
+    corners = [int(np.floor(1024 * 700 * (10 ** (mel / 2595) - 1) / 16000)) for mel in mels]
+    energy = np.zeros((count, 40))
+    for t in range(count):
+        windowed = [emphasised[t * 160 + n] * window[n] for n in range(400)]
+        power = np.abs(np.fft.fft(windowed, 1024)[:513]) ** 2 / 1024
+        for m in range(40):
+            left, peak, right = corners[m : m + 3]
+            for k in range(left, peak):
+                energy[t, m] += power[k] * (k - left) / (peak - left)
+            for k in range(peak, right):
+                energy[t, m] += power[k] * (right - k) / (right - peak)
+    return energy
+
+
+@pytest.fixture(scope="module")
+def noisy_chirp():
+    time = np.arange(48_000) / 16_000
+    noise = np.random.default_rng(0).normal(size=48_000)
+    return 0.4 * np.sin(2 * np.pi * (100 + 1200 * time) * time) + 0.01 * noise
+
+
+def test_equals_a_loop_by_loop_reference(noisy_chirp):
+    expected = slow_mel_energy(noisy_chirp)
+    power = filterbank.power_spectrum(filterbank.frame(filterbank.preemphasise(noisy_chirp)))
+    np.testing.assert_allclose(power @ filterbank.mel_triangles().T, expected, rtol=1e-6)
+    np.testing.assert_allclose(filterbank.log_mel(noisy_chirp), 20 * np.log10(expected), atol=1e-3)
+
+
+def test_golden_numbers():
+    # one unit impulse at sample 200: frame 0 sees it whole, and a flat spectrum shows the triangles' areas
+    signal = np.zeros(48_000)
+    signal[200] = 1
+    emphasised = filterbank.preemphasise(signal)
+    assert emphasised[200] == 1 and emphasised[201] == -0.97
+    energy = filterbank.power_spectrum(filterbank.frame(signal)) @ filterbank.mel_triangles().T
+    flat = (0.54 - 0.46 * np.cos(2 * np.pi * 200 / 399)) ** 2 / 1024
+    np.testing.assert_allclose(energy[0], flat * filterbank.mel_triangles().sum(axis=1), rtol=1e-12)
+
+
+def test_a_clip_gives_299_frames_of_40_bands(noisy_chirp):
+    assert filterbank.log_mel(noisy_chirp).shape == (299, 40)
+
+
+@pytest.mark.parametrize("samples, frames", [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_001, 299), (96_000, 599)])
+def test_shorter_and_longer_signals(samples, frames):
+    signal = np.ones(samples)
+    assert filterbank.frame(signal).shape == (frames, 400)
+    assert filterbank.count_frames(samples) == frames
+    assert filterbank.frame(signal).sum() >= samples  # nothing of the signal is lost
+    assert filterbank.log_mel(signal).shape == (frames, 40)
+
+
+def test_zeros_fill_the_last_frame():
+    last = filterbank.frame(np.ones(48_000))[-1]
+    assert last.tolist() == [1.0] * (48_000 - 298 * 160) + [0.0] * (298 * 160 + 400 - 48_000)
+
+
+def test_a_signal_that_fits_is_not_copied():
+    signal = np.ones(560)
+    assert np.shares_memory(filterbank.frame(signal), signal)
+
+
+def test_triangle_corners():
+    expected = [0, 2, 5, 9, 12, 16, 19, 24, 28, 33, 38, 43, 48, 54, 61, 67, 74, 82, 90, 99, 108, 118, 128, 139, 151,
+                163, 176, 190, 205, 221, 238, 256, 275, 295, 317, 340, 364, 390, 418, 447, 478, 512]
+    assert filterbank.mel_corners().tolist() == expected
+    triangles = filterbank.mel_triangles()
+    assert triangles.shape == (40, 513)
+    for band, weights in enumerate(triangles):
+        left, peak, right = expected[band : band + 3]
+        assert weights[peak] == 1
+        assert not weights[: left + 1].any() and not weights[right:].any()
+        assert np.count_nonzero(weights) == right - left - 1
+
+
+def test_an_edge_of_the_range_stays_the_bin_it_is():
+    # on the way to mel and back 8000 Hz may come out a hair lower, and floor would lose a bin
+    for f_max in (4000.0, 6000.0, 7500.0, 8000.0):
+        assert filterbank.mel_corners(f_max=f_max)[-1] == f_max * 1024 / 16_000
+
+
+@pytest.mark.parametrize("band", [0, 7, 15, 24, 33, 39])
+def test_a_pure_tone_lands_in_the_band_of_the_formula(band):
+    peak_mel = 2595 * np.log10(1 + 8000 / 700) * (band + 1) / 41
+    hz = 700 * (10 ** (peak_mel / 2595) - 1)
+    tone = np.sin(2 * np.pi * hz * np.arange(48_000) / 16_000)
+    assert filterbank.log_mel(tone).mean(axis=0).argmax() == band
+
+
+def test_mel_scale():
+    assert filterbank.hz_to_mel(1000) == pytest.approx(999.9855, abs=1e-4)
+    np.testing.assert_allclose(filterbank.mel_to_hz(filterbank.hz_to_mel([0.0, 55, 8000])), [0, 55, 8000], atol=1e-9)
+
+
+def test_silence_is_the_floor_and_not_minus_infinity():
+    np.testing.assert_allclose(filterbank.log_mel(np.zeros(48_000)), 20 * np.log10(np.finfo(np.float64).eps))
+
+
+def test_a_batch_equals_one_at_a_time(noisy_chirp):
+    batch = np.stack([noisy_chirp, noisy_chirp[::-1], np.zeros(48_000)]).astype(np.float32)
+    together = filterbank.log_mel(batch)
+    assert together.shape == (3, 299, 40)
+    for alone, row in zip(batch, together):
+        assert np.array_equal(filterbank.log_mel(alone), row)
+
+
+def test_agrees_with_librosa_where_the_definitions_meet():
+    librosa = pytest.importorskip("librosa")
+    hertz = np.array([60.0, 700, 3000, 7999])
+    np.testing.assert_allclose(filterbank.hz_to_mel(hertz), librosa.hz_to_mel(hertz, htk=True), rtol=1e-12)
+    # librosa does not round corners to bins, so triangles agree in shape but not to the digit
+    reference = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=40, htk=True, norm=None)
+    correlation = [np.corrcoef(ours, theirs)[0, 1] for ours, theirs in zip(filterbank.mel_triangles()[10:], reference[10:])]
+    assert min(correlation) > 0.97
+
+
+def test_too_many_bands_are_refused():
+    with pytest.raises(KitError, match="band .* of 400 holds no bin .*n_fft"):
+        filterbank.mel_triangles(n_mels=400)
+
+
+def test_the_recipe_decides():
+    recipe = Recipe.published().having(n_mels=64, n_fft=2048, hop=200)
+    assert filterbank.log_mel(np.ones(48_000), recipe).shape == (239, 64)
