@@ -1,0 +1,84 @@
+import dataclasses
+
+import pytest
+
+from snippetkit import models
+from snippetkit.errors import KitError
+from snippetkit.recipe import CHOICES, Recipe, difference
+
+
+def test_the_published_numbers():
+    published = dataclasses.asdict(Recipe.published())
+    expected = {
+        "sample_rate": 16_000, "seconds": 3.0, "preemphasis": 0.97, "frame_length": 400, "hop": 160, "n_fft": 1024,
+        "n_mels": 40, "f_min": 0.0, "f_max": 8000.0, "model": "resnet34", "dropout": 0.2, "lr": 3e-4,
+        "weight_decay": 1e-5, "batch_size": 32, "schedule": "cosine_restarts", "valid_fraction": 0.3,
+        "split_seed": 8, "members": 20,
+    }
+    assert published.items() >= expected.items()
+    assert 10 <= published["epochs"] <= 20
+    # nothing that the published solution did not do
+    for name in ("standardise", "label_smoothing", "mixup", "time_mask", "band_mask", "ema_decay"):
+        assert not published[name]
+
+
+def test_settings_are_read_by_type():
+    recipe = Recipe.published().having_settings(["lr=1e-4", "epochs=3", "standardise=true", "model=cnn3"])
+    assert (recipe.lr, recipe.epochs, recipe.standardise, recipe.model) == (1e-4, 3, True, "cnn3")
+
+
+@pytest.mark.parametrize("setting, sentence", [
+    ("epochs=2.5", "must be a whole number"),
+    ("lr=fast", "must be a number"),
+    ("standardise=maybe", "true or false"),
+    ("epochs", "name=value"),
+    ("learning_rate=1", "no 'learning_rate'.*it has name, members"),
+    ("epoch=3", "did you mean epochs"),
+    ("model=vgg", "resnet34"),
+    ("epochs=0", "out of range"),
+    ("lr=nan", "out of range"),
+    ("f_max=9000", "half the sample rate"),
+    ("frame_length=2048", "n_fft"),
+])
+def test_a_wrong_setting_is_a_sentence(setting, sentence):
+    with pytest.raises(KitError, match=sentence):
+        Recipe.published().having_settings([setting])
+
+
+@pytest.mark.parametrize("name, value", [("epochs", True), ("epochs", 2.0), ("lr", "0.1"), ("standardise", 1), ("model", 5)])
+def test_a_value_of_the_wrong_type_is_refused(name, value):
+    with pytest.raises(KitError, match=f"{name}=.* has the wrong type"):
+        Recipe.published().having(**{name: value})
+
+
+def test_an_unknown_recipe_lists_those_there_are():
+    with pytest.raises(KitError, match="published, best"):
+        Recipe.named("bets")
+
+
+def test_it_cannot_be_changed_by_accident():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe.published().epochs = 3
+
+
+def test_the_hash_of_a_part_changes_with_that_part_alone():
+    base = Recipe.published()
+    assert base.hash("features") == base.having(epochs=3, members=2).hash("features")
+    assert base.hash("member") == base.having(members=2, name="mine").hash("member")
+    assert base.hash("member") != base.having(epochs=3).hash("member")
+    assert base.hash("features") != base.having(n_mels=64).hash("features")
+    assert base.hash("member") != base.having(n_mels=64).hash("member")
+
+
+def test_every_choice_belongs_to_a_part():
+    parts = set(Recipe.published().part("member")) | {"name", "members"}
+    assert parts == {each.name for each in dataclasses.fields(Recipe)}
+
+
+def test_a_difference_is_named():
+    base = Recipe.published()
+    assert difference(base.part("member"), base.having(epochs=3).part("member")) == "epochs=10, there 3"
+
+
+def test_the_words_of_a_choice_are_the_words_of_the_module_that_carries_it_out():
+    assert set(CHOICES["model"]) == set(models.NAMES)
