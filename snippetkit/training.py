@@ -1,0 +1,208 @@
+"""One member, from its first epoch to its last, across any number of interruptions.
+
+A run killed at any instant and started again ends with the same bits, on a CPU, as one that was never killed: an
+epoch depends on nothing but the state that the one before left on the disk.
+"""
+
+import importlib.metadata
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from . import songs
+from .dataset import SnippetDataset
+from .epoch import predict, train_one_epoch, validate
+from .errors import KitError
+from .features import Features, band_statistics
+from .recipe import difference, digest
+from .state import load_state, new_state, save_state
+from .storage import read_json, replacing, write_json
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What a member sees: features of all splits, labels for the train clips.
+
+    Attributes
+    ----------
+    train, test : Features
+    labels : ndarray, shape (rows of train,), int64
+    classes : int
+    """
+
+    train: Features
+    labels: np.ndarray
+    test: Features
+    classes: int
+
+    @property
+    def fingerprint(self):
+        """Changes with any clip, label or choice behind the features."""
+        return digest([self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes])
+
+
+class Clock:
+    """How much of a session is left.
+
+    Parameters
+    ----------
+    max_hours : float
+        0 is no limit. Counted from now, by a clock that nobody can set back.
+    """
+
+    def __init__(self, max_hours=0.0):
+        self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
+
+    def hours_left(self):
+        """Hours to the end, as `max_hours` of another clock; 0 where there is no limit."""
+        left = (self._end - time.monotonic()) / 3600
+        return 0.0 if left == float("inf") else max(left, 1e-6)
+
+    def would_overrun(self, seconds):
+        """Whether work that takes so long would end too late; a tenth is kept in reserve."""
+        return time.monotonic() + 1.1 * seconds > self._end
+
+
+def train_member(folder, member, recipe, data, *, device, clock=None):
+    """Train one member to its end, or as far as the clock allows; go on from where an earlier run stopped.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``members/member_07``. It gets ``recipe.json`` first, ``last.pt`` and ``history.csv`` after every epoch,
+        ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last of all.
+    member : int
+        Starts from seed ``recipe.seed + member``.
+    recipe : Recipe
+    data : TrainingData
+    device : Device
+    clock : Clock or None
+
+    Returns
+    -------
+    bool
+        Whether the member is finished.
+
+    Raises
+    ------
+    KitError
+        If the folder holds a member of another recipe or other data, a checkpoint is damaged, the disk refuses, or
+        the loss is no number any more.
+    """
+    folder, clock = Path(folder), clock or Clock()
+    if is_finished(folder, member, recipe, data):
+        return True
+    write_json(folder / "recipe.json", identity(member, recipe, data))
+    train_rows, valid_rows = songs.split(data.labels, recipe)
+    statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
+    placed = {"device": device.name, "statistics": statistics}
+    train = SnippetDataset(data.train.array[train_rows], data.labels[train_rows], **placed)
+    valid = SnippetDataset(data.train.array[valid_rows], data.labels[valid_rows], **placed)
+
+    batches = -(-len(train) // recipe.batch_size)
+    state = new_state(
+        identity(member, recipe, data), recipe,
+        seed=recipe.seed + member, batches=batches, classes=data.classes, device=device,
+    )
+    if (folder / "last.pt").exists():
+        load_state(state, folder / "last.pt")
+    bar = tqdm(
+        total=recipe.epochs * batches, initial=state.epoch * batches,
+        desc=f"member {member:02d}", unit="batch", mininterval=1,
+    )
+    with bar:
+        while state.epoch < recipe.epochs:
+            if clock.would_overrun(_slowest_epoch(folder.parent)):
+                return False
+            start = time.perf_counter()
+            row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+            bar.set_postfix_str(f"epoch {state.epoch + 1}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
+            state.epoch += 1
+            state.history.append({"epoch": state.epoch, **row, "seconds": time.perf_counter() - start})
+            save_state(state, folder / "last.pt")  # from here on a lost session costs nothing
+            _write_history(state, folder)
+
+    test = SnippetDataset(data.test.array, **placed)
+    _save_array(folder / "valid_logits.npy", predict(state.evaluated, valid, device))
+    _save_array(folder / "test_logits.npy", predict(state.evaluated, test, device))
+    _finish(state, folder, recipe, device)
+    return True
+
+
+def identity(member, recipe, data):
+    """What tells one member from another: two runs with the same identity end with the same bits."""
+    return {"member": member, "recipe": recipe.part("member"), "data": data.fingerprint}
+
+
+def is_finished(folder, member, recipe, data):
+    """Whether the member is there and complete.
+
+    Raises
+    ------
+    KitError
+        If the folder holds a member of another recipe or other data; the text names the difference.
+    """
+    folder = Path(folder)
+    ours, theirs = identity(member, recipe, data), read_json(folder / "recipe.json")
+    if theirs is not None and theirs != ours:
+        what = difference(ours["recipe"], theirs.get("recipe", {}))
+        what = f"by another recipe: here {what}" if what else "from other clips or labels"
+        raise KitError(f"{folder} was trained {what}. Choose another output folder, or delete it to start anew.")
+    return theirs is not None and (folder / "done.json").exists()
+
+
+def read_histories(folder):
+    """What every member went through so far.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``members`` in the work folder.
+
+    Returns
+    -------
+    dict
+        Member to DataFrame with a row an epoch: ``epoch``, ``lr``, ``train_loss``, ``train_accuracy``,
+        ``valid_loss``, ``valid_accuracy``, ``seconds``.
+    """
+    paths = sorted(Path(folder).glob("member_*/history.csv"))
+    return {int(path.parent.name.removeprefix("member_")): pd.read_csv(path) for path in paths}
+
+
+def _slowest_epoch(members):
+    # of any member, in this session or an earlier one
+    return max((history["seconds"].max() for history in read_histories(members).values()), default=0.0)
+
+
+def _write_history(state, folder):
+    with replacing(folder / "history.csv") as temporary:
+        pd.DataFrame(state.history).to_csv(temporary, index=False)
+
+
+def _save_array(path, array):
+    with replacing(path) as temporary:
+        np.save(temporary, array)
+
+
+def _finish(state, folder, recipe, device):
+    """Say that the member is complete; nothing may be written after this."""
+    last = state.history[-1]
+    write_json(folder / "done.json", {
+        "member": state.identity["member"],
+        "recipe_hash": recipe.hash("member"),
+        "data": state.identity["data"],
+        "epochs": state.epoch,
+        "valid_accuracy": last["valid_accuracy"],
+        "valid_loss": last["valid_loss"],
+        "seconds": sum(row["seconds"] for row in state.history),
+        "device": device.title,
+        "precision": device.precision,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("snippetkit", "numpy", "torch", "torchvision")},
+        },
+    })
