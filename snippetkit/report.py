@@ -1,0 +1,130 @@
+"""The last stage: from the members' logits to the submission and a report that says what they are worth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import ensemble, songs
+from .errors import KitError
+from .evaluation import accuracy_by_size, evaluate
+from .labels import CLASSES
+from .recipe import Recipe
+from .storage import read_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an ensemble says of the clips held out and of the test clips.
+
+    Attributes
+    ----------
+    members : list of int
+        Those that were averaged.
+    recipe : Recipe
+        The one they share.
+    valid_logits : ndarray, shape (members, clips held out, classes)
+    valid_labels : ndarray, shape (clips held out,)
+    test_logits : ndarray, shape (members, test clips, classes)
+    """
+
+    members: list
+    recipe: Recipe
+    valid_logits: np.ndarray
+    valid_labels: np.ndarray
+    test_logits: np.ndarray
+
+    @property
+    def predictions(self):
+        """Category of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
+        return ensemble.average(self.test_logits).argmax(axis=1)
+
+
+def collect(folder, data, *, members=0):
+    """Gather the logits of the finished members.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``members`` in the work folder.
+    data : TrainingData
+        What the members must have been trained on.
+    members : int
+        Average the first so many; 0 takes all that are finished.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    KitError
+        If no member is finished, or they came from other data or from differing recipes.
+    """
+    finished = ensemble.finished_members(folder)
+    finished = [i for i in finished if not members or i < members]
+    recipe, trained_on = ensemble.shared_recipe(folder, finished)
+    if trained_on != data.fingerprint:
+        raise KitError(
+            f"the members in {folder} were trained on other clips, labels or features than those given now; "
+            "choose another output folder, or delete them to train anew."
+        )
+    _, valid_rows = songs.split(data.labels, recipe)
+    return Result(
+        members=finished,
+        recipe=recipe,
+        valid_logits=ensemble.load_logits(folder, finished, "valid"),
+        valid_labels=data.labels[valid_rows],
+        test_logits=ensemble.load_logits(folder, finished, "test"),
+    )
+
+
+def summarise(result, workspace, data, *, wanted=0, test_labels=None):
+    """All that there is to say about a result, ready to be written as JSON.
+
+    Parameters
+    ----------
+    result : Result
+    workspace : Workspace
+    data : TrainingData
+    wanted : int
+        Members that were asked for; 0 is as many as there are.
+    test_labels : ndarray or None
+        In the order of the submission, where they are known.
+
+    Returns
+    -------
+    dict
+        Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them.
+    """
+    done = [read_json(ensemble.member_folder(workspace.members, i) / "done.json") for i in result.members]
+    features = {split: read_json(workspace.features / f"{split}.json") for split in ("train", "test")}
+    notes = [
+        "The clips held out were drawn at random, so pieces of their songs were trained on: "
+        "expect the validation accuracy to flatter by several points."
+    ]
+    if result.recipe.separator == "none":
+        notes.append("Vocals were not separated: the features are those of the mixture.")
+    if len(done) < wanted:
+        notes.append(f"Only {len(done)} of {wanted} members are finished; run again to train the others.")
+    return {
+        "data": str(workspace.data),
+        "recipe": result.recipe.part("member"),
+        "separator": result.recipe.separator,
+        "members": len(done),
+        "members_wanted": max(wanted, len(done)),
+        "clips": {"train": len(data.labels), "test": len(data.test.ids)},
+        "bad_clips": {"left_out": features["train"]["left_out"], "salvaged": features["test"]["salvaged"]},
+        "validation": _judged(result.valid_logits, result.valid_labels),
+        "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
+        "member_accuracies": [note["valid_accuracy"] for note in done],
+        "test": None if test_labels is None else _judged(result.test_logits, test_labels),
+        "predicted": np.bincount(result.predictions, minlength=len(CLASSES)).tolist(),
+        "seconds_of_training": sum(note["seconds"] for note in done),
+        "devices": sorted({f"{note['device']}, {note['precision']}" for note in done}),
+        "versions": done[0]["versions"],
+        "notes": notes,
+    }
+
+
+def _judged(logits, labels):
+    return evaluate(ensemble.average(logits), labels, class_names=CLASSES)
