@@ -1,0 +1,10 @@
+"""Every picture of the kit. Each function takes what it draws and returns a matplotlib Figure; `save` writes one."""
+
+from .canvas import save
+from .results import class_counts, confusion, ensemble_size, learning_curves
+from .sound import band_levels, clip, comparison, gallery, triangles
+
+__all__ = [
+    "band_levels", "class_counts", "clip", "comparison", "confusion", "ensemble_size", "gallery", "learning_curves",
+    "save", "triangles",
+]

@@ -1,0 +1,115 @@
+"""Pictures of data and results: class counts, learning curves, confusion, accuracy against ensemble size."""
+
+import numpy as np
+import pandas as pd
+
+from .canvas import COLOURS, subplots
+
+
+def class_counts(counts, class_names, *, title="clips"):
+    """How many clips each class has.
+
+    Parameters
+    ----------
+    counts : sequence of int
+    class_names : sequence of str
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(1, 1, size=(7, 2.6))
+    bars = axis.barh(class_names, counts, color=COLOURS[: len(class_names)])
+    axis.bar_label(bars, [f" {n:,} ({n / max(1, sum(counts)):.0%})" for n in counts])
+    axis.set(title=title, xlim=(0, 1.2 * max(1, *counts)))
+    axis.invert_yaxis()
+    return figure
+
+
+def learning_curves(histories):
+    """Loss and accuracy of all members over the epochs.
+
+    Parameters
+    ----------
+    histories : dict
+        Member to DataFrame with the columns of ``history.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, 2, size=(10, 3.8))
+    for kind, axis in zip(("loss", "accuracy"), axes):
+        for split, colour in (("train", COLOURS[1]), ("valid", COLOURS[2])):
+            for history in histories.values():
+                axis.plot(history["epoch"], history[f"{split}_{kind}"], color=colour, alpha=0.35, linewidth=1)
+            mean = _mean_curve(histories, f"{split}_{kind}")
+            axis.plot(mean.index, mean, color=colour, linewidth=2.4, marker="o", markersize=4, label=split)
+        axis.set(title=f"{kind}, mean of {len(histories)} members (thin: each)", xlabel="epoch", ylabel=kind)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    return figure
+
+
+def confusion(matrix, class_names, *, title="confusion"):
+    """What each class is taken for: counts, and shares of the class as colour.
+
+    Parameters
+    ----------
+    matrix : array-like, shape (classes, classes)
+        Rows are labels, columns predictions.
+    class_names : sequence of str
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    matrix = np.asarray(matrix)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure, axis = subplots(1, 1, size=(6.4, 5.2))
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        axis.text(
+            column, row, f"{matrix[row, column]}\n{share:.0%}", ha="center", va="center",
+            color="white" if share > 0.5 else "black",
+        )
+    names = [name.replace(" voice", "\nvoice") for name in class_names]
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(title=title, xlabel="predicted", ylabel="label")
+    figure.colorbar(image, ax=axis, label="share of the class")
+    return figure
+
+
+def ensemble_size(table):
+    """Accuracy against the number of members that are averaged.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `evaluation.accuracy_by_size` gives it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(1, 1, size=(7, 3.6))
+    axis.errorbar(
+        table["members"], table["mean"], yerr=table["deviation"],
+        color=COLOURS[1], marker="o", capsize=3, linewidth=1.8,
+    )
+    axis.set(
+        title="validation accuracy by ensemble size (bar: deviation over subsets)",
+        xlabel="members averaged", ylabel="accuracy",
+    )
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(alpha=0.3)
+    return figure
+
+
+def _mean_curve(histories, column):
+    # Members may have come to different epochs; each epoch's mean is over those that reached it.
+    return pd.concat(histories.values()).groupby("epoch")[column].mean()

@@ -1,0 +1,160 @@
+"""Pictures of sound: waveform, spectrogram, log-mel features, and the filters between them."""
+
+import librosa.display
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .. import filterbank
+from ..features import band_statistics
+from ..recipe import Recipe
+from .canvas import COLOURS, subplots
+
+_PUBLISHED = Recipe.published()
+_FLOOR = -80  # dB below the loudest that a spectrogram shows
+
+
+def clip(signal, recipe=_PUBLISHED, *, title=""):
+    """Waveform, spectrogram and log-mel features of one clip, one below the other on the same time axis.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+        At ``recipe.sample_rate``.
+    recipe : Recipe
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (wave, spectrum, mel) = subplots(3, 1, size=(9, 7.5), sharex=True)
+    wave.plot(np.arange(len(signal)) / recipe.sample_rate, signal, color=COLOURS[1], linewidth=0.5)
+    wave.set(
+        title=title or "waveform", ylabel="amplitude", ylim=(-1.05, 1.05), xlim=(0, len(signal) / recipe.sample_rate)
+    )
+    image = _spectrogram(spectrum, signal, recipe)
+    spectrum.set(title="power spectrogram", xlabel="", ylabel="frequency (kHz)")
+    figure.colorbar(image, ax=spectrum, label="dB below loudest")
+    image = _features(mel, signal, recipe)
+    mel.set(title=f"log-mel features, {recipe.n_mels} bands: what the network sees", ylabel="mel band")
+    figure.colorbar(image, ax=mel, label="20 log10 energy")
+    return figure
+
+
+def comparison(signals, recipe=_PUBLISHED):
+    """Spectrograms side by side, such as a clip with and without its music.
+
+    Parameters
+    ----------
+    signals : dict
+        Title to ndarray, shape (samples,).
+    recipe : Recipe
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, len(signals), size=(4.5 * len(signals), 3.4), sharey=True)
+    for axis, (title, signal) in zip(np.atleast_1d(axes), signals.items()):
+        _spectrogram(axis, signal, recipe)
+        axis.set(title=title, ylabel="frequency (kHz)")
+        axis.label_outer()
+    return figure
+
+
+def gallery(signals, class_names, recipe=_PUBLISHED):
+    """Log-mel features of a few clips of every class, one row a class.
+
+    Parameters
+    ----------
+    signals : list of list of ndarray, shape (samples,)
+        One list a class.
+    class_names : sequence of str
+    recipe : Recipe
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    columns = max(len(row) for row in signals)
+    figure, axes = subplots(
+        len(signals), columns, size=(2.9 * columns, 1.9 * len(signals)), sharex=True, sharey=True, squeeze=False
+    )
+    for row, name, colour, row_axes in zip(signals, class_names, COLOURS, axes):
+        for axis in row_axes[len(row):]:
+            axis.set_axis_off()
+        for axis, signal in zip(row_axes, row):
+            _features(axis, signal, recipe)
+            axis.set(xlabel="", yticks=[])
+        # last, since drawing the features clears the labels of their axes
+        row_axes[0].set_ylabel(name.replace(" voice", "\nvoice"), color=colour, fontweight="bold")
+    for axis in axes[-1]:
+        axis.set_xlabel("time (s)")
+    return figure
+
+
+def triangles(recipe=_PUBLISHED):
+    """The mel filterbank: every band's triangle over frequency.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    filters = filterbank.recipe_triangles(recipe)
+    kilohertz = np.arange(filters.shape[1]) * recipe.sample_rate / recipe.n_fft / 1000
+    figure, axis = subplots(1, 1, size=(9, 2.8))
+    for band, weights in enumerate(filters):
+        axis.plot(kilohertz, weights, color=plt.cm.viridis(band / len(filters)), linewidth=1.2)
+    axis.set(
+        title=f"{len(filters)} triangles, evenly spaced in mel from {recipe.f_min:g} to {recipe.f_max:g} Hz",
+        xlabel="frequency (kHz)", ylabel="weight", xlim=(kilohertz[0], kilohertz[-1]), ylim=(0, 1.05),
+    )
+    return figure
+
+
+def band_levels(arrays):
+    """Mean level of every mel band, and the range in which two thirds of the frames lie.
+
+    Parameters
+    ----------
+    arrays : dict
+        Split to ndarray, shape (clips, frames, bands), in dB.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(1, 1, size=(9, 3.2))
+    for (split, array), colour in zip(arrays.items(), COLOURS[1:]):
+        mean, deviation = band_statistics(array)
+        bands = np.arange(len(mean))
+        axis.plot(bands, mean, color=colour, linewidth=2, label=split)
+        axis.fill_between(bands, mean - deviation, mean + deviation, color=colour, alpha=0.15)
+    axis.set(title="mean level of each band (shaded: one deviation)", xlabel="mel band", ylabel="20 log10 energy")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def _spectrogram(axis, signal, recipe):
+    frames = filterbank.frame(np.asarray(signal), length=recipe.frame_length, hop=recipe.hop)
+    power = filterbank.power_spectrum(frames, n_fft=recipe.n_fft).T
+    # Power, so ten times the logarithm; silence has no loudest to be below.
+    level = 10 * np.log10(np.maximum(power, 1e-12) / max(power.max(), 1e-12))
+    image = librosa.display.specshow(
+        level, sr=recipe.sample_rate, hop_length=recipe.hop, n_fft=recipe.n_fft,
+        x_axis="time", y_axis="linear", ax=axis, vmin=_FLOOR, vmax=0, cmap="magma",
+    )
+    axis.yaxis.set_major_formatter(lambda hertz, _: f"{hertz / 1000:g}")
+    axis.set_xlabel("time (s)")
+    return image
+
+
+def _features(axis, signal, recipe):
+    values = filterbank.log_mel(signal, recipe).T
+    image = librosa.display.specshow(
+        values, sr=recipe.sample_rate, hop_length=recipe.hop, x_axis="time", ax=axis, cmap="magma",
+        vmin=values.max() + 2 * _FLOOR, vmax=values.max(),
+    )
+    axis.set_xlabel("time (s)")
+    return image

@@ -1,0 +1,55 @@
+"""What a notebook shows that is no picture: players, and the link that downloads a file."""
+
+import base64
+import html
+from pathlib import Path
+
+from IPython.display import HTML, Audio
+
+
+def players(clips):
+    """One player a clip, in a row, with its title above.
+
+    Parameters
+    ----------
+    clips : dict
+        Title to the path of a clip, or to a pair of samples, ndarray (samples,), and their rate in Hz.
+
+    Returns
+    -------
+    IPython.display.HTML
+        The sound is part of it, so that it plays in a saved notebook too.
+    """
+    cells = [
+        f'<figure style="margin:0 1em 1em 0"><figcaption>{html.escape(title)}</figcaption>{_player(clip)}</figure>'
+        for title, clip in clips.items()
+    ]
+    return HTML(f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>')
+
+
+def download_link(path, *, type="text/csv"):
+    """A link that saves a small file to the reader's disk.
+
+    The file is part of the link: a path would mean one thing to JupyterLab, another to Kaggle, and nothing to a
+    notebook that was sent by mail.
+
+    Parameters
+    ----------
+    path : path-like
+    type : str
+        MIME type.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    path = Path(path)
+    content = base64.b64encode(path.read_bytes()).decode()
+    name = html.escape(path.name)
+    return HTML(f'<a download="{name}" href="data:{type};base64,{content}"><b>⬇ download {name}</b></a>')
+
+
+def _player(clip):
+    if isinstance(clip, tuple):
+        return Audio(clip[0], rate=clip[1], normalize=False)._repr_html_()
+    return Audio(filename=clip, embed=True)._repr_html_()
