@@ -1,0 +1,188 @@
+"""The command line: `python -m snippetkit`. Each command hands its options to the kit and prints what came of it.
+
+What a command needs is imported inside it, so that --help does not wait for torch.
+"""
+
+from pathlib import Path
+
+import click
+
+from . import __version__
+from .errors import KitError
+
+_FOLDER = click.Path(path_type=Path)
+
+
+class _Sentences(click.Group):
+    """A fault that the person can mend is one sentence and exit status 1, not a traceback."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except KitError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Sentences, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main():
+    """Who sings in a 3-second music snippet: no voice, one male voice, one female voice, or more than one."""
+
+
+@main.command()
+@click.option("--data", default="", help="Folder with the competition's files. Default: what Kaggle has attached, else a demo.")
+@click.option("--out", default="", help="Work folder. Default: Kaggle's, else runs/<name of the data folder>.")
+@click.option("--recipe", default="published", show_default=True, help="published or best.")
+@click.option("--members", default=0, help="Networks in the ensemble. Default: as the recipe says; 2 on the demo.")
+@click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 8 on the demo.")
+@click.option("--max-hours", default=0.0, help="Stop between epochs before this much time is over; run again to go on.")
+@click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice of the recipe; repeatable.")
+def run(data, out, recipe, members, epochs, max_hours, on_bad, settings):
+    """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
+    from .pipeline import run as run_pipeline
+    from .workspace import open_workspace
+
+    workspace = open_workspace(data, out)
+    outcome = run_pipeline(
+        workspace, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings),
+        max_hours=max_hours, on_bad=on_bad,
+    )
+    if outcome.report is not None:
+        _print_result(workspace, outcome.report)
+    if outcome.finished < outcome.wanted:
+        click.echo(f"{outcome.finished} of {outcome.wanted} members are finished; run the same command again to go on.")
+
+
+def _print_result(workspace, report):
+    lines = {
+        "submission": workspace.submission,
+        "report": workspace.report,
+        "figures": ", ".join(str(path) for path in sorted(workspace.figures.glob("*.png"))),
+        "notebooks": workspace.notebooks,
+        "validation accuracy": _accuracy(report["validation"], report["members"]),
+    }
+    if report["test"]:
+        lines["test accuracy"] = _accuracy(report["test"], report["members"])
+    for name, value in lines.items():
+        click.echo(f"{name:20} {value}")
+    for note in report["notes"]:
+        click.echo(f"note: {note}")
+
+
+def _accuracy(figures, members):
+    return f"{figures['accuracy']:.4f} on {figures['clips']} clips, {members} member{'s'[: members > 1]} averaged"
+
+
+@main.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--seed", default=0, show_default=True)
+def demo(folder, seed):
+    """Make the demo competition in FOLDER."""
+    from .demo import make
+
+    click.echo(make(folder, seed=seed))
+
+
+@main.command()
+@click.argument("data", type=_FOLDER)
+def check(data):
+    """Look at every clip under DATA and list the bad ones."""
+    from .audio import check as check_clips
+    from .competition import find
+
+    competition = find(data)
+    clips = [*competition.train, *competition.test]
+    faults = check_clips(clips)
+    for fault in faults.values():
+        click.echo(fault)
+    if faults:
+        raise click.ClickException(f"{len(faults)} of {len(clips)} clips are bad.")
+    click.echo(f"all {len(clips)} clips are sound.")
+
+
+@main.command()
+@click.argument("text", type=_FOLDER)
+@click.argument("archive", type=_FOLDER, required=False)
+def labels(text, archive):
+    """Turn the label file TEXT (a number a line) into ARCHIVE, by default train_label.npz beside it."""
+    from .labels import read_labels, write_labels
+
+    archive = archive or text.with_name("train_label.npz")
+    write_labels(archive, read_labels(text))
+    click.echo(archive)
+
+
+@main.command()
+@click.argument("data", type=_FOLDER)
+@click.argument("folder", type=_FOLDER)
+@click.option("--link", is_flag=True, help="Link to the clips instead of copying them.")
+def sort(data, folder, link):
+    """Put the train clips of DATA into FOLDER, one folder a class; the originals stay."""
+    from .competition import find, sort_clips
+
+    competition = find(data)
+    sort_clips(competition.train, competition.labels, folder, link=link)
+    click.echo(folder)
+
+
+@main.command("sample-submission")
+@click.argument("clips", type=_FOLDER)
+@click.argument("table", type=_FOLDER)
+def sample_submission(clips, table):
+    """Write TABLE with a row for every clip in the folder CLIPS, all of category 1."""
+    from .competition import clips_in, write_submission
+
+    ids = list(clips_in(clips))
+    write_submission(table, ids, [1] * len(ids))
+    click.echo(table)
+
+
+@main.command()
+@click.argument("clips", type=_FOLDER, nargs=-1, required=True)
+@click.option("--out", type=_FOLDER, default=".", show_default=True, help="Folder for the pictures.")
+def figures(clips, out):
+    """Draw waveform, spectrogram and features of each of the CLIPS."""
+    from . import audio
+    from . import figures as pictures
+
+    for path in clips:
+        target = out / f"{path.stem}.png"
+        pictures.save(pictures.clip(audio.load(path), title=path.name), target)
+        click.echo(target)
+
+
+@main.command("export-features")
+@click.argument("array", type=_FOLDER)
+@click.argument("folder", type=_FOLDER)
+def export_features(array, folder):
+    """Write features (ARRAY is features/train.npy or test.npy) as one {i}feature.npz a clip into FOLDER."""
+    from .features import export_published, load
+
+    export_published(load(array), folder)
+    click.echo(folder)
+
+
+@main.command("import-features")
+@click.argument("folder", type=_FOLDER)
+@click.argument("split", type=click.Choice(["train", "test"]))
+@click.option("--data", default="", help="As in run.")
+@click.option("--out", default="", help="As in run.")
+@click.option("--recipe", default="published", show_default=True, help="As in run.")
+def import_features(folder, split, data, out, recipe):
+    """Take features from the {i}feature.npz files in FOLDER instead of computing them."""
+    from .competition import find
+    from .features import import_published
+    from .vocals.separate import separate
+    from .workspace import open_workspace
+
+    workspace = open_workspace(data, out)
+    chosen = workspace.recipe(recipe)
+    train, test = separate(find(workspace.data), workspace.vocals, chosen)
+    path = workspace.features / f"{split}.npy"
+    import_published(folder, train if split == "train" else test, path, chosen)
+    click.echo(path)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m snippetkit")

@@ -1,0 +1,109 @@
+"""The numbered notebooks one after the other, without anyone at the keyboard.
+
+Every stage finds out itself what is done; a notebook is therefore always run from its top.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from .ensemble import finished_members
+from .errors import KitError
+from .storage import read_json
+from .training import Clock
+from .workspace import project_folder
+
+NOTEBOOKS = ("01_spleeter", "02_features", "03_train_ensemble", "04_predict")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run got to.
+
+    Attributes
+    ----------
+    finished, wanted : int
+        Members.
+    report : dict or None
+        None as long as no member is finished.
+    """
+
+    finished: int
+    wanted: int
+    report: dict | None
+
+
+def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", folder=None):
+    """Run the four notebooks into ``notebooks/`` of the work folder.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    recipe, members, epochs, settings
+        As in `Workspace.recipe`.
+    max_hours : float
+        For the whole run; 0 is no limit.
+    on_bad : str
+        As in `vocals.separate.separate`.
+    folder : path-like or None
+        Where the notebooks are; None is the project's own.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    KitError
+        If a cell fails; the text is the kit's own sentence, or names notebook, cell and exception. The executed copy
+        stays in the work folder.
+    """
+    clock = Clock(max_hours)
+    wanted = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings).members
+    folder = _notebook_folder(folder)
+    parameters = {
+        "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
+        "recipe": recipe, "members": members, "epochs": epochs, "settings": settings, "on_bad": on_bad,
+    }
+    for number, name in enumerate(NOTEBOOKS, start=1):
+        # on stderr, where the progress bars are; stdout is for the result
+        tqdm.write(f"[{number}/{len(NOTEBOOKS)}] {name}", file=sys.stderr)
+        extra = {}
+        if name == "03_train_ensemble":
+            extra["max_hours"] = clock.hours_left()
+        elif name == "04_predict" and not finished_members(workspace.members):
+            return Outcome(0, wanted, None)
+        _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", parameters | extra)
+    report = read_json(workspace.report)
+    return Outcome(report["members"], wanted, report)
+
+
+def _execute(source, target, parameters):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # The notebooks' own progress bars go straight to the terminal: one that counts cells would stand still
+        # for as long as the members train.
+        papermill.execute_notebook(
+            source, target, parameters, kernel_name="python3", progress_bar=False, stderr_file=sys.stderr
+        )
+    except PapermillExecutionError as error:
+        if error.ename == KitError.__name__:
+            raise KitError(error.evalue) from None
+        raise KitError(
+            f"cell {error.exec_count} of {source.name} failed with {error.ename}: {error.evalue}. "
+            f"The executed copy with the whole traceback is {target}."
+        ) from error
+
+
+def _notebook_folder(folder):
+    folder = Path(folder) if folder else project_folder() and project_folder() / "notebooks"
+    if not folder or not (folder / f"{NOTEBOOKS[0]}.ipynb").exists():
+        raise KitError(
+            f"the notebooks {NOTEBOOKS[0]}.ipynb … are not in {folder or 'the installed kit'}; "
+            "run this from a checkout of the project, or name their folder."
+        )
+    return folder
