@@ -1,0 +1,80 @@
+import numpy as np
+import torch
+
+from snippetkit.augment import mixup, spec_augment
+from snippetkit.dataset import SnippetDataset
+from snippetkit.features import band_statistics
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_batches_hold_every_clip_once_in_the_order_asked():
+    features = np.arange(10 * 6, dtype=np.float32).reshape(10, 3, 2)
+    dataset = SnippetDataset(features, np.arange(10) % 4)
+    order = torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+    batches = list(dataset.batches(4, order=order))
+    assert [len(labels) for _, labels in batches] == [4, 4, 2]
+    np.testing.assert_array_equal(torch.cat([x for x, _ in batches])[:, 0], features[order])
+    assert torch.equal(torch.cat([y for _, y in batches]), order % 4)
+
+
+def test_without_labels_batches_are_features_alone():
+    dataset = SnippetDataset(np.zeros((5, 3, 2), np.float32))
+    assert [batch.shape for batch in dataset.batches(3)] == [(3, 1, 3, 2), (2, 1, 3, 2)]
+    assert len(dataset) == 5 and dataset[0].shape == (1, 3, 2)
+
+
+def test_standardised_bands_have_mean_0_and_deviation_1():
+    features = np.random.default_rng(0).normal(-60, 20, (50, 30, 8)).astype(np.float32)
+    features[:, :, 3] = -300  # a band in which nothing ever happens
+    dataset = SnippetDataset(features, statistics=band_statistics(features))
+    bands = dataset.features.double().transpose(0, 3).flatten(1)
+    torch.testing.assert_close(bands.mean(1), torch.zeros(8, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(bands.std(1)[[0, 7]], torch.ones(2, dtype=torch.float64), atol=1e-3, rtol=0)
+    assert not bands[3].any()
+
+
+def test_the_array_on_disk_is_not_changed():
+    features = np.ones((3, 4, 5), np.float32)
+    SnippetDataset(features, statistics=(np.full(5, 9.0), np.full(5, 2.0)))
+    assert (features == 1).all()
+
+
+def test_spec_augment_blanks_one_stretch_of_frames_and_one_of_bands():
+    features = torch.randn(64, 1, 50, 40)
+    changed = spec_augment(features, time_mask=20, band_mask=10, generator=seeded()) != features
+    rows, columns = changed[:, 0].all(dim=2), changed[:, 0].all(dim=1)
+    for blank, widest in ((rows, 20), (columns, 10)):
+        widths = blank.sum(1)
+        assert 0 < widths.max() <= widest and widths.min() < widest / 4
+        # one stretch: it starts at most once
+        starts = (blank[:, 1:] & ~blank[:, :-1]).sum(1) + blank[:, 0]
+        assert starts.max() == 1
+    # and nothing else is touched
+    assert torch.equal(changed[:, 0], rows[:, :, None] | columns[:, None, :])
+
+
+def test_spec_augment_with_no_width_changes_nothing():
+    features = torch.randn(4, 1, 50, 40)
+    assert torch.equal(spec_augment(features, time_mask=0, band_mask=0, generator=seeded()), features)
+
+
+def test_mixup_mixes_clips_and_targets_alike():
+    targets = torch.eye(4)
+    features = targets.reshape(4, 1, 1, 4).clone()
+    mixed, mixed_targets = mixup(features, targets, alpha=0.4, generator=seeded())
+    torch.testing.assert_close(mixed[:, 0, 0], mixed_targets)
+    torch.testing.assert_close(mixed_targets.sum(1), torch.ones(4))
+    assert not torch.equal(mixed_targets, targets)
+
+
+def test_the_same_generator_draws_the_same():
+    features = torch.randn(8, 1, 50, 40)
+    for augment in (
+        lambda g: spec_augment(features, time_mask=20, band_mask=10, generator=g),
+        lambda g: mixup(features, torch.eye(8), alpha=0.4, generator=g)[0],
+    ):
+        assert torch.equal(augment(seeded(1)), augment(seeded(1)))
+        assert not torch.equal(augment(seeded(1)), augment(seeded(2)))
