@@ -3,6 +3,8 @@
 How it is saved, and how it is read back without trusting the file. The training itself is elsewhere.
 """
 
+import pickle
+import zipfile
 from dataclasses import dataclass, field
 
 import torch
@@ -118,10 +120,14 @@ def load_state(state, path):
         If the file is damaged, or belongs to another member, recipe or data.
     """
     try:
+        # torch checks no sums of its own: a flipped bit would pass for a weight
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"{broken} does not match its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or foreign archive makes torch raise
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise KitError(
-            f"{path} is damaged or no checkpoint of this kit ({str(error).splitlines()[0]}) "
+            f"{path} is damaged or no checkpoint of this kit ({type(error).__name__}: {str(error).split(chr(10))[0]}). "
             "Delete it to train this member anew."
         ) from error
     if content.get("identity") != state.identity:

@@ -1,0 +1,73 @@
+"""What several tests need: a small competition of real MP3s, made once, and members small enough to train in seconds."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from snippetkit import competition, demo
+from snippetkit.features import Features
+from snippetkit.hardware import Device
+from snippetkit.recipe import Recipe
+from snippetkit.training import TrainingData
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory):
+    """A demo competition of 24 train and 8 test clips; not to be written to."""
+    return demo.make(tmp_path_factory.mktemp("small") / "competition", train=24, test=8)
+
+
+@pytest.fixture
+def copied_demo(small_demo, tmp_path):
+    """The same, for tests that break it."""
+    return shutil.copytree(small_demo, tmp_path / "competition")
+
+
+@pytest.fixture(scope="session")
+def small_competition(small_demo):
+    return competition.find(small_demo)
+
+
+@pytest.fixture(scope="session")
+def real_clips(request):
+    """The folder with clips of the real competition, where it lies beside the project."""
+    folder = request.config.rootpath.parent / "shared" / "data" / "singers"
+    if not folder.is_dir():
+        pytest.skip(f"the clips of the real competition are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cpu():
+    return Device("cpu", "CPU", "fp32")
+
+
+@pytest.fixture
+def small_recipe():
+    """A member of it trains in about a second."""
+    return Recipe.published().having(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def small_data():
+    """Features with something to learn: each class lifts a quarter of the bands."""
+    return make_data(seed=0)
+
+
+def make_data(*, seed, clips=60, frames=40, bands=40, classes=4):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, clips)
+    splits = {}
+    for split, its_labels in {"train": labels, "test": labels[: clips // 3]}.items():
+        array = generator.normal(size=(len(its_labels), frames, bands)).astype(np.float32)
+        for row, label in enumerate(its_labels):
+            array[row, :, label * 10 : label * 10 + 10] += 2
+        splits[split] = Features(array, np.arange(len(array)), f"{split} {seed}")
+    return TrainingData(labels=labels, classes=classes, **splits)
+
+
+def weights_of(folder):
+    """The final weights of a member, for comparisons to the bit."""
+    return torch.load(folder / "last.pt", weights_only=True)["model"]

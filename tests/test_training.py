@@ -1,0 +1,343 @@
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_data, weights_of
+
+from snippetkit import training
+from snippetkit.errors import KitError
+from snippetkit.hardware import Device
+from snippetkit.recipe import Recipe
+from snippetkit.state import new_state
+from snippetkit.training import Clock, train_member
+
+SCRIPT = Path(__file__).with_name("train_one_member.py")
+
+
+def same_bits(one, other):
+    """Whether two members ended with the same weights, averages, optimizer state, logits and figures."""
+    states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
+    for part in ("model", "averaged"):
+        if part in states[0]:
+            assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])
+    moments = [state["optimizer"]["state"] for state in states]
+    for index, values in moments[0].items():
+        assert all(torch.equal(values[name], moments[1][index][name]) for name in values)
+    assert torch.equal(states[0]["generator"], states[1]["generator"])
+    assert torch.equal(states[0]["cpu_generator"], states[1]["cpu_generator"])
+    for name in ("valid_logits.npy", "test_logits.npy"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    return True
+
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference") / "member_03"
+    subprocess.run([sys.executable, SCRIPT, folder], check=True, capture_output=True, timeout=300)
+    return folder
+
+
+def epochs_done(folder):
+    with contextlib.suppress(FileNotFoundError, pd.errors.EmptyDataError):
+        return len(pd.read_csv(folder / "history.csv"))
+    return 0
+
+
+def inside_epoch(number, delay):
+    def moment(folder):
+        if epochs_done(folder) < number:
+            return False
+        time.sleep(delay)
+        return True
+
+    return moment
+
+
+MOMENTS = {
+    "before the first epoch": lambda folder: (folder / "recipe.json").exists(),
+    "inside the first epoch": lambda folder: (folder / "recipe.json").exists() and not time.sleep(0.8),
+    "while saving for the first time": lambda folder: (folder / ".part-last.pt").exists(),
+    "inside the second epoch": inside_epoch(1, 0.05),
+    "later in the second epoch": inside_epoch(1, 0.3),
+    "while saving again": lambda folder: epochs_done(folder) >= 1 and (folder / ".part-last.pt").exists(),
+    "before done": lambda folder: (folder / "valid_logits.npy").exists(),
+}
+
+
+def kill_at(folder, moment):
+    process = subprocess.Popen([sys.executable, SCRIPT, folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not moment(folder):
+        assert time.monotonic() < deadline, "the moment never came"
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def test_killed_run_ends_with_the_same_bits(never_killed, tmp_path):
+    folder = tmp_path / "member_03"
+    torsos = 0
+    for moment in MOMENTS.values():
+        assert kill_at(folder, moment)
+        assert not (folder / "done.json").exists()
+        torsos += (folder / ".part-last.pt").exists()
+        if (folder / "last.pt").exists():
+            torch.load(folder / "last.pt", weights_only=True)  # whatever the moment, the name stands for a whole file
+    assert torsos, "no kill hit a save; the moments are wrong"
+    subprocess.run([sys.executable, SCRIPT, folder], check=True, capture_output=True, timeout=300)
+    assert same_bits(never_killed, folder)
+
+
+def test_the_reference_learned_and_was_not_restarted(never_killed):
+    history = pd.read_csv(never_killed / "history.csv")
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+
+
+# --- stopped, and a disk that refuses --------------------------------------------------------------------------------
+
+
+def test_stopped_by_the_clock_and_resumed_ends_with_the_same_bits(tmp_path, small_recipe, small_data, cpu):
+    whole, parts = tmp_path / "whole" / "member_00", tmp_path / "parts" / "member_00"
+    assert train_member(whole, 0, small_recipe, small_data, device=cpu)
+
+    class OneEpoch(Clock):
+        # stands in for time: a real limit would stop at an epoch that the machine's load decides
+        def __init__(self):
+            super().__init__()
+            self.asked = 0
+
+        def would_overrun(self, seconds):
+            self.asked += 1
+            return self.asked > 1
+
+    sessions = 0
+    while not train_member(parts, 0, small_recipe, small_data, device=cpu, clock=OneEpoch()):
+        sessions += 1
+        assert epochs_done(parts) == sessions
+    assert sessions == small_recipe.epochs - 1
+    assert same_bits(whole, parts)
+
+
+def test_a_session_that_is_over_starts_no_epoch(tmp_path, small_recipe, small_data, cpu):
+    clock = Clock(max_hours=1e-9)
+    time.sleep(0.01)
+    assert not train_member(tmp_path / "member_00", 0, small_recipe, small_data, device=cpu, clock=clock)
+    assert not (tmp_path / "member_00" / "last.pt").exists()
+
+
+def test_the_slowest_epoch_decides_whether_another_fits(tmp_path, small_recipe, small_data, cpu):
+    # another member of the same folder once took an hour for an epoch
+    (tmp_path / "member_01").mkdir()
+    pd.DataFrame([{"epoch": 1, "seconds": 3600.0}]).to_csv(tmp_path / "member_01" / "history.csv")
+    assert not train_member(tmp_path / "member_00", 0, small_recipe, small_data, device=cpu, clock=Clock(max_hours=1))
+
+
+def test_no_limit_and_hours_left():
+    assert not Clock().would_overrun(1e9) and Clock().hours_left() == 0
+    assert Clock(2).hours_left() == pytest.approx(2, abs=1e-3)
+    spent = Clock(1e-9)
+    time.sleep(0.01)
+    assert spent.hours_left() > 0  # or the next stage would take it for "no limit"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, large enough for one checkpoint and half of another."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(small_disk, tmp_path, small_recipe, small_data, cpu):
+    whole, folder = tmp_path / "member_00", small_disk / "member_00"
+    assert train_member(whole, 0, small_recipe, small_data, device=cpu)
+    size = (whole / "last.pt").stat().st_size
+    subprocess.run(["mount", "-o", f"remount,size={int(1.5 * size)}", small_disk], check=True)
+    with pytest.raises(KitError, match="last.pt could not be written: No space left on device.*untouched"):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert epochs_done(folder) == 1
+    assert torch.load(folder / "last.pt", weights_only=True)["epoch"] == 1
+    assert not (folder / ".part-last.pt").exists()
+    subprocess.run(["mount", "-o", f"remount,size={4 * size}", small_disk], check=True)
+    assert train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert same_bits(whole, folder)
+
+
+def test_a_rename_that_fails_loses_nothing_that_was_saved(tmp_path, small_recipe, small_data, cpu, monkeypatch):
+    whole, folder = tmp_path / "whole" / "member_00", tmp_path / "parts" / "member_00"
+    assert train_member(whole, 0, small_recipe, small_data, device=cpu)
+    replace, saves = os.replace, []
+
+    def third_save_fails(source, target):
+        if Path(target).name == "last.pt":
+            saves.append(target)
+            if len(saves) == 3:
+                raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", third_save_fails)
+    with pytest.raises(KitError, match="No space left"):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert torch.load(folder / "last.pt", weights_only=True)["epoch"] == 2
+    monkeypatch.undo()
+    assert train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert same_bits(whole, folder)
+
+
+# --- what a member is --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_data, cpu):
+    recipe = Recipe.published().having(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
+    folder = tmp_path_factory.mktemp("members") / "member_00"
+    train_member(folder, 0, recipe, small_data, device=cpu)
+    return folder
+
+
+def test_a_finished_member_leaves_all_its_files(finished, small_data, small_recipe):
+    assert {path.name for path in finished.iterdir()} == {
+        "recipe.json", "last.pt", "history.csv", "valid_logits.npy", "test_logits.npy", "done.json",
+    }
+    done = json.loads((finished / "done.json").read_text())
+    assert done["recipe_hash"] == small_recipe.hash("member") and done["data"] == small_data.fingerprint
+    assert done["seconds"] > 0 and torch.__version__.startswith(done["versions"]["torch"])
+    assert np.load(finished / "valid_logits.npy").shape == (18, 4)
+    assert np.load(finished / "test_logits.npy").shape == (20, 4)
+    assert list(pd.read_csv(finished / "history.csv")) == [
+        "epoch", "lr", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "seconds",
+    ]
+
+
+def test_a_finished_member_is_skipped_at_once(finished, small_recipe, small_data, cpu):
+    before = (finished / "last.pt").stat().st_mtime_ns
+    start = time.perf_counter()
+    assert train_member(finished, 0, small_recipe, small_data, device=cpu)
+    assert time.perf_counter() - start < 1
+    assert (finished / "last.pt").stat().st_mtime_ns == before
+
+
+def test_a_member_of_another_recipe_is_refused_with_the_difference(finished, small_recipe, small_data, cpu):
+    with pytest.raises(KitError, match="member_00 was trained by another recipe: here epochs=5, there 3"):
+        train_member(finished, 0, small_recipe.having(epochs=5), small_data, device=cpu)
+
+
+def test_a_member_from_other_data_is_refused(finished, small_recipe, cpu):
+    with pytest.raises(KitError, match="member_00 was trained from other clips or labels"):
+        train_member(finished, 0, small_recipe, make_data(seed=1), device=cpu)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: content[: len(content) // 2],
+    lambda content: b"",
+    lambda content: b"no checkpoint",
+    lambda content: content[:50_000] + bytes(byte ^ 0xFF for byte in content[50_000:50_100]) + content[50_100:],
+], ids=["truncated", "empty", "foreign", "flipped bytes"])
+def test_a_damaged_checkpoint_is_refused(finished, tmp_path, small_recipe, small_data, cpu, damage):
+    folder = tmp_path / "member_00"
+    folder.mkdir()
+    (folder / "last.pt").write_bytes(damage((finished / "last.pt").read_bytes()))
+    with pytest.raises(KitError, match="last.pt is damaged or no checkpoint"):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["PAYLOAD"],)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path, small_recipe, small_data, cpu, monkeypatch):
+    monkeypatch.setenv("PAYLOAD", str(tmp_path / "owned"))
+    folder = tmp_path / "member_00"
+    folder.mkdir()
+    torch.save({"identity": Payload()}, folder / "last.pt")
+    with pytest.raises(KitError, match="last.pt is damaged or no checkpoint"):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_members_differ_by_seed_alone(tmp_path, small_recipe, small_data, cpu):
+    for name, member in (("a", 0), ("b", 0), ("c", 1)):
+        train_member(tmp_path / name, member, small_recipe, small_data, device=cpu)
+    weights = [weights_of(tmp_path / name) for name in "abc"]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+def test_a_loss_that_is_no_number_is_a_sentence(tmp_path, small_recipe, small_data, cpu):
+    row = small_data.train.array[:, 0, 0].copy()
+    small_data.train.array[:, 0, 0] = np.inf
+    try:
+        with pytest.raises(KitError, match="member 00: the loss is no number .*lr=0.0003"):
+            train_member(tmp_path / "member_00", 0, small_recipe, small_data, device=cpu)
+    finally:
+        small_data.train.array[:, 0, 0] = row
+    assert not (tmp_path / "member_00" / "last.pt").exists()
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------------
+
+
+def learning_rates(recipe, batches, cpu):
+    state = new_state({}, recipe, seed=0, batches=batches, classes=4, device=cpu)
+    rates = []
+    for _ in range(recipe.epochs * batches):
+        rates.append(state.optimizer.param_groups[0]["lr"])
+        state.optimizer.step()
+        state.scheduler.step()
+    return np.array(rates)
+
+
+def test_the_published_schedule_is_two_cosines_stepped_every_batch(small_recipe, cpu):
+    rates = learning_rates(small_recipe.having(epochs=10), 12, cpu)
+    period = 10 * 12 // 2
+    expected = 3e-4 * (1 + np.cos(np.pi * (np.arange(120) % period) / period)) / 2
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_one_cycle_rises_and_falls_once_over_all_batches(small_recipe, cpu):
+    rates = learning_rates(small_recipe.having(epochs=10, schedule="one_cycle", lr=1e-3), 12, cpu)
+    peak = rates.argmax()
+    assert rates[peak] == pytest.approx(1e-3, rel=1e-3) and 0.25 < peak / 120 < 0.35
+    assert (np.diff(rates[: peak + 1]) > 0).all() and (np.diff(rates[peak:]) < 0).all()
+    assert rates[-1] < 1e-6
+
+
+def test_autocast_and_plain_paths_agree_at_first(small_recipe, small_data, tmp_path):
+    # the same seed, one epoch: half precision may differ in the third digit, not in what is learned
+    losses = []
+    for precision in ("fp32", "bf16"):
+        folder = tmp_path / precision
+        train_member(folder, 0, small_recipe.having(epochs=1, precision=precision), small_data, device=Device("cpu", "CPU", precision))
+        losses.append(pd.read_csv(folder / "history.csv")["train_loss"][0])
+    assert losses[0] == pytest.approx(losses[1], rel=0.03)
+
+
+def test_the_averaged_weights_are_what_predicts(tmp_path, small_recipe, small_data, cpu):
+    folder = tmp_path / "member_00"
+    train_member(folder, 0, small_recipe.having(ema_decay=0.9), small_data, device=cpu)
+    saved = torch.load(folder / "last.pt", weights_only=True)
+    averaged = {name.removeprefix("module."): value for name, value in saved["averaged"].items() if name != "n_averaged"}
+    assert not all(torch.equal(averaged[name], saved["model"][name]) for name in saved["model"])
+    state = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=cpu)
+    state.model.load_state_dict(averaged)
+    test = training.SnippetDataset(small_data.test.array)
+    np.testing.assert_array_equal(training.predict(state.model, test, cpu), np.load(folder / "test_logits.npy"))
