@@ -1,0 +1,135 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import make_data
+
+from snippetkit import ensemble, evaluation, songs
+from snippetkit.errors import KitError
+from snippetkit.training import Clock, read_histories
+
+NAMES = ("a", "b", "c", "d")
+
+
+@pytest.fixture
+def members(tmp_path, small_recipe, small_data, cpu):
+    assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu]) == [0, 1]
+    return tmp_path
+
+
+def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu):
+    before = {path: path.stat().st_mtime_ns for path in members.rglob("last.pt")}
+    more = small_recipe.having(members=3)
+    assert ensemble.train_ensemble(members, more, small_data, devices=[cpu]) == [0, 1, 2]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert list(read_histories(members)) == [0, 1, 2]
+
+
+def test_two_devices_train_side_by_side_and_give_the_same(members, tmp_path_factory, small_recipe, small_data, cpu):
+    # two processes with a processor each; what they compute must not depend on who computes it
+    folder = tmp_path_factory.mktemp("parallel")
+    more = small_recipe.having(members=4)
+    assert ensemble.train_ensemble(folder, more, small_data, devices=[cpu, cpu]) == [0, 1, 2, 3]
+    for i in (0, 1):
+        ours, theirs = (np.load(ensemble.member_folder(each, i) / "test_logits.npy") for each in (members, folder))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_all_members_are_looked_at_before_any_is_trained(members, small_recipe, small_data, cpu):
+    shutil.rmtree(members / "member_00")
+    with pytest.raises(KitError, match="member_01 was trained by another recipe: here epochs=4, there 3"):
+        ensemble.train_ensemble(members, small_recipe.having(epochs=4), small_data, devices=[cpu])
+    assert not (members / "member_00").exists()
+
+
+def test_a_session_that_is_over_leaves_the_rest_for_later(tmp_path, small_recipe, small_data, cpu):
+    assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], clock=Clock(1e-9)) == []
+    assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu]) == [0, 1]
+
+
+def test_logits_are_averaged_before_the_argmax(members):
+    logits = ensemble.load_logits(members, [0, 1], "test")
+    assert logits.shape == (2, 20, 4)
+    np.testing.assert_allclose(ensemble.average(logits), (logits[0] + logits[1]) / 2, rtol=1e-6)
+    # a member that is sure outweighs two that are not, as it would not by votes or probabilities
+    sure = np.array([[[0.0, 30.0]], [[1.0, 0.0]], [[1.0, 0.0]]])
+    assert ensemble.average(sure).argmax() == 1
+
+
+def test_members_of_different_recipes_are_not_averaged(members, small_recipe):
+    recipe, data = ensemble.shared_recipe(members, [0, 1])
+    assert recipe.part("member") == small_recipe.part("member") and data
+    path = members / "member_01" / "recipe.json"
+    note = json.loads(path.read_text())
+    note["recipe"]["epochs"] = 7
+    path.write_text(json.dumps(note))
+    with pytest.raises(KitError, match="member_01 .* came from another recipe or data than member_00"):
+        ensemble.shared_recipe(members, [0, 1])
+
+
+def test_damaged_logits_are_a_sentence(members):
+    path = members / "member_01" / "test_logits.npy"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(KitError, match="test_logits.npy cannot be read"):
+        ensemble.load_logits(members, [0, 1], "test")
+    np.save(path, np.zeros((5, 4)))
+    with pytest.raises(KitError, match=r"has shape \(5, 4\), that of the first member \(20, 4\)"):
+        ensemble.load_logits(members, [0, 1], "test")
+
+
+def test_no_finished_member_is_a_sentence(tmp_path):
+    with pytest.raises(KitError, match="no finished member .* run the notebook 03_train_ensemble first"):
+        ensemble.shared_recipe(tmp_path, ensemble.finished_members(tmp_path))
+
+
+# --- the split -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_split_is_the_published_one(small_recipe):
+    labels = make_data(seed=0, clips=100).labels
+    train, valid = songs.split(labels, small_recipe)
+    assert (len(train), len(valid)) == (70, 30)
+    assert sorted([*train, *valid]) == list(range(100))
+    # scikit-learn's train_test_split(test_size=0.3, random_state=8), whose numbers have not changed in ten years
+    assert valid[:8].tolist() == SPLIT_OF_100[:8]
+    assert songs.split(labels, small_recipe.having(split_seed=9))[1].tolist() != valid.tolist()
+
+
+SPLIT_OF_100 = sorted(np.random.RandomState(8).permutation(100)[:30].tolist())
+
+
+def test_too_few_clips_are_a_sentence(small_recipe):
+    with pytest.raises(KitError, match="1 labelled clips are too few"):
+        songs.split(np.zeros(1, int), small_recipe)
+
+
+# --- judging ---------------------------------------------------------------------------------------------------------------
+
+
+def test_figures_a_class_by_hand():
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 0, 1, 1, 0, 2])
+    judged = evaluation.evaluate(np.eye(4)[predicted], labels, class_names=NAMES)
+    assert judged["clips"] == 6 and judged["accuracy"] == pytest.approx(4 / 6)
+    assert judged["confusion"] == [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    first = judged["classes"][0]
+    assert first["class"] == "a" and first["clips"] == 3
+    assert (first["precision"], first["recall"], first["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert judged["classes"][3]["f1"] == 0  # a class that does not occur
+
+
+def test_accuracy_by_size_over_all_subsets():
+    labels = np.zeros(10, int)
+    right, wrong = np.tile([1.0, 0.0], (10, 1)), np.tile([0.0, 3.0], (10, 1))
+    table = evaluation.accuracy_by_size(np.stack([right, right, wrong]), labels)
+    assert table["members"].tolist() == [1, 2, 3] and table["subsets"].tolist() == [3, 3, 1]
+    assert table["mean"].tolist() == pytest.approx([2 / 3, 1 / 3, 0.0])
+    assert table["deviation"][0] == pytest.approx(np.std([1, 1, 0]))
+
+
+def test_many_members_are_sampled_and_the_same_each_time():
+    logits = np.random.default_rng(0).normal(size=(20, 50, 4))
+    labels = np.zeros(50, int)
+    one, two = (evaluation.accuracy_by_size(logits, labels) for _ in range(2))
+    assert one.equals(two) and one["subsets"].max() == 200 and one["subsets"].iloc[-1] == 1

@@ -1,0 +1,153 @@
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from snippetkit import audio, competition, features, filterbank
+from snippetkit.errors import KitError
+from snippetkit.recipe import Recipe
+from snippetkit.vocals.separate import separate
+
+RECIPE = Recipe.published()
+
+
+@pytest.fixture
+def sources(small_competition, tmp_path):
+    return separate(small_competition, tmp_path / "vocals", RECIPE, jobs=1)
+
+
+def test_the_array_holds_every_clips_features_in_order(sources, tmp_path):
+    train, _ = sources
+    extracted = features.extract(train, tmp_path / "train.npy", RECIPE, jobs=2)
+    assert extracted.array.shape == (24, 299, 40) and extracted.array.dtype == np.float32
+    assert isinstance(extracted.array, np.memmap) and not extracted.array.flags.writeable
+    for row in (0, 11, 23):
+        expected = filterbank.log_mel(audio.load(train.paths[row]))
+        np.testing.assert_array_equal(extracted.array[row], expected.astype(np.float32))
+
+
+def test_the_json_names_the_clips_and_the_choices(sources, tmp_path):
+    features.extract(sources[1], tmp_path / "test.npy", RECIPE, jobs=1)
+    note = json.loads((tmp_path / "test.json").read_text())
+    assert note["clips"] == [f"{i}.mp3" for i in range(8)]
+    assert note["recipe"] == RECIPE.part("features") and note["recipe_hash"] == RECIPE.hash("features")
+
+
+def test_what_is_complete_is_skipped(sources, tmp_path):
+    first = features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    before = (tmp_path / "train.npy").stat().st_mtime_ns
+    start = time.perf_counter()
+    again = features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    assert time.perf_counter() - start < 1
+    assert (tmp_path / "train.npy").stat().st_mtime_ns == before and again.fingerprint == first.fingerprint
+
+
+def test_it_goes_on_with_the_block_that_was_lost(sources, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_BLOCK", 5)
+    whole = features.extract(sources[0], tmp_path / "whole.npy", RECIPE, jobs=1)
+    compute, calls = features._block, []
+
+    def dies_in_the_third_block(clips, recipe):
+        calls.append(clips)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(clips, recipe)
+
+    monkeypatch.setattr(features, "_block", dies_in_the_third_block)
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    assert not (tmp_path / "train.npy").exists()
+    with pytest.raises(KitError, match="no complete features"):
+        features.load(tmp_path / "train.npy")
+    features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    assert len(calls) == 3 + 3  # blocks three, four and five, none of the first two
+    assert (tmp_path / "train.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert not list(tmp_path.glob("*.partial.npy")) + list(tmp_path.glob("*.progress.json"))
+    assert np.array_equal(features.load(tmp_path / "train.npy").array, whole.array)
+
+
+def test_features_of_another_recipe_are_refused_with_the_difference(sources, tmp_path):
+    features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    with pytest.raises(KitError, match="train.npy was made by another recipe: here n_fft=2048, there 1024; n_mels=64, there 40"):
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(n_mels=64, n_fft=2048), jobs=1)
+
+
+def test_features_of_other_clips_are_refused(copied_demo, tmp_path):
+    def extract(vocals):
+        train, _ = separate(competition.find(copied_demo), tmp_path / vocals, RECIPE, jobs=1)
+        return features.extract(train, tmp_path / "train.npy", RECIPE, jobs=1)
+
+    extract("before")
+    clips = copied_demo / "train_mp3s"
+    shutil.copy(clips / "3.mp3", clips / "4.mp3")
+    with pytest.raises(KitError, match="train.npy was made from other clips"):
+        extract("after")
+    with pytest.raises(KitError, match="before was made from other clips"):
+        extract("before")
+
+
+def test_a_torso_is_refused(sources, tmp_path):
+    path = tmp_path / "train.npy"
+    features.extract(sources[0], path, RECIPE, jobs=1)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(KitError, match="train.npy cannot be read"):
+        features.load(path)
+
+
+def test_published_files_go_out_and_come_in(sources, tmp_path):
+    extracted = features.extract(sources[1], tmp_path / "test.npy", RECIPE, jobs=1)
+    features.export_published(extracted, tmp_path / "npz")
+    assert sorted(path.name for path in (tmp_path / "npz").iterdir()) == [f"{i}feature.npz" for i in range(8)]
+    with np.load(tmp_path / "npz" / "5feature.npz") as archive:
+        assert archive.files == ["arr_0"]
+        np.testing.assert_array_equal(archive["arr_0"], extracted.array[5])
+    imported = features.import_published(tmp_path / "npz", sources[1], tmp_path / "again" / "test.npy", RECIPE)
+    np.testing.assert_array_equal(imported.array, extracted.array)
+    # to the next stage they are the features of these clips
+    assert features.extract(sources[1], tmp_path / "again" / "test.npy", RECIPE).fingerprint == extracted.fingerprint
+
+
+def test_wrong_published_files_are_refused(sources, tmp_path):
+    folder = tmp_path / "npz"
+    folder.mkdir()
+    with pytest.raises(KitError, match="lacks 0feature.npz, .* and 3 more"):
+        features.import_published(folder, sources[1], tmp_path / "test.npy", RECIPE)
+    for i in range(8):
+        np.savez(folder / f"{i}feature.npz", np.zeros((299, 40)))
+    np.savez(folder / "6feature.npz", np.zeros((298, 40)))
+    with pytest.raises(KitError, match=r"6feature.npz holds an array of shape \(298, 40\); expected \(299, 40\)"):
+        features.import_published(folder, sources[1], tmp_path / "test.npy", RECIPE)
+    assert not (tmp_path / "test.npy").exists()
+
+
+# --- damaged clips -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def damaged(copied_demo):
+    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
+    clip = copied_demo / "test_mp3s" / "2.mp3"
+    clip.write_bytes(clip.read_bytes()[:9000])
+    return competition.find(copied_demo)
+
+
+def test_all_bad_clips_are_named_before_any_work(damaged, tmp_path):
+    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*on_bad=skip"):
+        separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
+
+
+def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_path):
+    for _ in range(2):  # the second time from the note that the first one left
+        train, test = separate(damaged, tmp_path / "vocals", RECIPE, on_bad="skip", jobs=1)
+        assert 3 not in train.paths and len(train.paths) == 23 and list(train.left_out) == [3]
+        assert len(test.paths) == 8 and list(test.faults) == [2]
+    extracted = features.extract(test, tmp_path / "test.npy", RECIPE, jobs=1)
+    assert np.isfinite(extracted.array).all() and extracted.array[2].std() > 1
+    assert features.extract(train, tmp_path / "train.npy", RECIPE, jobs=1).ids.tolist() == [0, 1, 2, *range(4, 24)]
+
+
+def test_a_word_that_is_no_answer_is_refused(small_competition, tmp_path):
+    with pytest.raises(KitError, match="on_bad='ignore' is not known; choose one of fail, skip"):
+        separate(small_competition, tmp_path, RECIPE, on_bad="ignore")

@@ -1,0 +1,111 @@
+import base64
+import re
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from snippetkit import figures, filterbank
+from snippetkit.evaluation import accuracy_by_size
+from snippetkit.labels import CLASSES
+from snippetkit.notebook import download_link, players
+
+TONE = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 16_000)
+
+
+def axis_titled(figure, title):
+    return next(axis for axis in figure.axes if title in axis.get_title())
+
+
+def image_of(axis):
+    return axis.collections[0].get_array().reshape(axis.collections[0].get_coordinates().shape[0] - 1, -1)
+
+
+def test_a_clip_shows_what_the_network_sees():
+    figure = figures.clip(TONE, title="7.mp3")
+    assert figure.axes[0].get_title() == "7.mp3"
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), TONE)
+    np.testing.assert_allclose(image_of(axis_titled(figure, "log-mel")), filterbank.log_mel(TONE).T)
+    spectrum = image_of(axis_titled(figure, "power spectrogram"))
+    assert spectrum.shape == (513, 299) and spectrum.mean(axis=1).argmax() == 1000 * 1024 / 16_000
+
+
+def test_silence_can_be_drawn(tmp_path):
+    figures.save(figures.clip(np.zeros(48_000)), tmp_path / "silence.png")
+
+
+def test_the_triangles_are_those_of_the_filterbank():
+    lines = figures.triangles().axes[0].lines
+    np.testing.assert_array_equal([line.get_ydata() for line in lines], filterbank.mel_triangles())
+
+
+def test_a_gallery_row_a_class_even_where_clips_are_few():
+    figure = figures.gallery([[TONE, TONE], [TONE], [], [TONE, TONE]], CLASSES)
+    labels = [axis.get_ylabel().replace("\n", " ") for axis in figure.axes[::2]]
+    assert labels == list(CLASSES)
+    assert sum(bool(axis.collections) for axis in figure.axes) == 5
+
+
+def test_learning_curves_draw_every_member_and_the_mean():
+    def history(offset, epochs):
+        curve = np.arange(epochs) + offset
+        return pd.DataFrame({
+            "epoch": np.arange(epochs) + 1,
+            **{f"{split}_{kind}": curve for split in ("train", "valid") for kind in ("loss", "accuracy")},
+        })
+
+    figure = figures.learning_curves({0: history(0.0, 3), 4: history(1.0, 2)})
+    lines = figure.axes[0].lines
+    assert len(lines) == 2 * (2 + 1)
+    np.testing.assert_allclose(lines[2].get_ydata(), [0.5, 1.5, 2.0])  # the third epoch has one member only
+
+
+def test_confusion_shows_counts_and_shares():
+    matrix = [[8, 2, 0, 0], [0, 5, 0, 0], [1, 0, 9, 10], [0, 0, 0, 0]]
+    axis = figures.confusion(matrix, CLASSES).axes[0]
+    texts = [text.get_text() for text in axis.texts]
+    assert texts[0] == "8\n80%" and texts[11] == "10\n50%" and texts[15] == "0\n0%"
+
+
+def test_ensemble_size_draws_mean_and_deviation():
+    table = accuracy_by_size(np.random.default_rng(0).normal(size=(4, 30, 4)), np.zeros(30, int))
+    axis = figures.ensemble_size(table).axes[0]
+    np.testing.assert_array_equal(axis.lines[0].get_ydata(), table["mean"])
+    assert axis.collections, "no error bars"
+
+
+def test_class_counts_and_band_levels_and_comparison():
+    figure = figures.class_counts([1, 2, 3, 4], CLASSES)
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [1, 2, 3, 4]
+    assert len({to_rgba(bar.get_facecolor()) for bar in figure.axes[0].patches}) == 4
+    array = np.random.default_rng(0).normal(size=(5, 20, 40))
+    np.testing.assert_allclose(figures.band_levels({"train": array}).axes[0].lines[0].get_ydata(), array.mean(axis=(0, 1)))
+    assert [axis.get_title() for axis in figures.comparison({"mixture": TONE, "vocals": TONE}).axes] == ["mixture", "vocals"]
+
+
+def test_no_figure_stays_open_and_none_is_half_saved(tmp_path):
+    figure = figures.triangles()
+    assert figures.save(figure, tmp_path / "new" / "triangles.png") is figure
+    assert (tmp_path / "new" / "triangles.png").read_bytes().startswith(b"\x89PNG")
+    assert not matplotlib.pyplot.get_fignums()
+
+
+def test_players_carry_their_sound(small_competition):
+    shown = players({"no <voice>": small_competition.train[0], "tone": (TONE, 16_000)}).data
+    assert shown.count("<audio") == 2 and "no &lt;voice&gt;" in shown and shown.count("base64,") == 2
+
+
+def test_the_link_holds_the_file(tmp_path):
+
+    path = tmp_path / "submission.csv"
+    path.write_bytes(b"id,category\n0,3\n")
+    link = download_link(path).data
+    assert 'download="submission.csv"' in link
+    assert base64.b64decode(re.search(r"base64,([^\"]+)", link)[1]) == path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def no_screen():
+    matplotlib.use("Agg")
