@@ -1,4 +1,4 @@
-"""What a notebook shows that is no picture: players, and the link that downloads a file."""
+"""What a notebook shows that is no picture: players, a list of choices, and the link that downloads a file."""
 
 import base64
 import html
@@ -25,6 +25,24 @@ def players(clips):
         for title, clip in clips.items()
     ]
     return HTML(f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>')
+
+
+def choices(values, *, columns=4):
+    """Names and values in a table that is no wider than the page.
+
+    Parameters
+    ----------
+    values : dict
+    columns : int
+        Pairs side by side.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    cells = [f"<td>{html.escape(name)}</td><td><b>{html.escape(str(value))}</b></td>" for name, value in values.items()]
+    rows = ["".join(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    return HTML(f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")
 
 
 def download_link(path, *, type="text/csv"):

@@ -17,7 +17,13 @@ from .storage import read_json
 from .training import Clock
 from .workspace import project_folder
 
-NOTEBOOKS = ("01_spleeter", "02_features", "03_train_ensemble", "04_predict")
+# The notebooks in their order, and what each takes in its parameters cell.
+NOTEBOOKS = {
+    "01_spleeter": ("data", "out", "recipe", "settings", "on_bad"),
+    "02_features": ("data", "out", "recipe", "settings", "on_bad"),
+    "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours"),
+    "04_predict": ("data", "out", "on_bad", "members"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,16 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
     folder = _notebook_folder(folder)
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
-        "recipe": recipe, "members": members, "epochs": epochs, "settings": settings, "on_bad": on_bad,
+        "recipe": recipe, "members": wanted, "epochs": epochs, "settings": settings, "on_bad": on_bad,
     }
     for number, name in enumerate(NOTEBOOKS, start=1):
+        if name == "04_predict" and not finished_members(workspace.members):
+            return Outcome(0, wanted, None)
         # on stderr, where the progress bars are; stdout is for the result
         tqdm.write(f"[{number}/{len(NOTEBOOKS)}] {name}", file=sys.stderr)
-        extra = {}
-        if name == "03_train_ensemble":
-            extra["max_hours"] = clock.hours_left()
-        elif name == "04_predict" and not finished_members(workspace.members):
-            return Outcome(0, wanted, None)
-        _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", parameters | extra)
+        parameters["max_hours"] = clock.hours_left()
+        given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
+        _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
     return Outcome(report["members"], wanted, report)
 
@@ -88,7 +93,9 @@ def _execute(source, target, parameters):
         # The notebooks' own progress bars go straight to the terminal: one that counts cells would stand still
         # for as long as the members train.
         papermill.execute_notebook(
-            source, target, parameters, kernel_name="python3", progress_bar=False, stderr_file=sys.stderr
+            str(source), str(target), parameters, kernel_name="python3", progress_bar=False, stderr_file=sys.stderr,
+            # newer kernels warn, before anything of ours, that the loopback connection is not encrypted
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except PapermillExecutionError as error:
         if error.ename == KitError.__name__:
@@ -101,9 +108,9 @@ def _execute(source, target, parameters):
 
 def _notebook_folder(folder):
     folder = Path(folder) if folder else project_folder() and project_folder() / "notebooks"
-    if not folder or not (folder / f"{NOTEBOOKS[0]}.ipynb").exists():
+    if not folder or not (folder / f"{next(iter(NOTEBOOKS))}.ipynb").exists():
         raise KitError(
-            f"the notebooks {NOTEBOOKS[0]}.ipynb … are not in {folder or 'the installed kit'}; "
+            f"the notebooks {', '.join(NOTEBOOKS)} are not in {folder or 'the installed kit'}; "
             "run this from a checkout of the project, or name their folder."
         )
     return folder

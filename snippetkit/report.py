@@ -78,6 +78,22 @@ def collect(folder, data, *, members=0):
     )
 
 
+def surest(logits):
+    """The clip that each class wins by the widest margin.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (clips, classes)
+
+    Returns
+    -------
+    list of int
+        A row a class.
+    """
+    others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
+    return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]
+
+
 def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     """All that there is to say about a result, ready to be written as JSON.
 

@@ -1,0 +1,66 @@
+"""The notebooks as files: what a person reads before running them."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.workspace import project_folder
+
+FOLDER = project_folder() / "notebooks"
+
+
+@pytest.fixture(params=NOTEBOOKS)
+def notebook(request):
+    return nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_it_is_valid_and_its_outputs_are_stripped(notebook):
+    nbformat.validate(notebook)
+    assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
+
+
+def test_small_cells_and_a_story_around_them(notebook):
+    assert 10 <= len(notebook.cells) <= 26 and 7 <= len(code(notebook)) <= 20
+    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[-1].cell_type == "markdown"
+    assert max(len(cell.source.splitlines()) for cell in code(notebook)) <= 16
+
+
+def test_no_loop_is_longer_than_five_lines(notebook):
+    for cell in code(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, (ast.For, ast.While)):
+                assert node.end_lineno - node.lineno < 5, cell.source
+
+
+def test_nothing_is_named_by_the_path_of_one_machine(notebook):
+    for cell in code(notebook):
+        assert "sys.path" not in cell.source and "/home" not in cell.source and "/kaggle" not in cell.source
+
+
+def test_the_first_code_cell_holds_commented_scalars(notebook):
+    cell = code(notebook)[0]
+    assert cell.metadata.get("tags") == ["parameters"]
+    for line, node in zip(cell.source.splitlines(), ast.parse(cell.source).body):
+        assert isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant), line
+        assert "#" in line, f"no comment: {line}"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_parameters_are_those_that_the_pipeline_gives(name):
+    path = FOLDER / f"{name}.ipynb"
+    names = [node.targets[0].id for node in ast.parse(code(nbformat.read(path, as_version=4))[0].source).body]
+    assert sorted(names) == sorted(NOTEBOOKS[name])
+    # papermill reads them with a pattern of its own, and passes over a line that it does not understand
+    assert sorted(papermill.inspect_notebook(str(path))) == sorted(names)
+
+
+def test_every_numbered_notebook_is_in_the_pipeline():
+    assert [path.stem for path in sorted(Path(FOLDER).glob("0[1-4]_*.ipynb"))] == list(NOTEBOOKS)

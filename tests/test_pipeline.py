@@ -1,0 +1,242 @@
+"""The whole road as its user goes it: real processes, real notebooks, real files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from snippetkit import competition, ensemble
+from snippetkit.evaluation import evaluate
+from snippetkit.features import load
+from snippetkit.hardware import find_devices
+from snippetkit.labels import CLASSES
+from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.recipe import Recipe
+from snippetkit.training import TrainingData
+from snippetkit.workspace import project_folder
+
+# A network and a length that make the road short; what is proved here does not depend on them.
+SHORT = ["--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
+
+
+def run(*arguments, cwd=None):
+    command = [sys.executable, "-m", "snippetkit", "run", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def short_run(small_demo, tmp_path_factory):
+    out = tmp_path_factory.mktemp("short") / "out"
+    result = run("--data", small_demo, "--out", out, *SHORT)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+# --- the demo, with the published recipe -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo_run(tmp_path_factory):
+    """`python -m snippetkit run`, but for the folder."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    result = run("--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_the_demo_ends_with_everything_promised(demo_run):
+    out, result = demo_run
+    for name in ("submission", "report", "figures", "validation accuracy", "test accuracy"):
+        assert name in result.stdout
+    report = json.loads((out / "report.json").read_text())
+    assert report["members"] == 2 and report["separator"] == "none"
+    submission = pd.read_csv(out / "submission.csv")
+    assert submission["id"].tolist() == list(range(report["clips"]["test"]))
+    assert {path.stem for path in (out / "notebooks").iterdir()} == set(NOTEBOOKS)
+    figures = {"clip", "triangles", "gallery", "bands", "learning_curves", "confusion", "ensemble_size"}
+    assert {path.stem for path in (out / "figures").iterdir()} == figures
+
+
+def test_an_ensemble_of_two_knows_the_demos_answers(demo_run):
+    out, _ = demo_run
+    found = competition.find(out / "competition")
+    predicted = pd.read_csv(out / "submission.csv")["category"].to_numpy()
+    accuracy = (predicted == found.test_labels).mean()
+    assert accuracy >= 0.75
+    assert json.loads((out / "report.json").read_text())["test"]["accuracy"] == accuracy
+
+
+def test_shuffled_labels_fall_to_chance(demo_run, tmp_path):
+    out, _ = demo_run
+    found = competition.find(out / "competition")
+    train, test = (load(out / "features" / f"{split}.npy") for split in ("train", "test"))
+    shuffled = np.random.default_rng(0).permutation(found.labels[train.ids])
+    data = TrainingData(train=train, labels=shuffled, test=test, classes=4)
+    recipe = Recipe.published().having(members=2, epochs=4)
+    finished = ensemble.train_ensemble(tmp_path, recipe, data, devices=find_devices())
+    logits = ensemble.average(ensemble.load_logits(tmp_path, finished, "test"))
+    largest_class = np.bincount(found.test_labels).max() / len(found.test_labels)
+    assert evaluate(logits, found.test_labels, class_names=CLASSES)["accuracy"] <= largest_class + 0.08
+
+
+def test_the_second_time_everything_is_skipped(demo_run):
+    out, first = demo_run
+    made = [*out.rglob("*.pt"), *out.rglob("*.npy"), *(out / "competition").rglob("*.mp3")]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    submission = (out / "submission.csv").read_bytes()
+    again = run("--out", out)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in made} == before
+    assert (out / "submission.csv").read_bytes() == submission
+    assert again.stdout == first.stdout
+    assert "member 00" not in again.stderr and "features of" not in again.stderr and "checking" not in again.stderr
+
+
+# --- a folder of one's own -------------------------------------------------------------------------------------------
+
+
+def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competition):
+    out, result = short_run
+    submission = pd.read_csv(out / "submission.csv")
+    assert submission["id"].tolist() == small_competition.test_ids.tolist()
+    assert submission["category"].between(0, 3).all()
+    report = json.loads((out / "report.json").read_text())
+    assert report["validation"]["clips"] == 8 and len(report["validation_by_members"]) == 2
+    assert np.array(report["validation"]["confusion"]).sum() == 8
+    assert sum(report["predicted"]) == 8
+    for number, name in enumerate(NOTEBOOKS, start=1):
+        assert f"[{number}/4] {name}" in result.stderr
+
+
+def test_the_executed_notebooks_say_what_was_done(short_run):
+    out, _ = short_run
+    texts = {}
+    for name in NOTEBOOKS:
+        notebook = nbformat.read(out / "notebooks" / f"{name}.ipynb", as_version=4)
+        assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
+        texts[name] = nbformat.writes(notebook)
+    assert "separator: none. Nothing was taken away" in texts["01_spleeter"]
+    assert texts["01_spleeter"].count("<audio") >= 4 and texts["04_predict"].count("<audio") >= 4
+    assert "All 2 members are finished" in texts["03_train_ensemble"]
+    assert 'download=\\"submission.csv\\"' in texts["04_predict"]
+    for text in texts.values():
+        assert "Warning" not in text
+
+
+def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
+    out = shutil.copytree(short_run[0], tmp_path / "out")
+    before = (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns
+    result = run("--data", small_demo, "--out", out, *SHORT[:-1], 3)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((out / "report.json").read_text())["members"] == 3
+    assert (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns == before
+
+
+def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
+    out = tmp_path / "out"
+    result = run("--data", small_demo, "--out", out, *SHORT, "--max-hours", "0.000001")
+    assert result.returncode == 0, result.stderr
+    assert "0 of 2 members are finished; run the same command again to go on" in result.stdout
+    assert not (out / "submission.csv").exists()
+    result = run("--data", small_demo, "--out", out, *SHORT)
+    assert result.returncode == 0 and (out / "submission.csv").exists()
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["--recipe", "best"], "was trained by another recipe: here standardise=True, there False"),
+    (["--set", "hop=200"], "was made by another recipe: here hop=200, there 160"),
+    (["--recipe", "bets"], "there is no recipe 'bets'; choose one of published, best"),
+    (["--set", "epochs=many"], "epochs='many' has the wrong type: it must be a whole number"),
+    (["--set", "learning_rate=1"], "a recipe has no 'learning_rate'"),
+    (["--on-bad", "ignore"], "on_bad='ignore' is not known"),
+])
+def test_a_run_into_a_folder_of_another_kind_is_one_sentence(short_run, small_demo, arguments, sentence):
+    result = run("--data", small_demo, "--out", short_run[0], *SHORT, *arguments)
+    assert result.returncode == 1
+    assert sentence in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_run_into_a_folder_of_other_data_is_one_sentence(short_run, copied_demo):
+    clips = copied_demo / "train_mp3s"
+    shutil.copy(clips / "3.mp3", clips / "4.mp3")
+    result = run("--data", copied_demo, "--out", short_run[0], *SHORT)
+    assert result.returncode == 1
+    assert "vocals was made from other clips" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_other_labels_for_the_same_clips_are_one_sentence(short_run, copied_demo):
+    labels = copied_demo / "train_label.txt"
+    labels.write_text("".join(f"{(int(line) + 1) % 4}\n" for line in labels.read_text().split()))
+    result = run("--data", copied_demo, "--out", short_run[0], *SHORT)
+    assert result.returncode == 1 and "was trained from other clips or labels" in result.stderr
+
+
+def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
+    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
+    (copied_demo / "test_mp3s" / "5.mp3").write_text("no sound")
+    result = run("--data", copied_demo, "--out", tmp_path / "out", *SHORT)
+    assert result.returncode == 1 and "2 of 32 clips are bad" in result.stderr
+    result = run("--data", copied_demo, "--out", tmp_path / "out", *SHORT, "--on-bad", "skip")
+    assert result.returncode == 0, result.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 8
+    bad = json.loads((tmp_path / "out" / "report.json").read_text())["bad_clips"]
+    assert list(bad["left_out"]) == ["3"] and list(bad["salvaged"]) == ["5"]
+
+
+def test_a_cell_that_raises_is_named(small_demo, tmp_path):
+    folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
+    broken = nbformat.read(folder / "02_features.ipynb", as_version=4)
+    broken.cells[3].source = "1 / 0"
+    nbformat.write(broken, folder / "02_features.ipynb")
+    code = (
+        "import sys; from pathlib import Path; from snippetkit.pipeline import run;"
+        "from snippetkit.workspace import open_workspace;"
+        f"run(open_workspace({str(small_demo)!r}, {str(tmp_path / 'out')!r}), folder={str(folder)!r})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 1
+    assert "of 02_features.ipynb failed with ZeroDivisionError: division by zero" in result.stderr
+    assert "ZeroDivisionError" in (tmp_path / "out" / "notebooks" / "02_features.ipynb").read_text()
+
+
+# --- the notebooks without the command line --------------------------------------------------------------------------
+
+
+def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
+    out = shutil.copytree(short_run[0], tmp_path / "out")
+    options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": "model=cnn3 batch_size=8"}
+    command = [Path(sys.executable).with_name("papermill"), "notebooks/03_train_ensemble.ipynb", tmp_path / "out.ipynb"]
+    for name, value in options.items():
+        command += ["-p", name, str(value)]
+    result = subprocess.run(command, cwd=project_folder(), capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert ensemble.finished_members(out / "members") == [0, 1, 2]
+
+
+def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
+    # as JupyterLab does it: the notebook's own folder is the current one, and parameters are edited by hand
+    out = shutil.copytree(short_run[0], tmp_path / "out")
+    (out / "submission.csv").unlink()
+    folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
+    notebook = nbformat.read(folder / "04_predict.ipynb", as_version=4)
+    parameters = next(cell for cell in notebook.cells if cell.metadata.get("tags") == ["parameters"])
+    parameters.source = parameters.source.replace('data = ""', f"data = {str(small_demo)!r}").replace('out = ""', "out = '../out'")
+    nbformat.write(notebook, folder / "04_predict.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "04_predict.ipynb"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert (out / "submission.csv").exists()
+
+
+def test_the_real_competition(real_clips, tmp_path):
+    # three members' worth of road in two minutes; the accuracy of so little training is not the point
+    result = run("--data", real_clips, "--out", tmp_path / "out", "--set", "model=cnn3", "--members", "1", "--epochs", "1")
+    assert result.returncode == 0, result.stderr
+    submission = pd.read_csv(tmp_path / "out" / "submission.csv")
+    assert submission["id"].tolist() == list(range(983)) and submission["category"].between(0, 3).all()
