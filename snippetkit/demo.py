@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from . import storage
 from .errors import KitError
-from .synthesis import CLIP_RATE, CLIP_SAMPLES, song
 
 VERSION = 1                                     # of the sound and the plan; another version is another demo
 SHARES = np.array([1038, 3101, 3417, 4330]) / 11_886  # of the four classes in the real training set
@@ -37,7 +36,7 @@ class Song:
     ids: tuple      # the clip that each piece becomes
 
 
-def make(folder, *, seed=0, train=480, test=160, jobs=-1):
+def make(folder, *, seed=0, train=500, test=140, jobs=-1):
     """Make a synthetic competition, unless it is there already.
 
     The clips are consecutive 3-second pieces of songs, shuffled; no song has clips in both train and test. The true
@@ -221,6 +220,8 @@ def _build(building, arguments, jobs):
 
 
 def _write_song(building, each, seed):
+    from .synthesis import CLIP_RATE, CLIP_SAMPLES, song  # with scipy behind it: a demo that is made need not wait
+
     # A generator of its own for each song, so that it doesn't matter which process makes it, or when.
     sound = song(each.labels, np.random.default_rng([seed, 2, each.number]))
     for clip, piece in zip(each.ids, sound.reshape(-1, CLIP_SAMPLES)):

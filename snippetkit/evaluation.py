@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from .ensemble import average
+from .members import average
 
 # Subsets of one size that are looked at, where there are more.
 _MOST_SUBSETS = 200

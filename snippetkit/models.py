@@ -4,7 +4,6 @@ No network has weights from elsewhere; all start from torch's global random gene
 """
 
 from torch import nn
-from torchvision import models
 
 from .errors import KitError
 
@@ -36,9 +35,9 @@ def build(name, *, classes, dropout):
     return _BUILDERS[name](classes, dropout)
 
 
-def _resnet(constructor):
+def _resnet(name):
     def make(classes, dropout):
-        network = constructor(weights=None)
+        network = _torchvision(name)
         network.conv1 = _one_channel(network.conv1)
         network.fc = _head(network.fc.in_features, classes, dropout)
         return network
@@ -47,7 +46,7 @@ def _resnet(constructor):
 
 
 def _densenet121(classes, dropout):
-    network = models.densenet121(weights=None)
+    network = _torchvision("densenet121")
     network.features.conv0 = _one_channel(network.features.conv0)
     network.classifier = _head(network.classifier.in_features, classes, dropout)
     return network
@@ -66,6 +65,12 @@ def _cnn3(classes, dropout):
     )
 
 
+def _torchvision(name):
+    from torchvision import models  # seconds, for which a run that has nothing left to train need not wait
+
+    return models.get_model(name, weights=None)
+
+
 def _one_channel(first):
     return nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)
 
@@ -75,9 +80,9 @@ def _head(width, classes, dropout):
 
 
 _BUILDERS = {
-    "resnet34": _resnet(models.resnet34),
-    "resnet18": _resnet(models.resnet18),
-    "resnet50": _resnet(models.resnet50),
+    "resnet34": _resnet("resnet34"),
+    "resnet18": _resnet("resnet18"),
+    "resnet50": _resnet("resnet50"),
     "densenet121": _densenet121,
     "cnn3": _cnn3,
 }

@@ -11,10 +11,10 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from .ensemble import finished_members
+from .clock import Clock
 from .errors import KitError
+from .members import finished_members
 from .storage import read_json
-from .training import Clock
 from .workspace import project_folder
 
 # The notebooks in their order, and what each takes in its parameters cell.

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import ensemble, songs
+from . import songs
 from .errors import KitError
 from .evaluation import accuracy_by_size, evaluate
 from .labels import CLASSES
+from .members import average, finished_members, load_logits, member_folder, shared_recipe
 from .recipe import Recipe
 from .storage import read_json
 
@@ -36,7 +37,7 @@ class Result:
     @property
     def predictions(self):
         """Category of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
-        return ensemble.average(self.test_logits).argmax(axis=1)
+        return average(self.test_logits).argmax(axis=1)
 
 
 def collect(folder, data, *, members=0):
@@ -60,9 +61,8 @@ def collect(folder, data, *, members=0):
     KitError
         If no member is finished, or they came from other data or from differing recipes.
     """
-    finished = ensemble.finished_members(folder)
-    finished = [i for i in finished if not members or i < members]
-    recipe, trained_on = ensemble.shared_recipe(folder, finished)
+    finished = [i for i in finished_members(folder) if not members or i < members]
+    recipe, trained_on = shared_recipe(folder, finished)
     if trained_on != data.fingerprint:
         raise KitError(
             f"the members in {folder} were trained on other clips, labels or features than those given now; "
@@ -72,9 +72,9 @@ def collect(folder, data, *, members=0):
     return Result(
         members=finished,
         recipe=recipe,
-        valid_logits=ensemble.load_logits(folder, finished, "valid"),
+        valid_logits=load_logits(folder, finished, "valid"),
         valid_labels=data.labels[valid_rows],
-        test_logits=ensemble.load_logits(folder, finished, "test"),
+        test_logits=load_logits(folder, finished, "test"),
     )
 
 
@@ -112,7 +112,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     dict
         Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them.
     """
-    done = [read_json(ensemble.member_folder(workspace.members, i) / "done.json") for i in result.members]
+    done = [read_json(member_folder(workspace.members, i) / "done.json") for i in result.members]
     features = {split: read_json(workspace.features / f"{split}.json") for split in ("train", "test")}
     notes = [
         "The clips held out were drawn at random, so pieces of their songs were trained on: "
@@ -143,4 +143,4 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
 
 
 def _judged(logits, labels):
-    return evaluate(ensemble.average(logits), labels, class_names=CLASSES)
+    return evaluate(average(logits), labels, class_names=CLASSES)

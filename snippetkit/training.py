@@ -7,7 +7,6 @@ epoch depends on nothing but the state that the one before left on the disk.
 import importlib.metadata
 import platform
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,57 +14,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from . import songs
+from .clock import Clock
 from .dataset import SnippetDataset
 from .epoch import predict, train_one_epoch, validate
-from .errors import KitError
-from .features import Features, band_statistics
-from .recipe import difference, digest
+from .features import band_statistics
+from .members import identity, is_finished, read_histories
 from .state import load_state, new_state, save_state
-from .storage import read_json, replacing, write_json
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """What a member sees: features of all splits, labels for the train clips.
-
-    Attributes
-    ----------
-    train, test : Features
-    labels : ndarray, shape (rows of train,), int64
-    classes : int
-    """
-
-    train: Features
-    labels: np.ndarray
-    test: Features
-    classes: int
-
-    @property
-    def fingerprint(self):
-        """Changes with any clip, label or choice behind the features."""
-        return digest([self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes])
-
-
-class Clock:
-    """How much of a session is left.
-
-    Parameters
-    ----------
-    max_hours : float
-        0 is no limit. Counted from now, by a clock that nobody can set back.
-    """
-
-    def __init__(self, max_hours=0.0):
-        self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
-
-    def hours_left(self):
-        """Hours to the end, as `max_hours` of another clock; 0 where there is no limit."""
-        left = (self._end - time.monotonic()) / 3600
-        return 0.0 if left == float("inf") else max(left, 1e-6)
-
-    def would_overrun(self, seconds):
-        """Whether work that takes so long would end too late; a tenth is kept in reserve."""
-        return time.monotonic() + 1.1 * seconds > self._end
-
+from .storage import replacing, write_json
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
     """Train one member to its end, or as far as the clock allows; go on from where an earlier run stopped.
@@ -133,46 +88,6 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     return True
 
 
-def identity(member, recipe, data):
-    """What tells one member from another: two runs with the same identity end with the same bits."""
-    return {"member": member, "recipe": recipe.part("member"), "data": data.fingerprint}
-
-
-def is_finished(folder, member, recipe, data):
-    """Whether the member is there and complete.
-
-    Raises
-    ------
-    KitError
-        If the folder holds a member of another recipe or other data; the text names the difference.
-    """
-    folder = Path(folder)
-    ours, theirs = identity(member, recipe, data), read_json(folder / "recipe.json")
-    if theirs is not None and theirs != ours:
-        what = difference(ours["recipe"], theirs.get("recipe", {}))
-        what = f"by another recipe: here {what}" if what else "from other clips or labels"
-        raise KitError(f"{folder} was trained {what}. Choose another output folder, or delete it to start anew.")
-    return theirs is not None and (folder / "done.json").exists()
-
-
-def read_histories(folder):
-    """What every member went through so far.
-
-    Parameters
-    ----------
-    folder : path-like
-        ``members`` in the work folder.
-
-    Returns
-    -------
-    dict
-        Member to DataFrame with a row an epoch: ``epoch``, ``lr``, ``train_loss``, ``train_accuracy``,
-        ``valid_loss``, ``valid_accuracy``, ``seconds``.
-    """
-    paths = sorted(Path(folder).glob("member_*/history.csv"))
-    return {int(path.parent.name.removeprefix("member_")): pd.read_csv(path) for path in paths}
-
-
 def _slowest_epoch(members):
     # of any member, in this session or an earlier one
     return max((history["seconds"].max() for history in read_histories(members).values()), default=0.0)
@@ -198,6 +113,7 @@ def _finish(state, folder, recipe, device):
         "epochs": state.epoch,
         "valid_accuracy": last["valid_accuracy"],
         "valid_loss": last["valid_loss"],
+        "weights": sum(weight.numel() for weight in state.model.parameters()),
         "seconds": sum(row["seconds"] for row in state.history),
         "device": device.title,
         "precision": device.precision,

@@ -9,8 +9,8 @@ import torch
 from snippetkit import competition, demo
 from snippetkit.features import Features
 from snippetkit.hardware import Device
+from snippetkit.members import TrainingData
 from snippetkit.recipe import Recipe
-from snippetkit.training import TrainingData
 
 
 @pytest.fixture(scope="session")

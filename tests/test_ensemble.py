@@ -3,11 +3,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import make_data
+from sklearn.model_selection import train_test_split
 
 from snippetkit import ensemble, evaluation, songs
+from snippetkit.clock import Clock
 from snippetkit.errors import KitError
-from snippetkit.training import Clock, read_histories
+from snippetkit.members import average, finished_members, load_logits, member_folder, read_histories, shared_recipe
 
 NAMES = ("a", "b", "c", "d")
 
@@ -32,7 +33,7 @@ def test_two_devices_train_side_by_side_and_give_the_same(members, tmp_path_fact
     more = small_recipe.having(members=4)
     assert ensemble.train_ensemble(folder, more, small_data, devices=[cpu, cpu]) == [0, 1, 2, 3]
     for i in (0, 1):
-        ours, theirs = (np.load(ensemble.member_folder(each, i) / "test_logits.npy") for each in (members, folder))
+        ours, theirs = (np.load(member_folder(each, i) / "test_logits.npy") for each in (members, folder))
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
@@ -49,54 +50,49 @@ def test_a_session_that_is_over_leaves_the_rest_for_later(tmp_path, small_recipe
 
 
 def test_logits_are_averaged_before_the_argmax(members):
-    logits = ensemble.load_logits(members, [0, 1], "test")
+    logits = load_logits(members, [0, 1], "test")
     assert logits.shape == (2, 20, 4)
-    np.testing.assert_allclose(ensemble.average(logits), (logits[0] + logits[1]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(average(logits), (logits[0] + logits[1]) / 2, rtol=1e-6)
     # a member that is sure outweighs two that are not, as it would not by votes or probabilities
     sure = np.array([[[0.0, 30.0]], [[1.0, 0.0]], [[1.0, 0.0]]])
-    assert ensemble.average(sure).argmax() == 1
+    assert average(sure).argmax() == 1
 
 
 def test_members_of_different_recipes_are_not_averaged(members, small_recipe):
-    recipe, data = ensemble.shared_recipe(members, [0, 1])
+    recipe, data = shared_recipe(members, [0, 1])
     assert recipe.part("member") == small_recipe.part("member") and data
     path = members / "member_01" / "recipe.json"
     note = json.loads(path.read_text())
     note["recipe"]["epochs"] = 7
     path.write_text(json.dumps(note))
     with pytest.raises(KitError, match="member_01 .* came from another recipe or data than member_00"):
-        ensemble.shared_recipe(members, [0, 1])
+        shared_recipe(members, [0, 1])
 
 
 def test_damaged_logits_are_a_sentence(members):
     path = members / "member_01" / "test_logits.npy"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(KitError, match="test_logits.npy cannot be read"):
-        ensemble.load_logits(members, [0, 1], "test")
+        load_logits(members, [0, 1], "test")
     np.save(path, np.zeros((5, 4)))
     with pytest.raises(KitError, match=r"has shape \(5, 4\), that of the first member \(20, 4\)"):
-        ensemble.load_logits(members, [0, 1], "test")
+        load_logits(members, [0, 1], "test")
 
 
 def test_no_finished_member_is_a_sentence(tmp_path):
     with pytest.raises(KitError, match="no finished member .* run the notebook 03_train_ensemble first"):
-        ensemble.shared_recipe(tmp_path, ensemble.finished_members(tmp_path))
+        shared_recipe(tmp_path, finished_members(tmp_path))
 
 
 # --- the split -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_split_is_the_published_one(small_recipe):
-    labels = make_data(seed=0, clips=100).labels
-    train, valid = songs.split(labels, small_recipe)
-    assert (len(train), len(valid)) == (70, 30)
-    assert sorted([*train, *valid]) == list(range(100))
-    # scikit-learn's train_test_split(test_size=0.3, random_state=8), whose numbers have not changed in ten years
-    assert valid[:8].tolist() == SPLIT_OF_100[:8]
-    assert songs.split(labels, small_recipe.having(split_seed=9))[1].tolist() != valid.tolist()
-
-
-SPLIT_OF_100 = sorted(np.random.RandomState(8).permutation(100)[:30].tolist())
+@pytest.mark.parametrize("clips", [10, 100, 3824, 11_886])
+def test_the_split_is_the_published_one(clips, small_recipe):
+    rows = train_test_split(np.arange(clips), test_size=0.3, random_state=8)
+    train, valid = songs.split(np.zeros(clips), small_recipe)
+    assert train.tolist() == sorted(rows[0]) and valid.tolist() == sorted(rows[1])
+    assert songs.split(np.zeros(clips), small_recipe.having(split_seed=9))[1].tolist() != valid.tolist()
 
 
 def test_too_few_clips_are_a_sentence(small_recipe):

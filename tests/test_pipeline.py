@@ -16,9 +16,9 @@ from snippetkit.evaluation import evaluate
 from snippetkit.features import load
 from snippetkit.hardware import find_devices
 from snippetkit.labels import CLASSES
+from snippetkit.members import TrainingData, average, finished_members, load_logits
 from snippetkit.pipeline import NOTEBOOKS
 from snippetkit.recipe import Recipe
-from snippetkit.training import TrainingData
 from snippetkit.workspace import project_folder
 
 # A network and a length that make the road short; what is proved here does not depend on them.
@@ -80,7 +80,7 @@ def test_shuffled_labels_fall_to_chance(demo_run, tmp_path):
     data = TrainingData(train=train, labels=shuffled, test=test, classes=4)
     recipe = Recipe.published().having(members=2, epochs=4)
     finished = ensemble.train_ensemble(tmp_path, recipe, data, devices=find_devices())
-    logits = ensemble.average(ensemble.load_logits(tmp_path, finished, "test"))
+    logits = average(load_logits(tmp_path, finished, "test"))
     largest_class = np.bincount(found.test_labels).max() / len(found.test_labels)
     assert evaluate(logits, found.test_labels, class_names=CLASSES)["accuracy"] <= largest_class + 0.08
 
@@ -216,7 +216,7 @@ def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
         command += ["-p", name, str(value)]
     result = subprocess.run(command, cwd=project_folder(), capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert ensemble.finished_members(out / "members") == [0, 1, 2]
+    assert finished_members(out / "members") == [0, 1, 2]
 
 
 def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):

@@ -14,11 +14,12 @@ import torch
 from conftest import make_data, weights_of
 
 from snippetkit import training
+from snippetkit.clock import Clock
 from snippetkit.errors import KitError
 from snippetkit.hardware import Device
 from snippetkit.recipe import Recipe
 from snippetkit.state import new_state
-from snippetkit.training import Clock, train_member
+from snippetkit.training import train_member
 
 SCRIPT = Path(__file__).with_name("train_one_member.py")
 

@@ -1,6 +1,7 @@
 """What all pictures share: the canvas, the colours, and how a picture gets onto the disk."""
 
 import matplotlib.pyplot as plt
+from IPython.display import Image
 
 from ..storage import replacing
 
@@ -16,7 +17,13 @@ def subplots(rows, columns, *, size, **options):
 
 
 def save(figure, path, *, dpi=110):
-    """Write a figure as PNG, whole or not at all, and return it for the notebook to show."""
+    """Write a figure as PNG, whole or not at all.
+
+    Returns
+    -------
+    IPython.display.Image
+        The file, for a notebook to show: drawing the figure a second time would take as long as the first.
+    """
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=dpi)
-    return figure
+    return Image(filename=path)

@@ -7,7 +7,7 @@ from .accompaniment import accompaniment
 from .music import CLIP_RATE, PIECE, RATE, Band
 from .singing import singing
 
-VOICE_OVER_MUSIC = (2.0, 3.6)   # ratio of root mean squares, 6 to 11 dB: what makes the task hard or easy
+VOICE_OVER_MUSIC = (2.5, 4.5)   # ratio of root mean squares, 8 to 13 dB: what makes the task hard or easy
 
 def song(labels, rng):
     """A continuous song whose consecutive 3-second pieces have the given labels.

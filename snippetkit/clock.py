@@ -1,0 +1,25 @@
+"""How much of a session is left, for stages that stop in time to save."""
+
+import time
+
+
+class Clock:
+    """How much of a session is left.
+
+    Parameters
+    ----------
+    max_hours : float
+        0 is no limit. Counted from now, by a clock that nobody can set back.
+    """
+
+    def __init__(self, max_hours=0.0):
+        self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
+
+    def hours_left(self):
+        """Hours to the end, as `max_hours` of another clock; 0 where there is no limit."""
+        left = (self._end - time.monotonic()) / 3600
+        return 0.0 if left == float("inf") else max(left, 1e-6)
+
+    def would_overrun(self, seconds):
+        """Whether work that takes so long would end too late; a tenth is kept in reserve."""
+        return time.monotonic() + 1.1 * seconds > self._end
