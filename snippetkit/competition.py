@@ -200,7 +200,9 @@ def _agreed_labels(paths, clips, *, required_below=None):
     if len(labels) != len(clips):
         folder = next(iter(clips.values())).parent
         more = "fewer" if len(labels) < len(clips) else "more"
-        raise KitError(f"{paths[0]} has {more} labels than there are clips: {len(labels)}, but {len(clips)} in {folder}.")
+        raise KitError(
+            f"{paths[0]} has {more} labels than there are clips: {len(labels)}, but {len(clips)} in {folder}."
+        )
     return labels
 
 

@@ -90,7 +90,8 @@ def _npz_labels(path):
             raise
         raise KitError(f"{path} is not a readable .npz file ({error}).") from error
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise KitError(f"{path} holds labels of shape {labels.shape}, {labels.dtype}; expected one row of whole numbers.")
+        found = f"labels of shape {labels.shape}, {labels.dtype}"
+        raise KitError(f"{path} holds {found}; expected one row of whole numbers.")
     return labels.astype(np.int64)
 
 
@@ -119,5 +120,6 @@ def _whole_numbers(texts, path, *, first_line=2):
     stripped = texts.str.strip()
     wrong = stripped[~stripped.str.fullmatch(r"-?\d+")]
     if len(wrong):
-        raise KitError(f"line {wrong.index[0] + first_line} of {path} has {wrong.iloc[0]!r} where a whole number belongs.")
+        line = wrong.index[0] + first_line
+        raise KitError(f"line {line} of {path} has {wrong.iloc[0]!r} where a whole number belongs.")
     return stripped.astype(np.int64).to_numpy()

@@ -22,6 +22,7 @@ from .members import identity, is_finished, read_histories
 from .state import load_state, new_state, save_state
 from .storage import replacing, write_json
 
+
 def train_member(folder, member, recipe, data, *, device, clock=None):
     """Train one member to its end, or as far as the clock allows; go on from where an earlier run stopped.
 
@@ -48,44 +49,60 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
         If the folder holds a member of another recipe or other data, a checkpoint is damaged, the disk refuses, or
         the loss is no number any more.
     """
-    folder, clock = Path(folder), clock or Clock()
+    folder = Path(folder)
     if is_finished(folder, member, recipe, data):
         return True
-    write_json(folder / "recipe.json", identity(member, recipe, data))
-    train_rows, valid_rows = songs.split(data.labels, recipe)
-    statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
-    placed = {"device": device.name, "statistics": statistics}
-    train = SnippetDataset(data.train.array[train_rows], data.labels[train_rows], **placed)
-    valid = SnippetDataset(data.train.array[valid_rows], data.labels[valid_rows], **placed)
-
+    who = identity(member, recipe, data)
+    write_json(folder / "recipe.json", who)
+    train, valid, test = _datasets(data, recipe, device)
     batches = -(-len(train) // recipe.batch_size)
     state = new_state(
-        identity(member, recipe, data), recipe,
-        seed=recipe.seed + member, batches=batches, classes=data.classes, device=device,
+        who, recipe, seed=recipe.seed + member, batches=batches, classes=data.classes, device=device
     )
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt")
+        _write_history(state, folder)  # a kill may have come between the state and its history
     bar = tqdm(
         total=recipe.epochs * batches, initial=state.epoch * batches,
         desc=f"member {member:02d}", unit="batch", mininterval=1,
     )
     with bar:
-        while state.epoch < recipe.epochs:
-            if clock.would_overrun(_slowest_epoch(folder.parent)):
-                return False
-            start = time.perf_counter()
-            row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
-            bar.set_postfix_str(f"epoch {state.epoch + 1}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
-            state.epoch += 1
-            state.history.append({"epoch": state.epoch, **row, "seconds": time.perf_counter() - start})
-            save_state(state, folder / "last.pt")  # from here on a lost session costs nothing
-            _write_history(state, folder)
-
-    test = SnippetDataset(data.test.array, **placed)
+        if not _train(state, folder, train, valid, recipe, device, clock or Clock(), bar):
+            return False
     _save_array(folder / "valid_logits.npy", predict(state.evaluated, valid, device))
     _save_array(folder / "test_logits.npy", predict(state.evaluated, test, device))
     _finish(state, folder, recipe, device)
     return True
+
+
+def _train(state, folder, train, valid, recipe, device, clock, bar):
+    """The epochs that are left; whether the clock allowed all of them."""
+    while state.epoch < recipe.epochs:
+        if clock.would_overrun(_slowest_epoch(folder.parent)):
+            return False
+        start = time.perf_counter()
+        row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+        state.epoch += 1
+        state.history.append({"epoch": state.epoch, **row, "seconds": time.perf_counter() - start})
+        save_state(state, folder / "last.pt")  # from here on a lost session costs nothing
+        _write_history(state, folder)
+        bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
+    return True
+
+
+def _datasets(data, recipe, device):
+    """Clips to train on, to validate on and to predict, on the device."""
+    train_rows, valid_rows = songs.split(data.labels, recipe)
+    statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
+
+    def placed(array, labels=None):
+        return SnippetDataset(array, labels, device=device.name, statistics=statistics)
+
+    return (
+        placed(data.train.array[train_rows], data.labels[train_rows]),
+        placed(data.train.array[valid_rows], data.labels[valid_rows]),
+        placed(data.test.array),
+    )
 
 
 def _slowest_epoch(members):

@@ -1,4 +1,4 @@
-"""What several tests need: a small competition of real MP3s, made once, and members small enough to train in seconds."""
+"""What several tests need: a small competition of MP3s, made once, and members that train in a second."""
 
 import shutil
 

@@ -94,7 +94,9 @@ def test_check_lists_all_bad_files_at_once(tmp_path, tone):
     assert "empty" in faults[empty] and "cut short" in faults[short]
 
 
-@pytest.mark.parametrize("what, is_silent", [("cut short", False), ("is empty", True), ("NaN", False), ("not audio", True)])
+@pytest.mark.parametrize(
+    "what, is_silent", [("cut short", False), ("is empty", True), ("NaN", False), ("not audio", True)]
+)
 def test_salvage_gives_what_there_is(tmp_path, tone, what, is_silent):
     path = tmp_path / "7.mp3"
     BAD[what](path, tone)

@@ -84,7 +84,7 @@ def test_no_finished_member_is_a_sentence(tmp_path):
         shared_recipe(tmp_path, finished_members(tmp_path))
 
 
-# --- the split -----------------------------------------------------------------------------------------------------------
+# --- the split ---
 
 
 @pytest.mark.parametrize("clips", [10, 100, 3824, 11_886])
@@ -100,7 +100,7 @@ def test_too_few_clips_are_a_sentence(small_recipe):
         songs.split(np.zeros(1, int), small_recipe)
 
 
-# --- judging ---------------------------------------------------------------------------------------------------------------
+# --- judging ---
 
 
 def test_figures_a_class_by_hand():

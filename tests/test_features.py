@@ -70,7 +70,8 @@ def test_it_goes_on_with_the_block_that_was_lost(sources, tmp_path, monkeypatch)
 
 def test_features_of_another_recipe_are_refused_with_the_difference(sources, tmp_path):
     features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
-    with pytest.raises(KitError, match="train.npy was made by another recipe: here n_fft=2048, there 1024; n_mels=64, there 40"):
+    sentence = "train.npy was made by another recipe: here n_fft=2048, there 1024; n_mels=64, there 40"
+    with pytest.raises(KitError, match=sentence):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(n_mels=64, n_fft=2048), jobs=1)
 
 
@@ -122,7 +123,7 @@ def test_wrong_published_files_are_refused(sources, tmp_path):
     assert not (tmp_path / "test.npy").exists()
 
 
-# --- damaged clips -----------------------------------------------------------------------------------------------------
+# --- damaged clips ---
 
 
 @pytest.fixture

@@ -56,7 +56,10 @@ def test_a_clip_gives_299_frames_of_40_bands(noisy_chirp):
     assert filterbank.log_mel(noisy_chirp).shape == (299, 40)
 
 
-@pytest.mark.parametrize("samples, frames", [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_001, 299), (96_000, 599)])
+@pytest.mark.parametrize(
+    "samples, frames",
+    [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_001, 299), (96_000, 599)],
+)
 def test_shorter_and_longer_signals(samples, frames):
     signal = np.ones(samples)
     assert filterbank.frame(signal).shape == (frames, 400)
@@ -125,8 +128,8 @@ def test_agrees_with_librosa_where_the_definitions_meet():
     np.testing.assert_allclose(filterbank.hz_to_mel(hertz), librosa.hz_to_mel(hertz, htk=True), rtol=1e-12)
     # librosa does not round corners to bins, so triangles agree in shape but not to the digit
     reference = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=40, htk=True, norm=None)
-    correlation = [np.corrcoef(ours, theirs)[0, 1] for ours, theirs in zip(filterbank.mel_triangles()[10:], reference[10:])]
-    assert min(correlation) > 0.97
+    pairs = zip(filterbank.mel_triangles()[10:], reference[10:])
+    assert min(np.corrcoef(ours, theirs)[0, 1] for ours, theirs in pairs) > 0.97
 
 
 def test_too_many_bands_are_refused():

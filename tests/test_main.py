@@ -22,7 +22,8 @@ def test_sort_makes_a_folder_a_class(small_demo, small_competition, tmp_path):
     assert run("sort", small_demo, tmp_path / "sorted", "--link").exit_code == 0
     counts = {folder.name: len(list(folder.iterdir())) for folder in (tmp_path / "sorted").iterdir()}
     expected = np.bincount(small_competition.labels).tolist()
-    assert counts == dict(zip(["0_no_voice", "1_one_male_voice", "2_one_female_voice", "3_more_than_one_voice"], expected))
+    names = ["0_no_voice", "1_one_male_voice", "2_one_female_voice", "3_more_than_one_voice"]
+    assert counts == dict(zip(names, expected))
 
 
 def test_a_sample_submission_for_a_folder_of_clips(small_demo, tmp_path):
@@ -75,6 +76,7 @@ def test_a_mistake_is_one_sentence_and_no_traceback(arguments, sentence, tmp_pat
 
 def test_help_does_not_wait_for_torch():
     code = "import sys, snippetkit.__main__; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False", "False"]
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.stdout.split() == ["False", "False"]
     shown = subprocess.run([sys.executable, "-m", "snippetkit", "--help"], capture_output=True, text=True)
     assert shown.returncode == 0 and "sample-submission" in shown.stdout

@@ -38,7 +38,7 @@ def short_run(small_demo, tmp_path_factory):
     return out, result
 
 
-# --- the demo, with the published recipe -----------------------------------------------------------------------------
+# --- the demo, with the published recipe ---
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_second_time_everything_is_skipped(demo_run):
     assert "member 00" not in again.stderr and "features of" not in again.stderr and "checking" not in again.stderr
 
 
-# --- a folder of one's own -------------------------------------------------------------------------------------------
+# --- a folder of one's own ---
 
 
 def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competition):
@@ -205,7 +205,7 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     assert "ZeroDivisionError" in (tmp_path / "out" / "notebooks" / "02_features.ipynb").read_text()
 
 
-# --- the notebooks without the command line --------------------------------------------------------------------------
+# --- the notebooks without the command line ---
 
 
 def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
@@ -226,7 +226,8 @@ def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     notebook = nbformat.read(folder / "04_predict.ipynb", as_version=4)
     parameters = next(cell for cell in notebook.cells if cell.metadata.get("tags") == ["parameters"])
-    parameters.source = parameters.source.replace('data = ""', f"data = {str(small_demo)!r}").replace('out = ""', "out = '../out'")
+    edited = parameters.source.replace('data = ""', f"data = {str(small_demo)!r}").replace('out = ""', "out = '../out'")
+    parameters.source = edited
     nbformat.write(notebook, folder / "04_predict.ipynb")
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "04_predict.ipynb"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
@@ -236,7 +237,8 @@ def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
 
 def test_the_real_competition(real_clips, tmp_path):
     # three members' worth of road in two minutes; the accuracy of so little training is not the point
-    result = run("--data", real_clips, "--out", tmp_path / "out", "--set", "model=cnn3", "--members", "1", "--epochs", "1")
+    short = ["--set", "model=cnn3", "--members", "1", "--epochs", "1"]
+    result = run("--data", real_clips, "--out", tmp_path / "out", *short)
     assert result.returncode == 0, result.stderr
     submission = pd.read_csv(tmp_path / "out" / "submission.csv")
     assert submission["id"].tolist() == list(range(983)) and submission["category"].between(0, 3).all()

@@ -45,7 +45,9 @@ def test_a_wrong_setting_is_a_sentence(setting, sentence):
         Recipe.published().having_settings([setting])
 
 
-@pytest.mark.parametrize("name, value", [("epochs", True), ("epochs", 2.0), ("lr", "0.1"), ("standardise", 1), ("model", 5)])
+@pytest.mark.parametrize(
+    "name, value", [("epochs", True), ("epochs", 2.0), ("lr", "0.1"), ("standardise", 1), ("model", 5)]
+)
 def test_a_value_of_the_wrong_type_is_refused(name, value):
     with pytest.raises(KitError, match=f"{name}=.* has the wrong type"):
         Recipe.published().having(**{name: value})

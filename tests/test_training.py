@@ -42,7 +42,7 @@ def same_bits(one, other):
     return True
 
 
-# --- killed ----------------------------------------------------------------------------------------------------------
+# --- killed ---
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_the_reference_learned_and_was_not_restarted(never_killed):
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
-# --- stopped, and a disk that refuses --------------------------------------------------------------------------------
+# --- stopped, and a disk that refuses ---
 
 
 def test_stopped_by_the_clock_and_resumed_ends_with_the_same_bits(tmp_path, small_recipe, small_data, cpu):
@@ -203,7 +203,26 @@ def test_a_rename_that_fails_loses_nothing_that_was_saved(tmp_path, small_recipe
     assert same_bits(whole, folder)
 
 
-# --- what a member is --------------------------------------------------------------------------------------------------
+def test_a_kill_between_state_and_history_loses_no_row(tmp_path, small_recipe, small_data, cpu, monkeypatch):
+    whole, folder = tmp_path / "whole" / "member_00", tmp_path / "parts" / "member_00"
+    assert train_member(whole, 0, small_recipe, small_data, device=cpu)
+    write_history = training._write_history
+
+    def killed_at_the_last_row(state, folder):
+        if state.epoch == small_recipe.epochs:
+            raise KeyboardInterrupt
+        write_history(state, folder)
+
+    monkeypatch.setattr(training, "_write_history", killed_at_the_last_row)
+    with pytest.raises(KeyboardInterrupt):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+    monkeypatch.undo()
+    assert epochs_done(folder) == small_recipe.epochs - 1
+    assert train_member(folder, 0, small_recipe, small_data, device=cpu)
+    assert same_bits(whole, folder)
+
+
+# --- what a member is ---
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +313,7 @@ def test_a_loss_that_is_no_number_is_a_sentence(tmp_path, small_recipe, small_da
     assert not (tmp_path / "member_00" / "last.pt").exists()
 
 
-# --- schedules ---------------------------------------------------------------------------------------------------------
+# --- schedules ---
 
 
 def learning_rates(recipe, batches, cpu):
@@ -326,8 +345,8 @@ def test_autocast_and_plain_paths_agree_at_first(small_recipe, small_data, tmp_p
     # the same seed, one epoch: half precision may differ in the third digit, not in what is learned
     losses = []
     for precision in ("fp32", "bf16"):
-        folder = tmp_path / precision
-        train_member(folder, 0, small_recipe.having(epochs=1, precision=precision), small_data, device=Device("cpu", "CPU", precision))
+        folder, recipe = tmp_path / precision, small_recipe.having(epochs=1, precision=precision)
+        train_member(folder, 0, recipe, small_data, device=Device("cpu", "CPU", precision))
         losses.append(pd.read_csv(folder / "history.csv")["train_loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
 
@@ -336,7 +355,8 @@ def test_the_averaged_weights_are_what_predicts(tmp_path, small_recipe, small_da
     folder = tmp_path / "member_00"
     train_member(folder, 0, small_recipe.having(ema_decay=0.9), small_data, device=cpu)
     saved = torch.load(folder / "last.pt", weights_only=True)
-    averaged = {name.removeprefix("module."): value for name, value in saved["averaged"].items() if name != "n_averaged"}
+    del saved["averaged"]["n_averaged"]
+    averaged = {name.removeprefix("module."): value for name, value in saved["averaged"].items()}
     assert not all(torch.equal(averaged[name], saved["model"][name]) for name in saved["model"])
     state = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=cpu)
     state.model.load_state_dict(averaged)

@@ -2,9 +2,9 @@
 
 from .canvas import save
 from .results import class_counts, confusion, ensemble_size, learning_curves
-from .sound import band_levels, clip, comparison, gallery, triangles
+from .sound import band_levels, clip, gallery, triangles
 
 __all__ = [
-    "band_levels", "class_counts", "clip", "comparison", "confusion", "ensemble_size", "gallery", "learning_curves",
+    "band_levels", "class_counts", "clip", "confusion", "ensemble_size", "gallery", "learning_curves",
     "save", "triangles",
 ]

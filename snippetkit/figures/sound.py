@@ -41,27 +41,6 @@ def clip(signal, recipe=_PUBLISHED, *, title=""):
     return figure
 
 
-def comparison(signals, recipe=_PUBLISHED):
-    """Spectrograms side by side, such as a clip with and without its music.
-
-    Parameters
-    ----------
-    signals : dict
-        Title to ndarray, shape (samples,).
-    recipe : Recipe
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, axes = subplots(1, len(signals), size=(4.5 * len(signals), 3.4), sharey=True)
-    for axis, (title, signal) in zip(np.atleast_1d(axes), signals.items()):
-        _spectrogram(axis, signal, recipe)
-        axis.set(title=title, ylabel="frequency (kHz)")
-        axis.label_outer()
-    return figure
-
-
 def gallery(signals, class_names, recipe=_PUBLISHED):
     """Log-mel features of a few clips of every class, one row a class.
 

@@ -11,7 +11,8 @@ RATE = 22_050           # Hz; half of it is enough, since songs have little to s
 PIECE = CLIP_SAMPLES * RATE // CLIP_RATE
 CONTROL = 105           # samples between two values of a slow curve: 210 values a second
 # Formants of men in Hz, averages as commonly quoted from Peterson & Barney (1952), table II; F4 and F5 are about
-# those of a uniform tube of 17.5 cm. Women's lie about 1.17 times higher there (a shorter tract): see `singing.Singer.tract`.
+# those of a uniform tube of 17.5 cm. Women's lie about 1.17 times higher there, from a shorter tract: see
+# `singing.Singer`.
 VOWELS = {
     "heed": (270, 2290, 3010, 3500, 4500), "head": (530, 1840, 2480, 3500, 4500),
     "had": (660, 1720, 2410, 3500, 4500), "hod": (730, 1090, 2440, 3500, 4500),
