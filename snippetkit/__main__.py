@@ -37,7 +37,7 @@ def main():
 @click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 10 on the demo.")
 @click.option("--max-hours", default=0.0, help="Stop between epochs before so much time is over.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice of the recipe; repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
 def run(data, out, recipe, members, epochs, max_hours, on_bad, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
     from .pipeline import run as run_pipeline
