@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 import soxr
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from .errors import KitError
+from .progress import progress
 from .recipe import Recipe
 
 _PUBLISHED = Recipe.published()
@@ -84,7 +84,7 @@ def check(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
         Path to the sentence that says what is wrong, for the bad clips alone.
     """
     waiting = Parallel(jobs, return_as="generator")(delayed(_fault)(path, seconds) for path in paths)
-    faults = tqdm(waiting, total=len(paths), desc="checking clips", unit="clip", disable=not paths)
+    faults = progress(waiting, total=len(paths), title="checking clips", unit="clip")
     return {Path(path): fault for fault, path in zip(faults, paths) if fault}
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from . import storage
 from .errors import KitError
+from .progress import progress
 
 VERSION = 1                                     # of the sound and the plan; another version is another demo
 SHARES = np.array([1038, 3101, 3417, 4330]) / 11_886  # of the four classes in the real training set
@@ -205,7 +205,7 @@ def _build(building, arguments, jobs):
     made = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_write_song)(building, each, seed) for each in songs
     )
-    for _ in tqdm(made, total=len(songs), desc="demo songs", unit="song"):
+    for _ in progress(made, total=len(songs), title="demo songs", unit="song"):
         pass
     given = misheard(true_labels(songs, "train"), seed=seed)
     _write_lines(building / "train_label.txt", given)

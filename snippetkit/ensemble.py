@@ -3,13 +3,11 @@
 How one member is trained is not known here, nor how the results are averaged and judged.
 """
 
-import sys
-
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from .clock import Clock
 from .members import finished_members, is_finished, member_folder
+from .progress import say
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None):
@@ -48,7 +46,7 @@ def _train_missing(folder, missing, recipe, data, devices, clock):
 
     devices = devices or find_devices(recipe.precision)
     places = "; ".join(f"{each.title} in {each.precision}" for each in devices)
-    tqdm.write(f"{len(missing)} of {recipe.members} members to train, on {places}", file=sys.stderr)
+    say(f"{len(missing)} of {recipe.members} members to train, on {places}")
     shares = [missing[turn :: len(devices)] for turn in range(len(devices))]
     # One device needs no process of its own: the progress bars and a keyboard interrupt arrive as they are.
     Parallel(n_jobs=len(devices))(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
-from tqdm import tqdm
 
 from . import audio, filterbank
 from .errors import KitError, listed
+from .progress import progress
 from .recipe import difference, digest
 from .storage import fingerprint, read_json, replacing, write_json
 
@@ -118,7 +118,8 @@ def export_published(features, folder):
     features : Features
     folder : path-like
     """
-    for i, values in zip(features.ids, tqdm(features.array, desc="exporting features", unit="clip")):
+    rows = progress(features.array, total=len(features.array), title="exporting features", unit="clip")
+    for values, i in zip(rows, features.ids):
         with replacing(Path(folder) / f"{i}feature.npz") as temporary:
             np.savez(temporary, values)
 
@@ -155,7 +156,8 @@ def import_published(folder, sources, path, recipe):
         raise KitError(f"{path} is there already; delete it first if the imported features are to replace it.")
     with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.float32, tuple(identity["shape"]))
-        for row, i in enumerate(tqdm(sources.paths, desc="importing features", unit="clip")):
+        ids = progress(sources.paths, total=len(sources.paths), title="importing features", unit="clip")
+        for row, i in enumerate(ids):
             array[row] = _published_values(folder / f"{i}feature.npz", identity["shape"][1:])
         array.flush()
     return load(path)
@@ -210,8 +212,8 @@ def _claim(path, identity):
 
 def _compute(sources, path, recipe, jobs):
     shape = tuple(read_json(path.with_suffix(".json"))["shape"])
-    partial, progress = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
-    done = (read_json(progress) or {"clips": 0})["clips"] if partial.exists() else 0
+    partial, note = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
+    done = (read_json(note) or {"clips": 0})["clips"] if partial.exists() else 0
     try:
         array = np.lib.format.open_memmap(partial, "r+" if done else "w+", np.float32, shape)
         ids = list(sources.paths)
@@ -219,15 +221,15 @@ def _compute(sources, path, recipe, jobs):
         computed = Parallel(jobs, return_as="generator")(
             delayed(_block)([(sources.paths[i], i in sources.faults) for i in block], recipe) for block in blocks
         )
-        with tqdm(total=len(ids), initial=done, desc=f"features of {path.stem}", unit="clip") as bar:
+        with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
             for values in computed:
                 array[done : done + len(values)] = values
                 array.flush()  # the clips must be on the disk before the note that says so
                 done += len(values)
-                write_json(progress, {"clips": done})
+                write_json(note, {"clips": done})
                 bar.update(len(values))
         os.replace(partial, path)
-        progress.unlink()
+        note.unlink()
     except OSError as error:
         raise KitError(
             f"{partial} could not be written: {error.strerror or error}. "

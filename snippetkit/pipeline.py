@@ -3,18 +3,20 @@
 Every stage finds out itself what is done; a notebook is therefore always run from its top.
 """
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from .clock import Clock
 from .errors import KitError
 from .members import finished_members
-from .storage import read_json
+from .progress import say
+from .storage import read_json, replacing
 from .workspace import project_folder
 
 # The notebooks in their order, and what each takes in its parameters cell.
@@ -78,8 +80,7 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
     for number, name in enumerate(NOTEBOOKS, start=1):
         if name == "04_predict" and not finished_members(workspace.members):
             return Outcome(0, wanted, None)
-        # on stderr, where the progress bars are; stdout is for the result
-        tqdm.write(f"[{number}/{len(NOTEBOOKS)}] {name}", file=sys.stderr)
+        say(f"[{number}/{len(NOTEBOOKS)}] {name}")
         parameters["max_hours"] = clock.hours_left()
         given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
         _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
@@ -90,10 +91,11 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
 def _execute(source, target, parameters):
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # The notebooks' own progress bars go straight to the terminal: one that counts cells would stand still
-        # for as long as the members train.
+        # What the notebooks print goes straight to the terminal, their progress bars with it: a bar that counts
+        # cells would stand still for as long as the members train.
         papermill.execute_notebook(
-            str(source), str(target), parameters, kernel_name="python3", progress_bar=False, stderr_file=sys.stderr,
+            str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
+            stdout_file=sys.stderr, stderr_file=sys.stderr,
             # newer kernels warn, before anything of ours, that the loopback connection is not encrypted
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
@@ -104,6 +106,26 @@ def _execute(source, target, parameters):
             f"cell {error.exec_count} of {source.name} failed with {error.ename}: {error.evalue}. "
             f"The executed copy with the whole traceback is {target}."
         ) from error
+    _tidy(target)
+
+
+def _tidy(path):
+    """Leave of every progress bar in an executed notebook what a terminal would show in the end: its last state."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        tidied = []
+        for output in cell.get("outputs", []):
+            if tidied and output.output_type == "stream" and tidied[-1].get("name") == output.name:
+                tidied[-1].text += output.text
+            else:
+                tidied.append(output)
+        for output in tidied:
+            if output.output_type == "stream":
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        if cell.cell_type == "code":
+            cell.outputs = tidied
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 def _notebook_folder(folder):

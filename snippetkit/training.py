@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from . import songs
 from .clock import Clock
@@ -19,6 +18,7 @@ from .dataset import SnippetDataset
 from .epoch import predict, train_one_epoch, validate
 from .features import band_statistics
 from .members import identity, is_finished, read_histories
+from .progress import progress
 from .state import load_state, new_state, save_state
 from .storage import replacing, write_json
 
@@ -62,9 +62,8 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt")
         _write_history(state, folder)  # a kill may have come between the state and its history
-    bar = tqdm(
-        total=recipe.epochs * batches, initial=state.epoch * batches,
-        desc=f"member {member:02d}", unit="batch", mininterval=1,
+    bar = progress(
+        total=recipe.epochs * batches, done=state.epoch * batches, title=f"member {member:02d}", unit="batch"
     )
     with bar:
         if not _train(state, folder, train, valid, recipe, device, clock or Clock(), bar):

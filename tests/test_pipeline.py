@@ -126,7 +126,9 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
     assert "All 2 members are finished" in texts["03_train_ensemble"]
     assert 'download=\\"submission.csv\\"' in texts["04_predict"]
     for text in texts.values():
-        assert "Warning" not in text
+        assert "Warning" not in text and '"stderr"' not in text  # what JupyterLab shows on red
+        assert "\\r" not in text  # of a progress bar only the end is left
+    assert texts["03_train_ensemble"].count("member 00: 100%") == 1
 
 
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
