@@ -32,4 +32,5 @@ def say(line):
 
 def _stream():
     # A notebook shows stderr on red, as if something were wrong; in a terminal stdout is for results.
-    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    in_a_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return sys.stdout if in_a_notebook else sys.stderr

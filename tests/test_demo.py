@@ -13,7 +13,7 @@ from snippetkit.synthesis import CLIP_SAMPLES, music, singing
 from snippetkit.synthesis.accompaniment import accompaniment
 from snippetkit.synthesis.music import RATE, Band, Note
 from snippetkit.synthesis.singing import Singer
-from snippetkit.synthesis.song import sections
+from snippetkit.synthesis.mixing import sections
 
 TRAIN, TEST = 24, 8
 BAND = Band(key=60, scale=music.SCALES[0], beat=0.5, chords=(0, 3, 4, 0))

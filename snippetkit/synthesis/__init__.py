@@ -4,6 +4,6 @@ Sound only, as arrays; which songs there are and how they become files is `demo`
 """
 
 from .music import CLIP_RATE, CLIP_SAMPLES
-from .song import song
+from .mixing import song
 
 __all__ = ["CLIP_RATE", "CLIP_SAMPLES", "song"]

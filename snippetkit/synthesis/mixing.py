@@ -7,7 +7,7 @@ from .accompaniment import accompaniment
 from .music import CLIP_RATE, PIECE, RATE, Band
 from .singing import singing
 
-VOICE_OVER_MUSIC = (2.5, 4.5)   # ratio of root mean squares, 8 to 13 dB: what makes the task hard or easy
+VOICE_OVER_MUSIC = (2.8, 4.8)   # ratio of root mean squares, 9 to 14 dB: what makes the task hard or easy
 
 def song(labels, rng):
     """A continuous song whose consecutive 3-second pieces have the given labels.
@@ -25,8 +25,10 @@ def song(labels, rng):
     spans, band, samples = sections(labels, rng), Band.drawn(rng), len(labels) * PIECE
     music = accompaniment(spans, band, samples, rng)
     sung = singing(spans, band, samples, rng)
-    level = rng.uniform(*VOICE_OVER_MUSIC) * np.std(music)
-    mix = music + (sung * (level / np.std(sung[sung != 0])) if sung.any() else 0)
+    heard = sung != 0
+    if heard.any():  # set against the music under the voices, which is softer than in the breaks
+        sung *= rng.uniform(*VOICE_OVER_MUSIC) * np.std(music[heard]) / np.std(sung[heard])
+    mix = music + sung
     mix = np.tanh(mix * (0.25 / np.std(mix)))  # what a limiter does to peaks
     # The loudness is the song's, not a section's: it tells no class.
     mix *= 10 ** (rng.uniform(-22, -12) / 20) / np.std(mix)
