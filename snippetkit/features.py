@@ -3,7 +3,7 @@
 Beside the array a JSON names the clips and the choices behind it. What a feature is, is the filterbank's to say.
 """
 
-import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from joblib import Parallel, delayed
 from . import audio, filterbank
 from .errors import KitError, listed
 from .progress import progress
-from .recipe import difference, digest
-from .storage import fingerprint, read_json, replacing, write_json
+from .recipe import digest
+from .rows import claim, rows_done, write_rows
+from .storage import fingerprint, read_json, replacing
 
 # Clips that are computed and written at once: small enough to lose, large enough to be worth a process.
 _BLOCK = 64
+
+# Where an array came from, as its JSON says: from here, or "imported from …".
+_COMPUTED = "computed"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ def extract(sources, path, recipe, *, jobs=-1):
     """
     path = Path(path)
     identity = _identity(sources, recipe)
-    _claim(path, identity)
+    claim(path, identity, source=_COMPUTED)
     if not path.exists():
-        _compute(sources, path, recipe, jobs)
+        _compute(sources, path, identity, recipe, jobs)
     return load(path)
 
 
@@ -105,8 +109,12 @@ def band_statistics(features):
     mean, deviation : ndarray, shape (bands,), float64
         The deviation of a band that never changes is given as 1.
     """
-    mean = features.mean(axis=(0, 1), dtype=np.float64)
-    deviation = features.std(axis=(0, 1), dtype=np.float64)
+    # In blocks: numpy's own deviation would first make a float64 copy of everything.
+    blocks = [features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK)]
+    count = features.shape[0] * features.shape[1]
+    mean = sum(block.sum(axis=(0, 1), dtype=np.float64) for block in blocks) / count
+    variance = sum(np.square(block - mean).sum(axis=(0, 1)) for block in blocks) / count
+    deviation = np.sqrt(variance)
     return mean, np.where(deviation > 0, deviation, 1.0)
 
 
@@ -150,16 +158,18 @@ def import_published(folder, sources, path, recipe):
     missing = [name for i in sources.paths if not (folder / (name := f"{i}feature.npz")).exists()]
     if missing:
         raise KitError(f"{folder} lacks {listed(missing)}.")
-    identity = _identity(sources, recipe)
-    _claim(path, identity)
     if path.exists():
-        raise KitError(f"{path} is there already; delete it first if the imported features are to replace it.")
-    with replacing(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", np.float32, tuple(identity["shape"]))
-        ids = progress(sources.paths, total=len(sources.paths), title="importing features", unit="clip")
-        for row, i in enumerate(ids):
-            array[row] = _published_values(folder / f"{i}feature.npz", identity["shape"][1:])
-        array.flush()
+        raise KitError(f"{path} is there already; delete it and its JSON first if imported features are to replace it.")
+    identity = _identity(sources, recipe)
+    source = f"imported from {folder.name}"
+    claim(path, identity, source=source)
+    todo = list(sources.paths)[rows_done(path, identity, source=source) :]
+    blocks = (
+        np.stack([_published_values(folder / f"{i}feature.npz", identity["shape"][1:]) for i in block])
+        for block in _blocks(todo)
+    )
+    with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
+        write_rows(path, identity, blocks, bar, source=source)
     return load(path)
 
 
@@ -167,7 +177,7 @@ def _published_values(path, shape):
     try:
         with np.load(path, allow_pickle=False) as archive:
             values = archive["arr_0"]
-    except (KeyError, ValueError, EOFError, OSError) as error:
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise KitError(f"{path} is not a feature file with the key arr_0 ({error}).") from error
     if list(values.shape) != shape or not np.isfinite(values).all():
         raise KitError(f"{path} holds an array of shape {values.shape}; expected {tuple(shape)}, without NaN.")
@@ -184,57 +194,24 @@ def _identity(sources, recipe):
         "clips_fingerprint": fingerprint(sources.paths.values()),
         "ids": list(sources.paths),
         "clips": [path.name for path in sources.paths.values()],
-        "salvaged": {str(i): fault for i, fault in sources.faults.items()},
-        "left_out": {str(i): fault for i, fault in sources.left_out.items()},
+        "salvaged": list(sources.faults),
+        "left_out": list(sources.left_out),
     }
 
 
-def _claim(path, identity):
-    """Write the JSON, or make sure that the one there says the same.
-
-    It is written before the array: a run that stopped half-way is then as well guarded as a complete one.
-    """
-    note = path.with_suffix(".json")
-    theirs = read_json(note)
-    if theirs is None:
-        write_json(note, identity)
-    elif theirs.get("recipe") != identity["recipe"]:
-        raise KitError(
-            f"{path} was made by another recipe: here {difference(identity['recipe'], theirs.get('recipe', {}))}. "
-            "Choose another output folder, or delete its features and members to start anew."
-        )
-    elif theirs != identity:
-        raise KitError(
-            f"{path} was made from other clips; choose another output folder, "
-            "or delete its features and members to start anew."
-        )
+def _compute(sources, path, identity, recipe, jobs):
+    ids = list(sources.paths)
+    done = rows_done(path, identity, source=_COMPUTED)
+    computed = Parallel(jobs, return_as="generator")(
+        delayed(_block)([(sources.paths[i], i in sources.faults) for i in block], recipe)
+        for block in _blocks(ids[done:])
+    )
+    with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
+        write_rows(path, identity, computed, bar, source=_COMPUTED)
 
 
-def _compute(sources, path, recipe, jobs):
-    shape = tuple(read_json(path.with_suffix(".json"))["shape"])
-    partial, note = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
-    done = (read_json(note) or {"clips": 0})["clips"] if partial.exists() else 0
-    try:
-        array = np.lib.format.open_memmap(partial, "r+" if done else "w+", np.float32, shape)
-        ids = list(sources.paths)
-        blocks = [ids[start : start + _BLOCK] for start in range(done, len(ids), _BLOCK)]
-        computed = Parallel(jobs, return_as="generator")(
-            delayed(_block)([(sources.paths[i], i in sources.faults) for i in block], recipe) for block in blocks
-        )
-        with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
-            for values in computed:
-                array[done : done + len(values)] = values
-                array.flush()  # the clips must be on the disk before the note that says so
-                done += len(values)
-                write_json(note, {"clips": done})
-                bar.update(len(values))
-        os.replace(partial, path)
-        note.unlink()
-    except OSError as error:
-        raise KitError(
-            f"{partial} could not be written: {error.strerror or error}. "
-            "What was computed before is kept; make room, then run again."
-        ) from error
+def _blocks(ids):
+    return [ids[start : start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
 
 
 def _block(clips, recipe):

@@ -1,6 +1,7 @@
 """What several tests need: a small competition of MP3s, made once, and members that train in a second."""
 
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -37,6 +38,27 @@ def real_clips(request):
     if not folder.is_dir():
         pytest.skip(f"the clips of the real competition are not at {folder}")
     return folder
+
+
+class SmallDisk:
+    """A file system of its own, which can be made larger and smaller."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def resize(self, size):
+        subprocess.run(["mount", "-o", f"remount,size={int(size)}", self.folder], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,39 @@ def test_features_of_other_clips_are_refused(copied_demo, tmp_path):
         extract("before")
 
 
+def test_rows_of_another_recipe_are_not_gone_on_with(sources, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_BLOCK", 5)
+    compute, other = features._block, RECIPE.having(preemphasis=0.5)
+    expected = features.extract(sources[0], tmp_path / "expected.npy", other, jobs=1).array
+
+    def dies_in_the_third_block(clips, recipe, calls=[]):  # noqa: B006
+        calls.append(clips)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(clips, recipe)
+
+    monkeypatch.setattr(features, "_block", dies_in_the_third_block)
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    monkeypatch.setattr(features, "_block", compute)
+    (tmp_path / "train.json").unlink()  # "delete its features to start anew", but only half done
+    array = features.extract(sources[0], tmp_path / "train.npy", other, jobs=1).array
+    np.testing.assert_array_equal(array, expected)
+
+
+def test_a_full_disk_keeps_what_was_computed(sources, small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_BLOCK", 5)
+    whole = features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    small_disk.resize(700_000)  # fourteen of the 24 clips
+    with pytest.raises(KitError, match="train.partial.npy could not be written: No space left on device"):
+        features.extract(sources[0], small_disk.folder / "train.npy", RECIPE, jobs=1)
+    assert not (small_disk.folder / "train.npy").exists()
+    assert json.loads((small_disk.folder / "train.progress.json").read_text())["clips"] == 10
+    small_disk.resize(10_000_000)
+    again = features.extract(sources[0], small_disk.folder / "train.npy", RECIPE, jobs=1)
+    np.testing.assert_array_equal(again.array, whole.array)
+
+
 def test_a_torso_is_refused(sources, tmp_path):
     path = tmp_path / "train.npy"
     features.extract(sources[0], path, RECIPE, jobs=1)
@@ -106,8 +139,10 @@ def test_published_files_go_out_and_come_in(sources, tmp_path):
         np.testing.assert_array_equal(archive["arr_0"], extracted.array[5])
     imported = features.import_published(tmp_path / "npz", sources[1], tmp_path / "again" / "test.npy", RECIPE)
     np.testing.assert_array_equal(imported.array, extracted.array)
-    # to the next stage they are the features of these clips
-    assert features.extract(sources[1], tmp_path / "again" / "test.npy", RECIPE).fingerprint == extracted.fingerprint
+    # the next stage takes them for the features of these clips, but a member knows that they were not made here
+    taken = features.extract(sources[1], tmp_path / "again" / "test.npy", RECIPE)
+    assert taken.fingerprint == imported.fingerprint != extracted.fingerprint
+    assert json.loads((tmp_path / "again" / "test.json").read_text())["source"] == "imported from npz"
 
 
 def test_wrong_published_files_are_refused(sources, tmp_path):
@@ -137,6 +172,15 @@ def damaged(copied_demo):
 def test_all_bad_clips_are_named_before_any_work(damaged, tmp_path):
     with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*on_bad=skip"):
         separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
+
+
+def test_clips_that_were_mended_are_not_taken_for_other_clips(damaged, small_demo, tmp_path):
+    with pytest.raises(KitError, match="Replace them"):
+        separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
+    for split, name in (("train_mp3s", "3.mp3"), ("test_mp3s", "2.mp3")):
+        shutil.copy(small_demo / split / name, damaged.root / split / name)
+    train, test = separate(competition.find(damaged.root), tmp_path / "vocals", RECIPE, jobs=1)
+    assert (len(train.paths), len(test.paths)) == (24, 8)
 
 
 def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_path):
