@@ -53,7 +53,7 @@ def train_one_epoch(state, dataset, recipe, device, bar):
         bar.update()
     if not torch.isfinite(loss_sum):
         raise KitError(
-            f"{bar.desc}: the loss is no number any more after epoch {state.epoch + 1}; "
+            f"member {state.identity['member']:02d}: the loss is no number any more after epoch {state.epoch + 1}; "
             f"try a lower learning rate (lr={recipe.lr} now) or precision=fp32."
         )
     return {

@@ -43,7 +43,7 @@ def member_folder(folder, member):
 
 
 def identity(member, recipe, data):
-    """What tells one member from another: two runs with the same identity end with the same bits."""
+    """What tells one member from another: on one CPU, two runs with the same identity end with the same bits."""
     return {"member": member, "recipe": recipe.part("member"), "data": data.fingerprint}
 
 
@@ -76,7 +76,7 @@ def read_histories(folder):
     -------
     dict
         Member to DataFrame with a row an epoch: ``epoch``, ``lr``, ``train_loss``, ``train_accuracy``,
-        ``valid_loss``, ``valid_accuracy``, ``seconds``.
+        ``valid_loss``, ``valid_accuracy``, ``seconds``, ``device``.
     """
     paths = sorted(Path(folder).glob("member_*/history.csv"))
     return {int(path.parent.name.removeprefix("member_")): pd.read_csv(path) for path in paths}
@@ -135,7 +135,10 @@ def load_logits(folder, members, split):
         try:
             loaded.append(np.load(path))
         except (OSError, ValueError, EOFError) as error:
-            raise KitError(f"{path} cannot be read ({error}); delete {path.parent} and train it again.") from error
+            raise KitError(
+                f"{path} cannot be read ({error}); delete {path.with_name('done.json')} and run 03_train_ensemble again: "
+                "the weights are there, and the logits are made anew."
+            ) from error
         if loaded[-1].shape != loaded[0].shape:
             raise KitError(f"{path} has shape {loaded[-1].shape}, that of the first member {loaded[0].shape}.")
     return np.stack(loaded)

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from . import models
 from .errors import KitError
+from .progress import say
 from .storage import replacing
 
 
@@ -23,7 +24,7 @@ class State:
     Attributes
     ----------
     identity : dict
-        Which member, of which recipe, from which data: see `training.identity`.
+        Which member, of which recipe, from which data: see `members.identity`.
     model : nn.Module
     averaged : AveragedModel or None
         The exponential moving average of the weights, where the recipe asks for one.
@@ -87,7 +88,7 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     )
 
 
-def save_state(state, path):
+def save_state(state, path, device):
     """Write the whole state under `path`; the file that stood there before stands until the new one is complete.
 
     Raises
@@ -102,43 +103,73 @@ def save_state(state, path):
         "history": state.history,
         "generator": state.generator.get_state(),
         "cpu_generator": torch.get_rng_state(),
-        "cuda_generators": torch.cuda.get_rng_state_all(),
+        "gpu_generator": torch.cuda.get_rng_state(device.name) if device.kind == "cuda" else None,
+        "precision": device.precision,
     }
     with replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's archive writer hides the disk's own error behind one of its own
-            raise error.__cause__ or error.__context__ or OSError(str(error)) from error
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
-def load_state(state, path):
+def load_state(state, path, device):
     """Read a saved state into a new one, in place. The file is not trusted: it cannot run code.
+
+    A member may go on on another device or in another precision, which is said aloud: it is as good, but its bits are
+    no longer those of a run that stayed.
 
     Raises
     ------
     KitError
         If the file is damaged, or belongs to another member, recipe or data.
     """
+    content = _read_archive(path)
+    if content.get("identity") != state.identity:
+        raise KitError(f"{path} belongs to another member, recipe or data; delete it to train this member anew.")
+    try:
+        moved = _restore(state, content, device)
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if moved:
+        say(f"{path.parent.name} was begun {moved} and goes on on {device.title} in {device.precision}")
+
+
+def _restore(state, content, device):
+    """Take over what was saved; says where the member was before, if that was elsewhere."""
+    same_precision = content["precision"] == device.precision
+    for name in _stateful(state):
+        # the scale of fp16's gradients means nothing in another precision
+        if name != "scaler" or same_precision:
+            getattr(state, name).load_state_dict(content[name])
+    state.epoch, state.history = content["epoch"], content["history"]
+    state.generator.set_state(content["generator"])
+    torch.set_rng_state(content["cpu_generator"])
+    was_on_gpu = content["gpu_generator"] is not None
+    if was_on_gpu and device.kind == "cuda":
+        torch.cuda.set_rng_state(content["gpu_generator"], device.name)
+    if same_precision and was_on_gpu == (device.kind == "cuda"):
+        return None
+    return f"on {'a GPU' if was_on_gpu else 'a CPU'} in {content['precision']}"
+
+
+def _read_archive(path):
     try:
         # torch checks no sums of its own: a flipped bit would pass for a weight
         with zipfile.ZipFile(path) as archive:
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} does not match its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise KitError(
-            f"{path} is damaged or no checkpoint of this kit ({type(error).__name__}: {str(error).split(chr(10))[0]}). "
-            "Delete it to train this member anew."
-        ) from error
-    if content.get("identity") != state.identity:
-        raise KitError(f"{path} belongs to another member, recipe or data; delete it to train this member anew.")
-    for name in _stateful(state):
-        getattr(state, name).load_state_dict(content[name])
-    state.epoch, state.history = content["epoch"], content["history"]
-    state.generator.set_state(content["generator"])
-    torch.set_rng_state(content["cpu_generator"])
-    if len(content["cuda_generators"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(content["cuda_generators"])
+        raise _damaged(path, error) from error
+    return content
+
+
+def _damaged(path, error):
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}"
+    return KitError(f"{path} is damaged or no checkpoint of this kit ({reason}). Delete it to train this member anew.")
 
 
 def _stateful(state):

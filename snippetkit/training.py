@@ -18,7 +18,7 @@ from .dataset import SnippetDataset
 from .epoch import predict, train_one_epoch, validate
 from .features import band_statistics
 from .members import identity, is_finished, read_histories
-from .progress import progress
+from .progress import progress, say
 from .state import load_state, new_state, save_state
 from .storage import replacing, write_json
 
@@ -60,7 +60,7 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
         who, recipe, seed=recipe.seed + member, batches=batches, classes=data.classes, device=device
     )
     if (folder / "last.pt").exists():
-        load_state(state, folder / "last.pt")
+        load_state(state, folder / "last.pt", device)
         _write_history(state, folder)  # a kill may have come between the state and its history
     bar = progress(
         total=recipe.epochs * batches, done=state.epoch * batches, title=f"member {member:02d}", unit="batch"
@@ -77,13 +77,19 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
 def _train(state, folder, train, valid, recipe, device, clock, bar):
     """The epochs that are left; whether the clock allowed all of them."""
     while state.epoch < recipe.epochs:
-        if clock.would_overrun(_slowest_epoch(folder.parent)):
+        slowest = _slowest_epoch(folder.parent, device)
+        if clock.would_overrun(slowest):
+            say(
+                f"{folder.name} stops before epoch {state.epoch + 1}: an epoch took up to {slowest:.0f} s, "
+                f"and {3600 * clock.hours_left():.0f} s are left"
+            )
             return False
         start = time.perf_counter()
         row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
         state.epoch += 1
-        state.history.append({"epoch": state.epoch, **row, "seconds": time.perf_counter() - start})
-        save_state(state, folder / "last.pt")  # from here on a lost session costs nothing
+        seconds = time.perf_counter() - start
+        state.history.append({"epoch": state.epoch, **row, "seconds": seconds, "device": device.title})
+        save_state(state, folder / "last.pt", device)  # from here on a lost session costs nothing
         _write_history(state, folder)
         bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
     return True
@@ -104,9 +110,11 @@ def _datasets(data, recipe, device):
     )
 
 
-def _slowest_epoch(members):
-    # of any member, in this session or an earlier one
-    return max((history["seconds"].max() for history in read_histories(members).values()), default=0.0)
+def _slowest_epoch(members, device):
+    # of any member, in this session or an earlier one, as long as it was such a device that took so long
+    histories = pd.concat([pd.DataFrame(columns=["device", "seconds"]), *read_histories(members).values()])
+    seconds = histories["seconds"][histories["device"] == device.title]
+    return float(seconds.max()) if len(seconds) else 0.0
 
 
 def _write_history(state, folder):

@@ -18,7 +18,7 @@ from snippetkit.clock import Clock
 from snippetkit.errors import KitError
 from snippetkit.hardware import Device
 from snippetkit.recipe import Recipe
-from snippetkit.state import new_state
+from snippetkit.state import load_state, new_state, save_state
 from snippetkit.training import train_member
 
 SCRIPT = Path(__file__).with_name("train_one_member.py")
@@ -58,31 +58,56 @@ def epochs_done(folder):
     return 0
 
 
-def inside_epoch(number, delay):
+def changed(path):
+    """A question: was the file written since now?"""
+
+    def stamp():
+        return path.stat().st_mtime_ns if path.exists() else None
+
+    before = stamp()
+    return lambda: stamp() != before
+
+
+def at_the_start(folder):
+    return changed(folder / "recipe.json")
+
+
+def inside_an_epoch(delay):
+    # A resumed process writes the history anew when it has read its state, and so just before an epoch begins; the
+    # first process of all writes nothing then, but takes about as long from its recipe.json.
     def moment(folder):
-        if epochs_done(folder) < number:
-            return False
-        time.sleep(delay)
-        return True
+        begun = changed(folder / "history.csv" if (folder / "last.pt").exists() else folder / "recipe.json")
+        return lambda: begun() and not time.sleep(delay)
 
     return moment
 
 
+def while_saving(folder):
+    return lambda: (folder / ".part-last.pt").exists()
+
+
+def before_done(folder):
+    return lambda: (folder / "valid_logits.npy").exists()
+
+
 MOMENTS = {
-    "before the first epoch": lambda folder: (folder / "recipe.json").exists(),
-    "inside the first epoch": lambda folder: (folder / "recipe.json").exists() and not time.sleep(0.8),
-    "while saving for the first time": lambda folder: (folder / ".part-last.pt").exists(),
-    "inside the second epoch": inside_epoch(1, 0.05),
-    "later in the second epoch": inside_epoch(1, 0.3),
-    "while saving again": lambda folder: epochs_done(folder) >= 1 and (folder / ".part-last.pt").exists(),
-    "before done": lambda folder: (folder / "valid_logits.npy").exists(),
+    "at the start": at_the_start,
+    "inside the first epoch": inside_an_epoch(0.7),
+    "while saving for the first time": while_saving,
+    "early in an epoch": inside_an_epoch(0.05),
+    "while saving": while_saving,
+    "later in an epoch": inside_an_epoch(0.3),
+    "while saving again": while_saving,
+    "before done": before_done,
 }
 
 
 def kill_at(folder, moment):
+    (folder / ".part-last.pt").unlink(missing_ok=True)  # the torso of an earlier kill is no sign of a save now
+    came = moment(folder)
     process = subprocess.Popen([sys.executable, SCRIPT, folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while process.poll() is None and not moment(folder):
+    while process.poll() is None and not came():
         assert time.monotonic() < deadline, "the moment never came"
     process.send_signal(signal.SIGKILL)
     return process.wait() == -signal.SIGKILL
@@ -91,9 +116,12 @@ def kill_at(folder, moment):
 def test_killed_run_ends_with_the_same_bits(never_killed, tmp_path):
     folder = tmp_path / "member_03"
     torsos = 0
-    for moment in MOMENTS.values():
-        assert kill_at(folder, moment)
+    for name, moment in MOMENTS.items():
+        before = epochs_done(folder)
+        assert kill_at(folder, moment), name
         assert not (folder / "done.json").exists()
+        if "in an epoch" in name or "inside" in name:
+            assert epochs_done(folder) == before, f"{name}: the epoch was over"
         torsos += (folder / ".part-last.pt").exists()
         if (folder / "last.pt").exists():
             torch.load(folder / "last.pt", weights_only=True)  # whatever the moment, the name stands for a whole file
@@ -140,11 +168,16 @@ def test_a_session_that_is_over_starts_no_epoch(tmp_path, small_recipe, small_da
     assert not (tmp_path / "member_00" / "last.pt").exists()
 
 
-def test_the_slowest_epoch_decides_whether_another_fits(tmp_path, small_recipe, small_data, cpu):
+def test_the_slowest_epoch_on_this_device_decides_whether_another_fits(tmp_path, small_recipe, small_data, cpu, capsys):
     # another member of the same folder once took an hour for an epoch
-    (tmp_path / "member_01").mkdir()
-    pd.DataFrame([{"epoch": 1, "seconds": 3600.0}]).to_csv(tmp_path / "member_01" / "history.csv")
+    earlier = tmp_path / "member_01" / "history.csv"
+    earlier.parent.mkdir()
+    pd.DataFrame([{"epoch": 1, "seconds": 3600.0, "device": cpu.title}]).to_csv(earlier)
     assert not train_member(tmp_path / "member_00", 0, small_recipe, small_data, device=cpu, clock=Clock(max_hours=1))
+    assert "member_00 stops before epoch 1: an epoch took up to 3600 s, and 3600 s are left" in capsys.readouterr().err
+    # but on a slower device than this one
+    pd.DataFrame([{"epoch": 1, "seconds": 3600.0, "device": "an old laptop"}]).to_csv(earlier)
+    assert train_member(tmp_path / "member_00", 0, small_recipe, small_data, device=cpu, clock=Clock(max_hours=1))
 
 
 def test_no_limit_and_hours_left():
@@ -155,29 +188,17 @@ def test_no_limit_and_hours_left():
     assert spent.hours_left() > 0  # or the next stage would take it for "no limit"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own, large enough for one checkpoint and half of another."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 def test_a_full_disk_loses_nothing_that_was_saved(small_disk, tmp_path, small_recipe, small_data, cpu):
-    whole, folder = tmp_path / "member_00", small_disk / "member_00"
+    whole, folder = tmp_path / "member_00", small_disk.folder / "member_00"
     assert train_member(whole, 0, small_recipe, small_data, device=cpu)
     size = (whole / "last.pt").stat().st_size
-    subprocess.run(["mount", "-o", f"remount,size={int(1.5 * size)}", small_disk], check=True)
+    small_disk.resize(1.5 * size)
     with pytest.raises(KitError, match="last.pt could not be written: No space left on device.*untouched"):
         train_member(folder, 0, small_recipe, small_data, device=cpu)
     assert epochs_done(folder) == 1
     assert torch.load(folder / "last.pt", weights_only=True)["epoch"] == 1
     assert not (folder / ".part-last.pt").exists()
-    subprocess.run(["mount", "-o", f"remount,size={4 * size}", small_disk], check=True)
+    small_disk.resize(4 * size)
     assert train_member(folder, 0, small_recipe, small_data, device=cpu)
     assert same_bits(whole, folder)
 
@@ -222,6 +243,29 @@ def test_a_kill_between_state_and_history_loses_no_row(tmp_path, small_recipe, s
     assert same_bits(whole, folder)
 
 
+def test_a_member_goes_on_in_another_precision_and_says_so(tmp_path, small_recipe, small_data, capsys):
+    class OneEpoch(Clock):
+        def would_overrun(self, seconds):
+            return epochs_done(folder) == 1
+
+    folder, recipe = tmp_path / "member_00", small_recipe.having(precision="auto")
+    bf16, fp32 = (Device("cpu", "CPU", precision) for precision in ("bf16", "fp32"))
+    assert not train_member(folder, 0, recipe, small_data, device=bf16, clock=OneEpoch())
+    assert train_member(folder, 0, recipe, small_data, device=fp32)
+    assert "member_00 was begun on a CPU in bf16 and goes on on CPU in fp32" in capsys.readouterr().err
+    assert epochs_done(folder) == 3
+
+
+def test_an_fp16_state_without_a_scale_is_taken_over(tmp_path, small_recipe, cpu):
+    # a member begun on a CPU goes on on a GPU that computes in fp16: its scaler starts afresh
+    state = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=cpu)
+    save_state(state, tmp_path / "last.pt", cpu)
+    half = Device("cpu", "a GPU", "fp16")
+    state = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=half)
+    load_state(state, tmp_path / "last.pt", half)
+    assert state.scaler.is_enabled() and state.scaler.get_scale() > 1
+
+
 # --- what a member is ---
 
 
@@ -243,7 +287,7 @@ def test_a_finished_member_leaves_all_its_files(finished, small_data, small_reci
     assert np.load(finished / "valid_logits.npy").shape == (18, 4)
     assert np.load(finished / "test_logits.npy").shape == (20, 4)
     assert list(pd.read_csv(finished / "history.csv")) == [
-        "epoch", "lr", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "seconds",
+        "epoch", "lr", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "seconds", "device",
     ]
 
 
