@@ -146,6 +146,9 @@ def figures(clips, out):
     from . import audio
     from . import figures as pictures
 
+    names = [path.stem for path in clips]
+    if len(set(names)) < len(names):
+        raise KitError("two of the clips have the same name, and so would their pictures; draw them one after the other.")
     for path in clips:
         target = out / f"{path.stem}.png"
         pictures.save(pictures.clip(audio.load(path), title=path.name), target)
@@ -169,7 +172,9 @@ def export_features(array, folder):
 @click.option("--data", default="", help="As in run.")
 @click.option("--out", default="", help="As in run.")
 @click.option("--recipe", default="published", show_default=True, help="As in run.")
-def import_features(folder, split, data, out, recipe):
+@click.option("--on-bad", default="fail", show_default=True, help="As in run.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
+def import_features(folder, split, data, out, recipe, on_bad, settings):
     """Take features from the {i}feature.npz files in FOLDER instead of computing them."""
     from .competition import find
     from .features import import_published
@@ -177,8 +182,8 @@ def import_features(folder, split, data, out, recipe):
     from .workspace import open_workspace
 
     workspace = open_workspace(data, out)
-    chosen = workspace.recipe(recipe)
-    train, test = separate(find(workspace.data), workspace.vocals, chosen)
+    chosen = workspace.recipe(recipe, settings=" ".join(settings))
+    train, test = separate(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
     path = workspace.features / f"{split}.npy"
     import_published(folder, train if split == "train" else test, path, chosen)
     click.echo(path)

@@ -113,12 +113,16 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them.
     """
     done = [read_json(member_folder(workspace.members, i) / "done.json") for i in result.members]
-    features = {split: read_json(workspace.features / f"{split}.json") for split in ("train", "test")}
+    faults = read_json(workspace.vocals / "clips.json")["faults"]
+    sources = {split: read_json(workspace.features / f"{split}.json")["source"] for split in ("train", "test")}
     notes = [
         "The clips held out were drawn at random, so pieces of their songs were trained on: "
         "expect the validation accuracy to flatter by several points."
     ]
-    if result.recipe.separator == "none":
+    imported = [f"{split} features were {source}" for split, source in sources.items() if source != "computed"]
+    if imported:
+        notes.append(f"The {' and the '.join(imported)}: what they were made from is not known here.")
+    elif result.recipe.separator == "none":
         notes.append("Vocals were not separated: the features are those of the mixture.")
     if len(done) < wanted:
         notes.append(f"Only {len(done)} of {wanted} members are finished; run again to train the others.")
@@ -129,7 +133,8 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "members": len(done),
         "members_wanted": max(wanted, len(done)),
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},
-        "bad_clips": {"left_out": features["train"]["left_out"], "salvaged": features["test"]["salvaged"]},
+        "features": sources,
+        "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
         "validation": _judged(result.valid_logits, result.valid_labels),
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [note["valid_accuracy"] for note in done],

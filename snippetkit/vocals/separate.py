@@ -57,7 +57,8 @@ def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     """
     if on_bad not in ("fail", "skip"):
         raise KitError(f"on_bad={on_bad!r} is not known; choose one of fail, skip.")
-    faults = _checked(competition, Path(folder), recipe, jobs)
+    note = Path(folder) / "clips.json"
+    identity, faults = _checked(competition, note, recipe, jobs)
     bad = [sentence for split in ("train", "test") for sentence in faults[split].values()]
     if bad and on_bad == "fail":
         raise KitError(
@@ -65,6 +66,9 @@ def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
             + "\n  ".join(bad[:20]) + (f"\n  and {len(bad) - 20} more" if len(bad) > 20 else "")
             + "\nReplace them, or run with on_bad=skip to leave bad train clips out and salvage bad test clips."
         )
+    # Only now, so that a person who mends the bad clips is not told that the folder was made from others.
+    if not note.exists():
+        write_json(note, {**identity, "faults": faults})
     train = dict(enumerate(competition.train))
     test = dict(zip(competition.test_ids.tolist(), competition.test))
     kept = {i: path for i, path in train.items() if i not in faults["train"]}
@@ -76,25 +80,23 @@ def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     )
 
 
-def _checked(competition, folder, recipe, jobs):
-    """Faults by split and clip id: from an earlier look at the same clips, or from a new one."""
+def _checked(competition, note, recipe, jobs):
+    """What the note says or is to say, and faults by split and clip id: from it, or from a look at every clip."""
     clips = [*competition.train, *competition.test]
     identity = {"separator": recipe.separator, "seconds": recipe.seconds, "clips": fingerprint(clips)}
-    note = folder / "clips.json"
     earlier = read_json(note)
     if earlier is None:
         found = audio.check(clips, seconds=recipe.seconds, jobs=jobs)
-        by_id = {
+        return identity, {
             "train": {i: found[path] for i, path in enumerate(competition.train) if path in found},
             "test": {int(i): found[path] for i, path in zip(competition.test_ids, competition.test) if path in found},
         }
-        write_json(note, {**identity, "faults": by_id})
-        return by_id
     changed = [name for name, value in identity.items() if earlier.get(name) != value]
     if changed:
         what = {"clips": "other clips", "separator": "another separator", "seconds": "clips of another length"}
         raise KitError(
-            f"{folder} was made from {listed(what[name] for name in changed)}; "
+            f"{note.parent} was made from {listed(what[name] for name in changed)}; "
             "choose another output folder, or delete this one to start anew."
         )
-    return {split: {int(i): text for i, text in earlier["faults"][split].items()} for split in ("train", "test")}
+    faults = {split: {int(i): text for i, text in earlier["faults"][split].items()} for split in ("train", "test")}
+    return identity, faults
