@@ -62,6 +62,8 @@ def find(root):
     _refuse_gap(train, "train")
     labels = _agreed_labels(files["train_label"], train, required_below=root)
     test_ids = _test_ids(files["sample"], test)
+    if files["test_label"]:
+        _refuse_gap(test, "test")
     test_labels = _agreed_labels(files["test_label"], test)
     return Competition(
         root=root,
@@ -212,6 +214,9 @@ def _test_ids(samples, test):
         return np.array(list(test))
     path = samples[0]
     ids = read_sample_ids(path)
+    for other in samples[1:]:
+        if not np.array_equal(ids, read_sample_ids(other)):
+            raise KitError(f"{path} and {other} list different ids, or in another order; remove the wrong one.")
     if len(set(ids)) < len(ids):
         raise KitError(f"{path} lists id {pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]} twice.")
     no_clip, no_row = sorted(set(ids) - set(test)), sorted(set(test) - set(ids))

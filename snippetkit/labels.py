@@ -3,6 +3,7 @@
 Which clip a label belongs to on disk is not known here; an id is all there is.
 """
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def _npz_labels(path):
             labels = archive["labels"]
     except KeyError:
         raise KitError(f"{path} has no key 'labels'.") from None
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise KitError(f"{path} is not a readable .npz file ({error}).") from error
@@ -118,7 +119,7 @@ def _read_csv(path, *, columns):
 
 def _whole_numbers(texts, path, *, first_line=2):
     stripped = texts.str.strip()
-    wrong = stripped[~stripped.str.fullmatch(r"-?\d+")]
+    wrong = stripped[~stripped.str.fullmatch(r"-?\d{1,18}")]
     if len(wrong):
         line = wrong.index[0] + first_line
         raise KitError(f"line {line} of {path} has {wrong.iloc[0]!r} where a whole number belongs.")

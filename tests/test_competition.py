@@ -118,6 +118,19 @@ def sample_without_ids(folder):
     (folder / "example_submission.csv").write_text("clip,category\n0,1\n")
 
 
+def samples_disagree(folder):
+    (folder / "sample_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in reversed(range(8))))
+
+
+def label_enormous(folder):
+    labels_of(folder).write_text("1\n" * 5 + "9" * 40 + "\n" + "1\n" * 18)
+
+
+def answers_without_their_clip(folder):
+    (folder / "test_mp3s" / "2.mp3").unlink()
+    (folder / "example_submission.csv").unlink()
+
+
 def sample_empty(folder):
     (folder / "example_submission.csv").write_text("")
 
@@ -141,6 +154,9 @@ WRONG = {
     sample_has_no_clip: r"example_submission\.csv does not match .*no clip for id 8",
     sample_doubles: r"example_submission\.csv lists id 3 twice",
     sample_without_ids: r"example_submission\.csv has no column id",
+    samples_disagree: r"sample_submission\.csv list different ids, or in another order",
+    label_enormous: r"line 6 of .*train_label\.txt has '99",
+    answers_without_their_clip: r"test_mp3s has a gap: 7 test clips.*no 2\.mp3",
     sample_empty: r"example_submission\.csv is not a readable CSV",
 }
 
@@ -189,6 +205,9 @@ def test_npz_labels(tmp_path):
         read_labels(path)
     np.savez(path, labels=[0.5])
     with pytest.raises(KitError, match="expected one row of whole numbers"):
+        read_labels(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(KitError, match=r"not a readable \.npz"):
         read_labels(path)
     path.write_bytes(b"no archive")
     with pytest.raises(KitError, match=r"not a readable \.npz"):

@@ -37,6 +37,15 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
     assert os.listdir(tmp_path) == ["file.txt"] and path.read_text() == "whole again"
 
 
+def test_a_link_left_behind_is_not_written_through(tmp_path):
+    original, path = tmp_path / "original", tmp_path / "file.txt"
+    original.write_text("a clip")
+    (tmp_path / ".part-file.txt").symlink_to(original)
+    with replacing(path) as temporary:
+        temporary.write_text("another")
+    assert original.read_text() == "a clip" and path.read_text() == "another" and not path.is_symlink()
+
+
 def test_a_disk_that_refuses_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(KitError, match="file/below.txt could not be written"):
