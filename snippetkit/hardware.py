@@ -77,7 +77,7 @@ def _gpu(index, precision):
     try:
         layer = torch.nn.Conv2d(1, 8, 3, device=name)
         layer(torch.zeros(1, 1, 8, 8, device=name)).sum().item()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         raise KitError(
             f"GPU {index} ({title}) cannot run torch {torch.__version__}: {str(error).splitlines()[0]} "
             "On Kaggle choose the accelerator GPU T4 x2; elsewhere hide the GPU with CUDA_VISIBLE_DEVICES=''."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from .clock import Clock
@@ -105,6 +106,11 @@ def _execute(source, target, parameters):
         raise KitError(
             f"cell {error.exec_count} of {source.name} failed with {error.ename}: {error.evalue}. "
             f"The executed copy with the whole traceback is {target}."
+        ) from error
+    except DeadKernelError as error:
+        raise KitError(
+            f"the kernel of {source.name} died, killed by someone or for want of memory; "
+            "what it had saved is kept: run again to go on."
         ) from error
     _tidy(target)
 

@@ -39,7 +39,6 @@ class Recipe:
         If a value has the wrong type or cannot be meant.
     """
 
-    name: str = "published"             # how reports call it; changes nothing
     members: int = 20                   # networks in the ensemble
 
     # features
@@ -107,7 +106,6 @@ class Recipe:
     def best(cls):
         """The kit's own recipe: the published features and network, trained as is usual today."""
         return cls(
-            name="best",
             standardise=True,
             epochs=12,
             lr=1e-3,
@@ -130,7 +128,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values):
-        """The recipe that `dataclasses.asdict` wrote down."""
+        """The recipe with these choices, such as `part` gave them; what is not among them is as published."""
         _refuse_unknown(values)
         return cls(**values)
 

@@ -14,7 +14,7 @@ def split(labels, recipe):
     """Rows to train on and rows to validate on, at random.
 
     The rows are those of scikit-learn's ``train_test_split(test_size=valid_fraction, random_state=split_seed)``, which
-    the published solution used; drawn here, since importing that takes longer than all that a finished run has to do.
+    the published solution used; drawn here, since importing that costs every run a second that has nothing to train.
 
     Parameters
     ----------

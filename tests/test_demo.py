@@ -11,9 +11,9 @@ from snippetkit import demo, storage, synthesis
 from snippetkit.errors import KitError
 from snippetkit.synthesis import CLIP_SAMPLES, music, singing
 from snippetkit.synthesis.accompaniment import accompaniment
+from snippetkit.synthesis.mixing import sections
 from snippetkit.synthesis.music import RATE, Band, Note
 from snippetkit.synthesis.singing import Singer
-from snippetkit.synthesis.mixing import sections
 
 TRAIN, TEST = 24, 8
 BAND = Band(key=60, scale=music.SCALES[0], beat=0.5, chords=(0, 3, 4, 0))
@@ -287,7 +287,7 @@ def test_voice_and_no_voice_are_not_told_by_loudness():
         pieces = synthesis.song([0, 2, 2, 0], np.random.default_rng(seed)).reshape(4, -1)
         for label, piece in zip([0, 2, 2, 0], pieces):
             loudness[label].append(20 * np.log10(np.std(piece)))
-    assert abs(np.median(loudness[0]) - np.median(loudness[2])) < 5
+    assert abs(np.median(loudness[0]) - np.median(loudness[2])) < 3
     assert max(loudness[0]) > np.median(loudness[2])
 
 

@@ -65,6 +65,10 @@ def test_learning_curves_draw_every_member_and_the_mean():
     np.testing.assert_allclose(lines[2].get_ydata(), [0.5, 1.5, 2.0])  # the third epoch has one member only
 
 
+def test_before_the_first_epoch_there_is_a_picture_too(tmp_path):
+    figures.save(figures.learning_curves({}), tmp_path / "curves.png")
+
+
 def test_confusion_shows_counts_and_shares():
     matrix = [[8, 2, 0, 0], [0, 5, 0, 0], [1, 0, 9, 10], [0, 0, 0, 0]]
     axis = figures.confusion(matrix, CLASSES).axes[0]

@@ -32,7 +32,7 @@ def test_settings_are_read_by_type():
     ("lr=fast", "must be a number"),
     ("standardise=maybe", "true or false"),
     ("epochs", "name=value"),
-    ("learning_rate=1", "no 'learning_rate'.*it has name, members"),
+    ("learning_rate=1", "no 'learning_rate'.*it has members"),
     ("epoch=3", "did you mean epochs"),
     ("model=vgg", "resnet34"),
     ("epochs=0", "out of range"),
@@ -66,14 +66,14 @@ def test_it_cannot_be_changed_by_accident():
 def test_the_hash_of_a_part_changes_with_that_part_alone():
     base = Recipe.published()
     assert base.hash("features") == base.having(epochs=3, members=2).hash("features")
-    assert base.hash("member") == base.having(members=2, name="mine").hash("member")
+    assert base.hash("member") == base.having(members=2).hash("member")
     assert base.hash("member") != base.having(epochs=3).hash("member")
     assert base.hash("features") != base.having(n_mels=64).hash("features")
     assert base.hash("member") != base.having(n_mels=64).hash("member")
 
 
 def test_every_choice_belongs_to_a_part():
-    parts = set(Recipe.published().part("member")) | {"name", "members"}
+    parts = set(Recipe.published().part("member")) | {"members"}
     assert parts == {each.name for each in dataclasses.fields(Recipe)}
 
 

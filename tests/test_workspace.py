@@ -4,6 +4,7 @@ import pytest
 
 from snippetkit import workspace
 from snippetkit.errors import KitError
+from snippetkit.recipe import Recipe
 from snippetkit.workspace import Workspace, open_workspace
 
 
@@ -48,7 +49,7 @@ def test_a_work_folder_that_cannot_be(small_demo, tmp_path):
 def test_zero_leaves_the_recipes_own_numbers(tmp_path):
     real, demo = Workspace(tmp_path, tmp_path), Workspace(tmp_path, tmp_path, is_demo=True)
     assert (real.recipe().members, real.recipe().epochs) == (20, 10)
-    assert demo.recipe().members == 2 and demo.recipe("best").name == "best"
+    assert demo.recipe().members == 2 and demo.recipe("best").mixup == Recipe.best().mixup > 0
     assert demo.recipe(members=5, epochs=3, settings="lr=0.001 model=cnn3").part("member").items() >= {
         "epochs": 3, "lr": 0.001, "model": "cnn3",
     }.items()

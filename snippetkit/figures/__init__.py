@@ -1,4 +1,4 @@
-"""Every picture of the kit. Each function takes what it draws and returns a matplotlib Figure; `save` writes one."""
+"""Every picture of the kit. A function takes what it draws and returns a matplotlib Figure; `save` writes it as PNG."""
 
 from .canvas import save
 from .results import class_counts, confusion, ensemble_size, learning_curves

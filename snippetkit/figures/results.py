@@ -40,6 +40,9 @@ def learning_curves(histories):
     matplotlib.figure.Figure
     """
     figure, axes = subplots(1, 2, size=(10, 3.8))
+    if not histories:
+        figure.suptitle("no epoch is finished yet")
+        return figure
     for kind, axis in zip(("loss", "accuracy"), axes):
         for split, colour in (("train", COLOURS[1]), ("valid", COLOURS[2])):
             for history in histories.values():

@@ -1,5 +1,7 @@
 """Pictures of sound: waveform, spectrogram, log-mel features, and the filters between them."""
 
+from itertools import cycle
+
 import librosa.display
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,7 +61,7 @@ def gallery(signals, class_names, recipe=_PUBLISHED):
     figure, axes = subplots(
         len(signals), columns, size=(2.9 * columns, 1.9 * len(signals)), sharex=True, sharey=True, squeeze=False
     )
-    for row, name, colour, row_axes in zip(signals, class_names, COLOURS, axes):
+    for row, name, colour, row_axes in zip(signals, class_names, cycle(COLOURS), axes):
         for axis in row_axes[len(row):]:
             axis.set_axis_off()
         for axis, signal in zip(row_axes, row):
@@ -91,7 +93,7 @@ def triangles(recipe=_PUBLISHED):
 
 
 def band_levels(arrays):
-    """Mean level of every mel band, and the range in which two thirds of the frames lie.
+    """Mean level of every mel band, and one standard deviation to either side.
 
     Parameters
     ----------

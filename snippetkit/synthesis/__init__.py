@@ -3,7 +3,7 @@
 Sound only, as arrays; which songs there are and how they become files is `demo`'s business.
 """
 
-from .music import CLIP_RATE, CLIP_SAMPLES
 from .mixing import song
+from .music import CLIP_RATE, CLIP_SAMPLES
 
 __all__ = ["CLIP_RATE", "CLIP_SAMPLES", "song"]
