@@ -36,7 +36,7 @@ class Song:
     ids: tuple      # the clip that each piece becomes
 
 
-def make(folder, *, seed=0, train=500, test=140, jobs=-1):
+def make(folder, *, seed=0, train=560, test=140, jobs=-1):
     """Make a synthetic competition, unless it is there already.
 
     The clips are consecutive 3-second pieces of songs, shuffled; no song has clips in both train and test. The true

@@ -24,7 +24,7 @@ def accompaniment(spans, band, samples, rng):
             f0, loud = contour(line, band, len(here), rng.uniform(4.5, 6.5), rng.choice([0, 0.2, 0.5]), rng)
             here += (1.2 if label == 0 else 0.5) * level * wave(solo, f0) * loud
         if label == 0:
-            here *= rng.uniform(1.4, 3.4)  # fills the place of the voices: loudness tells no class
+            here *= rng.uniform(1.1, 2.2)  # fills the place of the voices: loudness tells no class
     return music
 
 

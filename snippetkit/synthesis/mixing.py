@@ -7,7 +7,7 @@ from .accompaniment import accompaniment
 from .music import CLIP_RATE, PIECE, RATE, Band
 from .singing import singing
 
-VOICE_OVER_MUSIC = (2.8, 4.8)   # ratio of root mean squares, 9 to 14 dB: what makes the task hard or easy
+VOICE_OVER_MUSIC = (1.6, 3.0)   # ratio of root mean squares, 4 to 9.5 dB: what makes the task hard or easy
 
 def song(labels, rng):
     """A continuous song whose consecutive 3-second pieces have the given labels.
