@@ -85,14 +85,13 @@ def demo(folder, seed):
 
 
 @main.command()
-@click.argument("data", type=_FOLDER)
-def check(data):
-    """Look at every clip under DATA and list the bad ones."""
+@click.argument("folder", type=_FOLDER)
+def check(folder):
+    """Look at every MP3 below FOLDER and list those that are no sound 3-second clips."""
     from .audio import check as check_clips
-    from .competition import find
+    from .competition import mp3s_below
 
-    competition = find(data)
-    clips = [*competition.train, *competition.test]
+    clips = mp3s_below(folder)
     faults = check_clips(clips)
     for fault in faults.values():
         click.echo(fault)

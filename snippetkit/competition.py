@@ -110,6 +110,24 @@ def sort_clips(clips, labels, folder, *, link=False):
                 shutil.copyfile(clip, temporary)
 
 
+def mp3s_below(folder):
+    """Every MP3 below a folder, whatever its name.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    KitError
+        If there is none.
+    """
+    found = sorted(path for path in Path(folder).rglob("*.mp3") if not path.name.startswith("."))
+    if not found:
+        raise KitError(f"no MP3s found below {folder}.")
+    return found
+
+
 def clips_in(folder):
     """The clips of one folder by id.
 

@@ -21,7 +21,7 @@ from .storage import fingerprint, read_json, replacing
 _BLOCK = 64
 
 # Where an array came from, as its JSON says: from here, or "imported from …".
-_COMPUTED = "computed"
+COMPUTED = "computed"
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,15 @@ class Features:
     ids : ndarray, shape (clips,), int64
         Row k belongs to clip ``ids[k]``.
     fingerprint : str
-        Changes with the clips and with the recipe's feature part.
+        Changes with the clips, with the recipe's feature part and with the source.
+    source : str
+        'computed', or 'imported from …'.
     """
 
     array: np.ndarray
     ids: np.ndarray
     fingerprint: str
+    source: str = COMPUTED
 
 
 def extract(sources, path, recipe, *, jobs=-1):
@@ -66,7 +69,7 @@ def extract(sources, path, recipe, *, jobs=-1):
     """
     path = Path(path)
     identity = _identity(sources, recipe)
-    claim(path, identity, source=_COMPUTED)
+    claim(path, identity, source=COMPUTED)
     if not path.exists():
         _compute(sources, path, identity, recipe, jobs)
     return load(path)
@@ -94,7 +97,7 @@ def load(path):
         raise KitError(f"{path} cannot be read ({error}); delete it and run 02_features again.") from error
     if list(array.shape) != identity["shape"]:
         raise KitError(f"{path} has shape {array.shape}, its JSON says {identity['shape']}; delete both, run again.")
-    return Features(array, np.array(identity["ids"]), digest(identity))
+    return Features(array, np.array(identity["ids"]), digest(identity), identity["source"])
 
 
 def band_statistics(features):
@@ -201,13 +204,13 @@ def _identity(sources, recipe):
 
 def _compute(sources, path, identity, recipe, jobs):
     ids = list(sources.paths)
-    done = rows_done(path, identity, source=_COMPUTED)
+    done = rows_done(path, identity, source=COMPUTED)
     computed = Parallel(jobs, return_as="generator")(
         delayed(_block)([(sources.paths[i], i in sources.faults) for i in block], recipe)
         for block in _blocks(ids[done:])
     )
     with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
-        write_rows(path, identity, computed, bar, source=_COMPUTED)
+        write_rows(path, identity, computed, bar, source=COMPUTED)
 
 
 def _blocks(ids):

@@ -7,6 +7,7 @@ import numpy as np
 from . import songs
 from .errors import KitError
 from .evaluation import accuracy_by_size, evaluate
+from .features import COMPUTED
 from .labels import CLASSES
 from .members import average, finished_members, load_logits, member_folder, shared_recipe
 from .recipe import Recipe
@@ -114,14 +115,13 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     """
     done = [read_json(member_folder(workspace.members, i) / "done.json") for i in result.members]
     faults = read_json(workspace.vocals / "clips.json")["faults"]
-    sources = {split: read_json(workspace.features / f"{split}.json")["source"] for split in ("train", "test")}
     notes = [
         "The clips held out were drawn at random, so pieces of their songs were trained on: "
         "expect the validation accuracy to flatter by several points."
     ]
-    imported = [f"{split} features were {source}" for split, source in sources.items() if source != "computed"]
-    if imported:
-        notes.append(f"The {' and the '.join(imported)}: what they were made from is not known here.")
+    sources = {"train": data.train.source, "test": data.test.source}
+    if set(sources.values()) != {COMPUTED}:
+        notes.append("Features were not computed here: " + "; ".join(f"{name}: {how}" for name, how in sources.items()))
     elif result.recipe.separator == "none":
         notes.append("Vocals were not separated: the features are those of the mixture.")
     if len(done) < wanted:

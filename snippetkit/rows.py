@@ -33,6 +33,8 @@ def claim(path, identity, *, source):
     """
     note = path.with_suffix(".json")
     theirs = read_json(note)
+    if theirs is None and path.exists():
+        raise KitError(f"{path} has lost its {note.name}, so nobody knows what it holds; delete it and run again.")
     if theirs is None:
         write_json(note, {**identity, "source": source})
     elif theirs.get("recipe") != identity["recipe"]:

@@ -122,6 +122,13 @@ def test_a_full_disk_keeps_what_was_computed(sources, small_disk, tmp_path, monk
     np.testing.assert_array_equal(again.array, whole.array)
 
 
+def test_an_array_that_nobody_knows_is_refused(sources, tmp_path):
+    features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    (tmp_path / "train.json").unlink()
+    with pytest.raises(KitError, match="train.npy has lost its train.json"):
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(preemphasis=0.5), jobs=1)
+
+
 def test_a_torso_is_refused(sources, tmp_path):
     path = tmp_path / "train.npy"
     features.extract(sources[0], path, RECIPE, jobs=1)

@@ -46,6 +46,17 @@ def test_check_lists_every_bad_clip(copied_demo):
     assert "3.mp3 is empty" in result.output and "4.mp3 is not audio" in result.output and "2 of 32" in result.output
 
 
+def test_check_needs_clips_only(small_demo, tmp_path):
+    (tmp_path / "mine.mp3").write_bytes((small_demo / "test_mp3s" / "0.mp3").read_bytes())
+    assert "all 1 clips are sound" in run("check", tmp_path).output
+
+
+def test_two_pictures_of_one_name_are_refused(small_demo, tmp_path):
+    clips = [small_demo / split / "0.mp3" for split in ("train_mp3s", "test_mp3s")]
+    result = run("figures", *clips, "--out", tmp_path)
+    assert result.exit_code == 1 and "have the same name" in result.output
+
+
 def test_features_are_imported_for_a_run(small_demo, tmp_path):
     folder = tmp_path / "npz"
     folder.mkdir()
@@ -59,7 +70,7 @@ def test_features_are_imported_for_a_run(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["check", "nowhere"], "there is no data folder nowhere"),
+    (["check", "nowhere"], "no MP3s found below nowhere"),
     (["labels", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
     (["figures", "nowhere.mp3"], "nowhere.mp3 cannot be read: No such file"),
     (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),

@@ -191,6 +191,22 @@ def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
     assert list(bad["left_out"]) == ["3"] and list(bad["salvaged"]) == ["5"]
 
 
+def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_path):
+    exported, out = tmp_path / "vocals of another program", tmp_path / "out"
+    for split in ("train", "test"):
+        array = short_run[0] / "features" / f"{split}.npy"
+        for command in (
+            ["export-features", array, exported],
+            ["import-features", exported, split, "--data", small_demo, "--out", out],
+        ):
+            subprocess.run([sys.executable, "-m", "snippetkit", *map(str, command)], check=True, capture_output=True)
+        shutil.rmtree(exported)
+    result = run("--data", small_demo, "--out", out, *SHORT)
+    assert result.returncode == 0, result.stderr
+    assert "train: imported from vocals of another program" in result.stdout
+    assert "those of the mixture" not in result.stdout
+
+
 def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     broken = nbformat.read(folder / "02_features.ipynb", as_version=4)
