@@ -172,6 +172,15 @@ def test_a_run_into_a_folder_of_other_data_is_one_sentence(short_run, copied_dem
     assert "vocals was made from other clips" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_in_a_notebook_a_mistake_is_the_sentence_alone(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("--data", tmp_path / "empty", "--out", tmp_path / "out")
+    assert result.returncode == 1 and "no train clips found" in result.stderr
+    notebook = nbformat.read(tmp_path / "out" / "notebooks" / "01_spleeter.ipynb", as_version=4)
+    (error,) = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert len(error.traceback) == 1 and error.traceback[0].startswith("KitError: no train clips found")
+
+
 def test_other_labels_for_the_same_clips_are_one_sentence(short_run, copied_demo):
     labels = copied_demo / "train_label.txt"
     labels.write_text("".join(f"{(int(line) + 1) % 4}\n" for line in labels.read_text().split()))
