@@ -219,7 +219,7 @@ def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_pa
 def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     broken = nbformat.read(folder / "02_features.ipynb", as_version=4)
-    broken.cells[3].source = "1 / 0"
+    [cell for cell in broken.cells if cell.cell_type == "code"][1].source = "1 / 0"
     nbformat.write(broken, folder / "02_features.ipynb")
     code = (
         "import sys; from pathlib import Path; from snippetkit.pipeline import run;"
