@@ -35,7 +35,7 @@ def main():
 @click.option("--recipe", default="published", show_default=True, help="published or best.")
 @click.option("--members", default=0, help="Networks in the ensemble. Default: as the recipe says; 2 on the demo.")
 @click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 9 on the demo.")
-@click.option("--max-hours", default=0.0, help="Stop between epochs before so much time is over.")
+@click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before so much time is over.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
 def run(data, out, recipe, members, epochs, max_hours, on_bad, settings):

@@ -60,7 +60,7 @@ def is_finished(folder, member, recipe, data):
     if theirs is not None and theirs != ours:
         what = difference(ours["recipe"], theirs.get("recipe", {}))
         what = f"by another recipe: here {what}" if what else "from other clips or labels"
-        raise KitError(f"{folder} was trained {what}. Choose another output folder, or delete it to start anew.")
+        raise KitError(f"{folder} was trained {what}. Choose another output folder, or delete {folder.parent} to start anew.")
     return theirs is not None and (folder / "done.json").exists()
 
 

@@ -90,8 +90,8 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
 
 
 def _execute(source, target, parameters):
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         # What the notebooks print goes straight to the terminal, their progress bars with it: a bar that counts
         # cells would stand still for as long as the members train.
         papermill.execute_notebook(
@@ -106,6 +106,10 @@ def _execute(source, target, parameters):
         raise KitError(
             f"cell {error.exec_count} of {source.name} failed with {error.ename}: {error.evalue}. "
             f"The executed copy with the whole traceback is {target}."
+        ) from error
+    except OSError as error:
+        raise KitError(
+            f"{target} could not be written: {error.strerror or error}; choose another output folder or make room."
         ) from error
     except DeadKernelError as error:
         raise KitError(

@@ -117,13 +117,16 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     faults = read_json(workspace.vocals / "clips.json")["faults"]
     notes = [
         "The clips held out were drawn at random, so pieces of their songs were trained on: "
-        "expect the validation accuracy to flatter by several points."
+        "the validation accuracy may flatter by several points."
     ]
     sources = {"train": data.train.source, "test": data.test.source}
     if set(sources.values()) != {COMPUTED}:
         notes.append("Features were not computed here: " + "; ".join(f"{name}: {how}" for name, how in sources.items()))
     elif result.recipe.separator == "none":
         notes.append("Vocals were not separated: the features are those of the mixture.")
+    if faults["train"] or faults["test"]:
+        left_out, salvaged = len(faults["train"]), len(faults["test"])
+        notes.append(f"Bad clips: {left_out} left out of training, {salvaged} predicted from what could be salvaged.")
     if len(done) < wanted:
         notes.append(f"Only {len(done)} of {wanted} members are finished; run again to train the others.")
     return {

@@ -79,10 +79,9 @@ def _train(state, folder, train, valid, recipe, device, clock, bar):
     while state.epoch < recipe.epochs:
         slowest = _slowest_epoch(folder.parent, device)
         if clock.would_overrun(slowest):
-            say(
-                f"{folder.name} stops before epoch {state.epoch + 1}: an epoch took up to {slowest:.0f} s, "
-                f"and {3600 * clock.hours_left():.0f} s are left"
-            )
+            needed = f"an epoch took up to {slowest:.0f} s, and " if slowest else ""
+            left = f"{3600 * clock.hours_left():.0f} s are left"
+            say(f"{folder.name} stops before epoch {state.epoch + 1}: {needed}{left}")
             return False
         start = time.perf_counter()
         row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)

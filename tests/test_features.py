@@ -177,7 +177,7 @@ def damaged(copied_demo):
 
 
 def test_all_bad_clips_are_named_before_any_work(damaged, tmp_path):
-    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*on_bad=skip"):
+    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*--on-bad skip"):
         separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
 
 

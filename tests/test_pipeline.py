@@ -181,6 +181,15 @@ def test_in_a_notebook_a_mistake_is_the_sentence_alone(tmp_path):
     assert len(error.traceback) == 1 and error.traceback[0].startswith("KitError: no train clips found")
 
 
+def test_an_output_folder_that_refuses_is_one_sentence(small_demo, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notebooks").write_text("a file where a folder belongs")
+    result = run("--data", small_demo, "--out", out, *SHORT)
+    assert result.returncode == 1 and "01_spleeter.ipynb could not be written: File exists" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_other_labels_for_the_same_clips_are_one_sentence(short_run, copied_demo):
     labels = copied_demo / "train_label.txt"
     labels.write_text("".join(f"{(int(line) + 1) % 4}\n" for line in labels.read_text().split()))
@@ -198,6 +207,7 @@ def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
     assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 8
     bad = json.loads((tmp_path / "out" / "report.json").read_text())["bad_clips"]
     assert list(bad["left_out"]) == ["3"] and list(bad["salvaged"]) == ["5"]
+    assert "note: Bad clips: 1 left out of training, 1 predicted from what could be salvaged." in result.stdout
 
 
 def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_path):

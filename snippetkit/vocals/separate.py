@@ -64,7 +64,7 @@ def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         raise KitError(
             f"{len(bad)} of {len(competition.train) + len(competition.test)} clips are bad:\n  "
             + "\n  ".join(bad[:20]) + (f"\n  and {len(bad) - 20} more" if len(bad) > 20 else "")
-            + "\nReplace them, or run with on_bad=skip to leave bad train clips out and salvage bad test clips."
+            + "\nReplace them, or leave bad train clips out and salvage bad test clips: --on-bad skip, or on_bad = \"skip\"."
         )
     # Only now, so that a person who mends the bad clips is not told that the folder was made from others.
     if not note.exists():
@@ -96,7 +96,7 @@ def _checked(competition, note, recipe, jobs):
         what = {"clips": "other clips", "separator": "another separator", "seconds": "clips of another length"}
         raise KitError(
             f"{note.parent} was made from {listed(what[name] for name in changed)}; "
-            "choose another output folder, or delete this one to start anew."
+            "choose another output folder, or delete this one, features and members beside it to start anew."
         )
     faults = {split: {int(i): text for i, text in earlier["faults"][split].items()} for split in ("train", "test")}
     return identity, faults
