@@ -44,18 +44,24 @@ def test_what_is_complete_is_skipped(sources, tmp_path):
     assert (tmp_path / "train.npy").stat().st_mtime_ns == before and again.fingerprint == first.fingerprint
 
 
-def test_it_goes_on_with_the_block_that_was_lost(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "_BLOCK", 5)
-    whole = features.extract(sources[0], tmp_path / "whole.npy", RECIPE, jobs=1)
+def die_once_in_the_third_block(monkeypatch):
+    """Have the third block that is computed from now on end in an interrupt; gives the list of all blocks computed."""
     compute, calls = features._block, []
 
-    def dies_in_the_third_block(clips, recipe):
+    def block(clips, recipe):
         calls.append(clips)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return compute(clips, recipe)
 
-    monkeypatch.setattr(features, "_block", dies_in_the_third_block)
+    monkeypatch.setattr(features, "_block", block)
+    return calls
+
+
+def test_it_goes_on_with_the_block_that_was_lost(sources, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "_BLOCK", 5)
+    whole = features.extract(sources[0], tmp_path / "whole.npy", RECIPE, jobs=1)
+    calls = die_once_in_the_third_block(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
     assert not (tmp_path / "train.npy").exists()
@@ -91,19 +97,12 @@ def test_features_of_other_clips_are_refused(copied_demo, tmp_path):
 
 def test_rows_of_another_recipe_are_not_gone_on_with(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(features, "_BLOCK", 5)
-    compute, other = features._block, RECIPE.having(preemphasis=0.5)
+    other = RECIPE.having(preemphasis=0.5)
     expected = features.extract(sources[0], tmp_path / "expected.npy", other, jobs=1).array
 
-    def dies_in_the_third_block(clips, recipe, calls=[]):  # noqa: B006
-        calls.append(clips)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return compute(clips, recipe)
-
-    monkeypatch.setattr(features, "_block", dies_in_the_third_block)
+    die_once_in_the_third_block(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
-    monkeypatch.setattr(features, "_block", compute)
     (tmp_path / "train.json").unlink()  # "delete its features to start anew", but only half done
     array = features.extract(sources[0], tmp_path / "train.npy", other, jobs=1).array
     np.testing.assert_array_equal(array, expected)
