@@ -37,8 +37,9 @@ def main():
 @click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 9 on the demo.")
 @click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before so much time is over.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
+@click.option("--weights", default="", help="Folder with Spleeter's weights. Default: what is at hand, else a download.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
-def run(data, out, recipe, members, epochs, max_hours, on_bad, settings):
+def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
     from .pipeline import run as run_pipeline
     from .workspace import open_workspace
@@ -46,7 +47,7 @@ def run(data, out, recipe, members, epochs, max_hours, on_bad, settings):
     workspace = open_workspace(data, out)
     outcome = run_pipeline(
         workspace, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings),
-        max_hours=max_hours, on_bad=on_bad,
+        max_hours=max_hours, on_bad=on_bad, weights=weights,
     )
     if outcome.report is not None:
         _print_result(workspace, outcome.report)
@@ -174,18 +175,22 @@ def export_features(array, folder):
 @click.option("--on-bad", default="fail", show_default=True, help="As in run.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
 def import_features(folder, split, data, out, recipe, on_bad, settings):
-    """Take features from the {i}feature.npz files in FOLDER instead of computing them."""
+    """Take features from the {i}feature.npz files in FOLDER instead of computing them.
+
+    Nothing is left to separate then: go on with run --set separator=none.
+    """
     from .competition import find
     from .features import import_published
-    from .vocals.separate import separate
+    from .vocals.sources import check
     from .workspace import open_workspace
 
     workspace = open_workspace(data, out)
-    chosen = workspace.recipe(recipe, settings=" ".join(settings))
-    train, test = separate(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
+    chosen = workspace.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
+    train, test = check(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
     path = workspace.features / f"{split}.npy"
     import_published(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
+    click.echo("Nothing is left to separate: go on with --set separator=none.")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _PUBLISHED = Recipe.published()
 _LARGEST_OFFSET = 0.25
 
 
-def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds):
+def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):
     """Decode a clip, mix it to mono and resample it (soxr, high quality).
 
     Parameters
@@ -28,12 +28,14 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     path : path-like
         Anything that libsndfile reads, MP3 included.
     sample_rate : int, in Hz
-    seconds : float
-        How long the clip must be, to the sample of the file's own rate.
+    seconds : float or None
+        How long the clip must be, to the sample of the file's own rate; None takes any length.
+    mono : bool
+        False keeps the channels apart.
 
     Returns
     -------
-    ndarray, shape (round(seconds * sample_rate),), float32
+    ndarray, shape (round(seconds * sample_rate),), float32, or with its channels (..., channels)
         Full scale is 1; a decoded MP3 may go a little beyond.
 
     Raises
@@ -42,7 +44,9 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
         If the file is missing, empty, not audio, of another length, or holds NaN or a constant offset.
     """
     signal, rate, length = _decode(path, seconds)
-    expected = round(seconds * rate)
+    expected = length if seconds is None else round(seconds * rate)
+    if not length:
+        raise KitError(f"{path} holds no sound.")
     if length != expected:
         what = "it is cut short" if length < expected else "it is longer than a clip"
         raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples): {what}.")
@@ -51,21 +55,24 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     offset = float(signal.mean())
     if abs(offset) > _LARGEST_OFFSET:
         raise KitError(f"{path} carries a constant offset of {offset:+.2f} of full scale, which clips it.")
-    return _resampled(signal, rate, sample_rate, seconds)
+    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or length / rate)
 
 
-def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds):
+def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):
     """What can be had of a bad clip: `load` without its checks, cut or filled with zeros; silence if all fails.
+
+    With ``seconds=None`` nothing is cut or filled, and what cannot be decoded has no samples.
 
     Returns
     -------
-    ndarray, shape (round(seconds * sample_rate),), float32
+    ndarray, shape (round(seconds * sample_rate),), float32, or with its channels (..., channels)
     """
     try:
         signal, rate, _ = _decode(path, seconds)
     except KitError:
-        return np.zeros(round(seconds * sample_rate), np.float32)
-    return _resampled(np.nan_to_num(signal, nan=0, posinf=0, neginf=0), rate, sample_rate, seconds)
+        signal, rate = np.zeros((0, 1), np.float32), sample_rate
+    signal = np.nan_to_num(signal, nan=0, posinf=0, neginf=0)
+    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or len(signal) / rate)
 
 
 def check(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
@@ -97,18 +104,18 @@ def _fault(path, seconds):
 
 
 def _decode(path, seconds):
-    """Mono samples (no more than a clip's worth), the file's rate, and how many samples it has in all."""
+    """Samples, shape (samples, channels), of a clip's worth at most, the file's rate, and how many it has in all."""
     path = Path(path)
     try:
         if path.stat().st_size == 0:
             raise KitError(f"{path} is empty (0 bytes).")
         with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
-            expected = round(seconds * file.samplerate)
+            expected = file.frames if seconds is None else round(seconds * file.samplerate)
             # One more than expected, so that a longer file shows, and not all of it: it may be an hour.
             signal = file.read(expected + 1, dtype="float32", always_2d=True)
             # The header of a truncated MP3 still promises the full length: count what was decoded.
             length = len(signal) if len(signal) < expected else max(len(signal), file.frames)
-            return signal[:expected].mean(axis=1), file.samplerate, length
+            return signal[:expected], file.samplerate, length
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
     except soundfile.LibsndfileError as error:
@@ -120,4 +127,5 @@ def _resampled(signal, rate, sample_rate, seconds):
     samples = round(seconds * sample_rate)
     if rate != sample_rate and len(signal):
         signal = soxr.resample(signal, rate, sample_rate)
-    return np.pad(signal[:samples], (0, max(0, samples - len(signal))))
+    missing = max(0, samples - len(signal))
+    return np.pad(signal[:samples], [(0, missing), *[(0, 0)] * (signal.ndim - 1)])

@@ -75,6 +75,24 @@ def extract(sources, path, recipe, *, jobs=-1):
     return load(path)
 
 
+def is_complete(sources, path, recipe):
+    """Whether the features of these clips are there already, so that neither clips nor vocals are needed for them.
+
+    Parameters
+    ----------
+    sources : Sources
+    path : path-like
+    recipe : Recipe
+
+    Returns
+    -------
+    bool
+    """
+    path = Path(path)
+    theirs = read_json(path.with_suffix(".json")) or {}
+    return path.exists() and _identity(sources, recipe).items() <= theirs.items()
+
+
 def load(path):
     """Open features that are complete.
 
@@ -158,7 +176,7 @@ def import_published(folder, sources, path, recipe):
         If a file is missing, or its array does not have the recipe's shape or holds NaN.
     """
     folder, path = Path(folder), Path(path)
-    missing = [name for i in sources.paths if not (folder / (name := f"{i}feature.npz")).exists()]
+    missing = [name for i in sources.clips if not (folder / (name := f"{i}feature.npz")).exists()]
     if missing:
         raise KitError(f"{folder} lacks {listed(missing)}.")
     if path.exists():
@@ -166,7 +184,7 @@ def import_published(folder, sources, path, recipe):
     identity = _identity(sources, recipe)
     source = f"imported from {folder.name}"
     claim(path, identity, source=source)
-    todo = list(sources.paths)[rows_done(path, identity, source=source) :]
+    todo = list(sources.clips)[rows_done(path, identity, source=source) :]
     blocks = (
         np.stack([_published_values(folder / f"{i}feature.npz", identity["shape"][1:]) for i in block])
         for block in _blocks(todo)
@@ -193,10 +211,11 @@ def _identity(sources, recipe):
     return {
         "recipe": recipe.part("features"),
         "recipe_hash": recipe.hash("features"),
-        "shape": [len(sources.paths), frames, recipe.n_mels],
-        "clips_fingerprint": fingerprint(sources.paths.values()),
-        "ids": list(sources.paths),
-        "clips": [path.name for path in sources.paths.values()],
+        "shape": [len(sources.clips), frames, recipe.n_mels],
+        "clips_fingerprint": fingerprint(sources.clips.values()),
+        "weights": sources.weights,
+        "ids": list(sources.clips),
+        "clips": [path.name for path in sources.clips.values()],
         "salvaged": list(sources.faults),
         "left_out": list(sources.left_out),
     }

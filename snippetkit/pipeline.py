@@ -22,7 +22,7 @@ from .workspace import project_folder
 
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {
-    "01_spleeter": ("data", "out", "recipe", "settings", "on_bad"),
+    "01_spleeter": ("data", "out", "recipe", "settings", "on_bad", "weights"),
     "02_features": ("data", "out", "recipe", "settings", "on_bad"),
     "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours"),
     "04_predict": ("data", "out", "on_bad", "members"),
@@ -46,7 +46,10 @@ class Outcome:
     report: dict | None
 
 
-def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", folder=None):
+def run(
+    workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
+    folder=None,
+):
     """Run the four notebooks into ``notebooks/`` of the work folder.
 
     Parameters
@@ -57,6 +60,8 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
     max_hours : float
         For the whole run; 0 is no limit.
     on_bad : str
+        As in `vocals.sources.check`.
+    weights : path-like
         As in `vocals.separate.separate`.
     folder : path-like or None
         Where the notebooks are; None is the project's own.
@@ -77,6 +82,7 @@ def run(workspace, *, recipe="published", members=0, epochs=0, settings="", max_
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
         "recipe": recipe, "members": wanted, "epochs": epochs, "settings": settings, "on_bad": on_bad,
+        "weights": str(weights),
     }
     for number, name in enumerate(NOTEBOOKS, start=1):
         if name == "04_predict" and not finished_members(workspace.members):

@@ -13,7 +13,7 @@ from .errors import KitError
 
 # The words that a choice may take. The modules that carry a choice out look it up by the same word.
 CHOICES = {
-    "separator": ("none",),
+    "separator": ("torch", "spleeter", "none"),
     "split": ("random",),
     "model": ("resnet34", "resnet18", "resnet50", "densenet121", "cnn3"),
     "schedule": ("cosine_restarts", "one_cycle"),
@@ -42,7 +42,8 @@ class Recipe:
     members: int = 20                   # networks in the ensemble
 
     # features
-    separator: str = _features("none")  # what takes the music away before anything else
+    separator: str = _features("torch")     # what takes the music away before anything else
+    fast_separation: bool = _features(False)    # in half precision
     sample_rate: int = _features(16_000)    # Hz
     seconds: float = _features(3.0)         # length of a clip
     preemphasis: float = _features(0.97)    # y[t] = x[t] - 0.97 x[t-1]
@@ -87,6 +88,9 @@ class Recipe:
             if not low <= getattr(self, name) <= high:
                 raise KitError(f"{name}={getattr(self, name)} is out of range; it lies between {low} and {high}.")
         self._check_spectrum()
+
+        if self.fast_separation and self.separator != "torch":
+            raise KitError(f"fast_separation is for separator=torch; it cannot make {self.separator} faster.")
 
     def _check_spectrum(self):
         if self.frame_length > self.n_fft:

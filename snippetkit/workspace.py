@@ -15,6 +15,8 @@ KAGGLE = Path("/kaggle")
 # Enough to see the ensemble at work on a laptop; a real competition takes what the recipe says.
 _DEMO_MEMBERS = 2
 _DEMO_EPOCHS = 9
+# The demo has to run where nothing can be downloaded, and Spleeter was not made for its voices anyway.
+_DEMO_SEPARATOR = "none"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Workspace:
         name : str
             'published' or 'best'.
         members, epochs : int
-            0 leaves the recipe's own number, and on the demo competition a small one.
+            0 leaves the recipe's own number, and on the demo competition a small one, where nothing is separated either.
         settings : str
             Further choices, ``name=value`` with spaces between them.
 
@@ -79,10 +81,12 @@ class Workspace:
         KitError
             If a name is unknown or a value has the wrong type.
         """
+        recipe = Recipe.named(name)
         if self.is_demo:
             members, epochs = members or _DEMO_MEMBERS, epochs or _DEMO_EPOCHS
+            recipe = recipe.having(separator=_DEMO_SEPARATOR)
         asked = {"members": members, "epochs": epochs}
-        recipe = Recipe.named(name).having(**{key: value for key, value in asked.items() if value != 0})
+        recipe = recipe.having(**{key: value for key, value in asked.items() if value != 0})
         return recipe.having_settings(settings.split())
 
 

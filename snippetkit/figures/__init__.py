@@ -1,10 +1,10 @@
 """Every picture of the kit. A function takes what it draws and returns a matplotlib Figure; `save` writes it as PNG."""
 
 from .canvas import save
-from .results import class_counts, confusion, ensemble_size, learning_curves
-from .sound import band_levels, clip, gallery, triangles
+from .results import class_counts, confusion, ensemble_size, learning_curves, vocal_shares
+from .sound import band_levels, clip, gallery, separation, triangles
 
 __all__ = [
     "band_levels", "class_counts", "clip", "confusion", "ensemble_size", "gallery", "learning_curves",
-    "save", "triangles",
+    "save", "separation", "triangles", "vocal_shares",
 ]

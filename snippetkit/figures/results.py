@@ -1,5 +1,7 @@
 """Pictures of data and results: class counts, learning curves, confusion, accuracy against ensemble size."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 
@@ -23,6 +25,35 @@ def class_counts(counts, class_names, *, title="clips"):
     bars = axis.barh(class_names, counts, color=COLOURS[: len(class_names)])
     axis.bar_label(bars, [f" {n:,} ({n / max(1, sum(counts)):.0%})" for n in counts])
     axis.set(title=title, xlim=(0, 1.2 * max(1, *counts)))
+    axis.invert_yaxis()
+    return figure
+
+
+def vocal_shares(shares, labels, class_names):
+    """How much of each clip's energy is in its vocals, class by class.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (clips,)
+        In dB; NaN where there is none.
+    labels : ndarray, shape (clips,), int
+    class_names : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axis = subplots(1, 1, size=(9, 3.2))
+    groups = [shares[(labels == label) & np.isfinite(shares)] for label in range(len(class_names))]
+    boxes = axis.boxplot(
+        groups, orientation="horizontal", widths=0.6, showfliers=False, whis=(5, 95), patch_artist=True,
+        tick_labels=class_names,
+    )
+    for box, median, colour in zip(boxes["boxes"], boxes["medians"], cycle(COLOURS)):
+        box.set(facecolor=colour, alpha=0.6)
+        median.set(color="black")
+    axis.set(title="energy of the vocals (whiskers: 5% and 95% of the clips)", xlabel="dB relative to the mixture")
+    axis.grid(alpha=0.3, axis="x")
     axis.invert_yaxis()
     return figure
 

@@ -43,6 +43,30 @@ def clip(signal, recipe=_PUBLISHED, *, title=""):
     return figure
 
 
+def separation(mixture, vocals, recipe=_PUBLISHED, *, title=""):
+    """Spectrograms of a clip and of its vocals side by side, on one scale.
+
+    Parameters
+    ----------
+    mixture, vocals : ndarray, shape (samples,)
+        At ``recipe.sample_rate``.
+    recipe : Recipe
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, 2, size=(10, 3.4), sharey=True)
+    loudest = _power(mixture, recipe).max()
+    for axis, signal, name in zip(axes, (mixture, vocals), ("mixture", "vocals")):
+        image = _spectrogram(axis, signal, recipe, loudest=loudest)
+        axis.set(title=name, ylabel="frequency (kHz)" if name == "mixture" else "")
+    figure.colorbar(image, ax=axes, label="dB below the mixture's loudest")
+    figure.suptitle(title)
+    return figure
+
+
 def gallery(signals, class_names, recipe=_PUBLISHED):
     """Log-mel features of a few clips of every class, one row a class.
 
@@ -116,11 +140,15 @@ def band_levels(arrays):
     return figure
 
 
-def _spectrogram(axis, signal, recipe):
+def _power(signal, recipe):
     frames = filterbank.frame(np.asarray(signal), length=recipe.frame_length, hop=recipe.hop)
-    power = filterbank.power_spectrum(frames, n_fft=recipe.n_fft).T
+    return filterbank.power_spectrum(frames, n_fft=recipe.n_fft).T
+
+
+def _spectrogram(axis, signal, recipe, *, loudest=None):
+    power = _power(signal, recipe)
     # Power, so ten times the logarithm; silence has no loudest to be below.
-    level = 10 * np.log10(np.maximum(power, 1e-12) / max(power.max(), 1e-12))
+    level = 10 * np.log10(np.maximum(power, 1e-12) / max(loudest or power.max(), 1e-12))
     image = librosa.display.specshow(
         level, sr=recipe.sample_rate, hop_length=recipe.hop, n_fft=recipe.n_fft,
         x_axis="time", y_axis="linear", ax=axis, vmin=_FLOOR, vmax=0, cmap="magma",

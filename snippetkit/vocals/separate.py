@@ -1,49 +1,45 @@
-"""The stage between clips and features: every clip checked, then its vocals separated, or the mixture kept.
+"""The stage between clips and features: every clip's vocals on the disk, those that are there already left alone.
 
 With separator "none" nothing is written but the list of bad clips, and the features read the clips themselves.
 """
 
-from dataclasses import dataclass
+import io
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import soundfile
+from joblib import Parallel, delayed
+
 from .. import audio
-from ..errors import KitError, listed
-from ..storage import fingerprint, read_json, write_json
+from ..errors import KitError
+from ..progress import progress
+from ..storage import replacing
+from . import checkpoint
+from .backends import RATE, open_backend
+from .sources import check, claim, separated_with
+from .weights import find_weights
+
+# A part of the mixture's amplitude so small that only a fault leaves it, or takes no more than that away.
+_NOTHING = 1e-5
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The files that features are computed from.
-
-    Attributes
-    ----------
-    paths : dict
-        Clip id to Path.
-    faults : dict
-        Clip id to the sentence that says what is wrong, for the clips whose features come from a salvaged signal.
-    left_out : dict
-        The same, for the clips that are not in `paths`.
-    """
-
-    paths: dict
-    faults: dict
-    left_out: dict
-
-
-def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
+def separate(competition, folder, recipe, *, weights="", on_bad="fail", jobs=-1):
     """Check all clips and separate their vocals as the recipe says; what is done already is not done again.
 
     Parameters
     ----------
     competition : Competition
     folder : path-like
-        ``vocals`` in the work folder.
+        ``vocals`` in the work folder. The vocals of clip 7 become ``train/7.flac`` or ``test/7.flac`` in it: 44.1 kHz,
+        16 bit, mono if the clip is.
     recipe : Recipe
+    weights : path-like
+        The folder with Spleeter's weights. Empty: wherever `find_weights` finds them, if vocals are missing.
     on_bad : str
-        'fail' refuses if any clip is bad. 'skip' leaves bad train clips out; a bad test clip is kept and salvaged,
-        since every test clip gets a prediction.
+        As in `sources.check`.
     jobs : int
-        Processes, as joblib counts them.
+        Processes (for the check) and threads (for reading and writing), as joblib counts them.
 
     Returns
     -------
@@ -52,51 +48,81 @@ def separate(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     Raises
     ------
     KitError
-        If clips are bad and `on_bad` is 'fail' (the text names them), or the folder was made from other clips or
-        with another separator.
+        As `sources.check` and `find_weights` do; if the vocals there were made with other weights; if the separator
+        fails, or its vocals are the mixture or nothing.
     """
-    if on_bad not in ("fail", "skip"):
-        raise KitError(f"on_bad={on_bad!r} is not known; choose one of fail, skip.")
-    note = Path(folder) / "clips.json"
-    identity, faults = _checked(competition, note, recipe, jobs)
-    bad = [sentence for split in ("train", "test") for sentence in faults[split].values()]
-    if bad and on_bad == "fail":
-        raise KitError(
-            f"{len(bad)} of {len(competition.train) + len(competition.test)} clips are bad:\n  "
-            + "\n  ".join(bad[:20]) + (f"\n  and {len(bad) - 20} more" if len(bad) > 20 else "")
-            + "\nReplace them, or leave bad train clips out and salvage bad test clips: --on-bad skip, or on_bad = \"skip\"."
-        )
-    # Only now, so that a person who mends the bad clips is not told that the folder was made from others.
-    if not note.exists():
-        write_json(note, {**identity, "faults": faults})
-    train = dict(enumerate(competition.train))
-    test = dict(zip(competition.test_ids.tolist(), competition.test))
-    kept = {i: path for i, path in train.items() if i not in faults["train"]}
-    if not kept:
-        raise KitError(f"every train clip is bad, the first one so: {faults['train'][0]}")
-    return (
-        Sources(paths=kept, faults={}, left_out=faults["train"]),
-        Sources(paths=test, faults=faults["test"], left_out={}),
-    )
+    folder = Path(folder)
+    if recipe.separator == "none":
+        return check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
+    # That there are no weights had better be known before minutes go into checking clips.
+    found = find_weights(weights) if weights or not separated_with(folder, recipe) else None
+    splits = check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
+    missing = sum(not path.exists() for split in splits for path in split.paths.values())
+    if missing:
+        _make(folder, splits, missing, found or find_weights(), recipe, jobs)
+    elif found:
+        claim(folder, recipe, checkpoint.fingerprint(found))
+    return tuple(replace(split, weights=separated_with(folder, recipe)) for split in splits)
 
 
-def _checked(competition, note, recipe, jobs):
-    """What the note says or is to say, and faults by split and clip id: from it, or from a look at every clip."""
-    clips = [*competition.train, *competition.test]
-    identity = {"separator": recipe.separator, "seconds": recipe.seconds, "clips": fingerprint(clips)}
-    earlier = read_json(note)
-    if earlier is None:
-        found = audio.check(clips, seconds=recipe.seconds, jobs=jobs)
-        return identity, {
-            "train": {i: found[path] for i, path in enumerate(competition.train) if path in found},
-            "test": {int(i): found[path] for i, path in zip(competition.test_ids, competition.test) if path in found},
-        }
-    changed = [name for name, value in identity.items() if earlier.get(name) != value]
-    if changed:
-        what = {"clips": "other clips", "separator": "another separator", "seconds": "clips of another length"}
-        raise KitError(
-            f"{note.parent} was made from {listed(what[name] for name in changed)}; "
-            "choose another output folder, or delete this one, features and members beside it to start anew."
-        )
-    faults = {split: {int(i): text for i, text in earlier["faults"][split].items()} for split in ("train", "test")}
-    return identity, faults
+def _make(folder, splits, missing, weights, recipe, jobs):
+    """Separate the clips whose vocals are not there, batch by batch."""
+    total = sum(len(split.paths) for split in splits)
+    is_first = True
+    with (
+        open_backend(recipe.separator, weights, fast=recipe.fast_separation) as backend,
+        Parallel(jobs, prefer="threads") as parallel,
+        progress(total=total, done=total - missing, title="separating vocals", unit="clip") as bar,
+    ):
+        for split in splits:
+            for ids in _incomplete_batches(split, backend.batch):
+                loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
+                mixtures = np.stack([np.broadcast_to(each[:, :2], (len(each), 2)) for each in loaded])
+                vocals = backend(mixtures)
+                _refuse_nonsense(mixtures, vocals, [split.clips[i] for i in ids], is_first=is_first)
+                if is_first:  # and not before: weights that are no good must not claim the folder
+                    claim(folder, recipe, checkpoint.fingerprint(weights))
+                    is_first = False
+                wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
+                parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
+                bar.update(len(wanted))
+
+
+def _incomplete_batches(split, size):
+    # Cut from all clips, not from those that are missing: which clips a clip shares its batch with may change its
+    # last bits, and a run that was killed has to end with the same ones.
+    ids = list(split.paths)
+    for start in range(0, len(ids), size):
+        batch = ids[start : start + size]
+        if not all(split.paths[i].exists() for i in batch):
+            yield batch
+
+
+def _mixture(clip, is_bad, recipe):
+    """Samples of a clip as the separator wants them, shape (samples, channels)."""
+    return (audio.salvage if is_bad else audio.load)(clip, sample_rate=RATE, seconds=recipe.seconds, mono=False)
+
+
+def _write(path, vocals, mono):
+    # Encoded in memory first: a full disk then speaks as an OSError, not in libsndfile's words.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, vocals.mean(axis=1) if mono else vocals, RATE, format="FLAC", subtype="PCM_16")
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())
+
+
+def _refuse_nonsense(mixtures, vocals, clips, *, is_first):
+    """What a separator that lost its weights gives: the mixture, or silence, or no numbers.
+
+    A single batch later on may well be without any voice, so only the first one has to show that there is work done.
+    """
+    where = f"the separator's vocals of {clips[0].name} to {clips[-1].name}"
+    if not np.isfinite(vocals).all():
+        raise KitError(f"{where} hold what is no number; if fast_separation is on, switch it off, then run again.")
+    loudness = np.abs(mixtures).max()
+    if not is_first or loudness == 0:
+        return
+    if np.abs(vocals).max() < _NOTHING * loudness:
+        raise KitError(f"{where} are silent though the clips are not: something is wrong with the weights.")
+    if np.abs(vocals - mixtures).max() < _NOTHING * loudness:
+        raise KitError(f"{where} are the clips themselves, unchanged: something is wrong with the weights.")

@@ -1,0 +1,65 @@
+"""How much of a clip the separator took for voice: a single number, and already a judge of "no voice"."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from .. import audio
+from ..progress import progress
+from ..storage import replacing
+from .backends import RATE
+
+
+def energies(sources, path, *, jobs=-1):
+    """Level of every clip and of its vocals; measured once, then read.
+
+    Parameters
+    ----------
+    sources : Sources
+    path : path-like
+        The table that is kept, a CSV.
+    jobs : int
+        Processes, as joblib counts them.
+
+    Returns
+    -------
+    DataFrame
+        A row a clip: ``clip`` (its id), ``mixture`` and ``vocals`` (root mean square in dB below full scale; -inf is
+        silence) and ``share`` (the second less the first, in dB; NaN where the clip is silent).
+    """
+    path = Path(path)
+    ids = list(sources.clips)
+    table = pd.read_csv(path) if path.exists() else None
+    if table is None or table["clip"].tolist() != ids:
+        measured = Parallel(jobs, return_as="generator")(
+            delayed(_levels)(sources.clips[i], sources.paths[i]) for i in ids
+        )
+        levels = list(progress(measured, total=len(ids), title="energy of the vocals", unit="clip"))
+        table = pd.DataFrame(levels, columns=["mixture", "vocals"])
+        table.insert(0, "clip", ids)
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False)
+    return table.assign(share=(table["vocals"] - table["mixture"]).where(np.isfinite(table["mixture"])))
+
+
+def level(signal):
+    """Root mean square of a signal in dB, full scale being 1; -inf for silence.
+
+    Parameters
+    ----------
+    signal : ndarray
+
+    Returns
+    -------
+    float
+    """
+    power = np.mean(np.square(signal, dtype=np.float64)) if np.size(signal) else 0
+    return 10 * math.log10(power) if power else -math.inf
+
+
+def _levels(*paths):
+    # Salvaged, so that a clip that went bad since has a level as well.
+    return tuple(level(audio.salvage(path, sample_rate=RATE, seconds=None)) for path in paths)

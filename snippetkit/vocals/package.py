@@ -1,0 +1,143 @@
+"""The backend "spleeter": the package itself, in an environment of its own, one process for all clips."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import KitError
+from . import checkpoint, unet
+
+_BESIDE_THE_PROJECT = Path(__file__).resolve().parents[2] / ".venv-spleeter" / "bin" / "python"
+
+_HOW_TO_MAKE_IT = (
+    "make it in the project's folder with Python 3.10 or 3.11: python3.10 -m venv .venv-spleeter && "
+    ".venv-spleeter/bin/pip install -r requirements-spleeter.txt; or let SPLEETER_PYTHON name the Python of another one"
+)
+
+
+class Package:
+    """Spleeter's own estimator, waiting for clips; a context manager, since there is a process behind it.
+
+    Parameters
+    ----------
+    weights : path-like
+        The folder with Spleeter's files. They are checked first: without them the package would go on with random
+        numbers.
+
+    Raises
+    ------
+    KitError
+        If there is no such environment, or the weights are missing, damaged, or another model's.
+    """
+
+    batch = 16
+
+    def __init__(self, weights):
+        self._python = find_python()
+        unet.build(checkpoint.read(weights))
+        self._weights = Path(weights)
+
+    def __enter__(self):
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snippetkit-spleeter-")))
+            self._log = stack.enter_context(open(self._folder / "log", "w+"))
+            _lay_out(self._weights, self._folder / "models" / "2stems")
+            self._process = stack.enter_context(self._started())
+            stack.callback(self._process.kill)
+            self._await("ready")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        self._stack.close()
+
+    def __call__(self, mixtures):
+        """Separate clips.
+
+        Parameters
+        ----------
+        mixtures : ndarray, shape (clips, samples, 2), float32
+
+        Returns
+        -------
+        ndarray, of the same shape, float32
+            The vocals.
+
+        Raises
+        ------
+        KitError
+            If the process ended, or gave something of another shape.
+        """
+        return np.stack([self._separated(mixture) for mixture in mixtures])
+
+    def _separated(self, mixture):
+        given, taken = self._folder / "mixture.npy", self._folder / "vocals.npy"
+        np.save(given, mixture)
+        taken.unlink(missing_ok=True)
+        try:
+            self._process.stdin.write(f"{given}\t{taken}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is gone; its last words follow
+        self._await("done")
+        vocals = np.load(taken)
+        if vocals.shape != mixture.shape:
+            raise KitError(f"Spleeter gave vocals of shape {vocals.shape} for a clip of shape {mixture.shape}.")
+        return vocals
+
+    def _started(self):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return subprocess.Popen(
+            [self._python, Path(__file__).with_name("spleeter_worker.py")], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            env={**environment, "MODEL_PATH": str(self._folder / "models"), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        )
+
+    def _await(self, answer):
+        # An answer, not an exit status: the package has been seen to fail and exit with 0.
+        if self._process.stdout.readline().strip() == answer:
+            return
+        self._process.kill()
+        self._log.seek(0)
+        words = [line.strip() for line in self._log if line.strip()]
+        raise KitError(
+            f"Spleeter stopped with status {self._process.wait()} ({words[-1] if words else 'without a word'}); "
+            f"what is separated is kept. Its Python is {self._python}."
+        )
+
+
+def find_python():
+    """The Python of Spleeter's environment.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KitError
+        If there is none; the text says how to make it.
+    """
+    named = os.environ.get("SPLEETER_PYTHON")
+    python = shutil.which(named or _BESIDE_THE_PROJECT)
+    if not python:
+        what = f"SPLEETER_PYTHON names {named}, which is no program" if named else "that environment is not there"
+        raise KitError(
+            f"the separator spleeter runs in an environment of its own, and {what}: {_HOW_TO_MAKE_IT}. "
+            "The separator torch needs none."
+        )
+    return python
+
+
+def _lay_out(weights, folder):
+    """A folder of models as the package expects it, without touching the one given, which may be read-only."""
+    folder.mkdir(parents=True)
+    for path in checkpoint.files(weights):
+        (folder / path.name).symlink_to(path.resolve())
+    # The one given may name the path of another machine, and then the package would not find the weights.
+    (folder / "checkpoint").write_text('model_checkpoint_path: "model"\n')

@@ -1,0 +1,192 @@
+"""Spleeter's network: two U-Nets, one that hears the voice in a spectrogram and one that hears the rest.
+
+The architecture is that of Jansson et al., "Singing voice separation with deep U-Net convolutional networks" (2017), in
+Spleeter's own proportions (Hennequin et al., 2020). Names and order of the weights are those of its 2-stems model; how
+sound becomes a spectrogram and a mask becomes sound is in `spectral`.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..errors import KitError, listed
+
+FRAMES = 512    # of a segment: what the network was trained on
+BINS = 1024     # of the spectrum: up to 11 kHz
+_FILTERS = (16, 32, 64, 128, 256, 512)
+_EPSILON = 1e-3     # of the batch norm, as Keras has it
+
+# As long as no more frames than this are in a segment, the border on its right is out of the network's sight: column c
+# of a layer looks at columns 2c - 1 to 2c + 3 of the one before, through six layers, and back again.
+SIGHT = 318
+
+
+class UNet(nn.Module):
+    """The share of one stem in every cell of a spectrogram.
+
+    Frames that are silent to the end of the segment all look alike to the network, so it need not compute them:
+    every layer gets as many columns as there is sound to be seen in, and what it would have made of silence after them.
+    """
+
+    def __init__(self):
+        super().__init__()
+        widths = (2, *_FILTERS)
+        self.down = nn.ModuleList(nn.Conv2d(few, many, 5, stride=2) for few, many in zip(widths, widths[1:]))
+        self.down_norm = nn.ModuleList(nn.BatchNorm2d(many, _EPSILON) for many in _FILTERS)
+        # Every layer but the first also gets the convolution of its own size: its inputs are twice as many.
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(many if first else 2 * many, few, 5, stride=2, padding=1)
+            for first, many, few in zip((True, *5 * (False,)), _FILTERS[::-1], (*_FILTERS[-2::-1], 1))
+        )
+        self.up_norm = nn.ModuleList(nn.BatchNorm2d(few, _EPSILON) for few in (*_FILTERS[-2::-1], 1))
+        self.last = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
+
+    def forward(self, magnitude, silence=None):
+        """Estimate the stem's magnitude.
+
+        Parameters
+        ----------
+        magnitude : Tensor, shape (segments, 2, frames, BINS)
+        silence : list of Tensor or None
+            What `silent_columns` gave, if the segment goes on in silence after these frames (at most SIGHT); None if
+            it ends with them (their number a multiple of 64).
+
+        Returns
+        -------
+        Tensor, of the same shape
+        """
+        frames = magnitude.shape[2]
+        columns = magnitude
+        if silence is not None:
+            columns = functional.pad(magnitude, (0, 0, 0, 3))   # the last layer looks three frames ahead
+        widths, skips = [], []
+        for depth, (convolution, norm) in enumerate(zip(self.down, self.down_norm)):
+            widths.append(columns.shape[2])
+            skips.append(convolution(_framed(columns, silence and silence[depth])))
+            columns = functional.leaky_relu(norm(skips[-1]), 0.2)
+        columns = skips.pop()   # the innermost goes up again as it is
+        for transposed, norm in zip(self.up, self.up_norm):
+            grown = transposed(columns)[:, :, : widths[-1], : 2 * columns.shape[3]]
+            columns = norm(functional.relu(grown))
+            widths.pop()
+            if skips:
+                columns = torch.cat([skips.pop(), columns], dim=1)
+        return torch.sigmoid(self.last(columns)[:, :, :frames]) * magnitude
+
+    def silent_columns(self):
+        """What every layer gets to see of silence, one column each, away from all borders.
+
+        Returns
+        -------
+        list of Tensor, shape (1, channels, 1, bins)
+        """
+        weight = self.last.weight
+        columns, seen = torch.zeros(1, 2, 256, BINS, device=weight.device, dtype=weight.dtype), []
+        for convolution, norm in zip(self.down, self.down_norm):
+            seen.append(columns[:, :, 1:2])
+            columns = functional.leaky_relu(norm(convolution(_framed(columns, None))), 0.2)
+        return seen
+
+
+def _framed(columns, silence):
+    """Put around a layer's input what a convolution over it needs: zeros, and after its end silence if there is any.
+
+    "Same" padding, as TensorFlow means it for even sizes: one before, two after.
+    """
+    if silence is None:
+        return functional.pad(columns, (1, 2, 1, 2))
+    width = columns.shape[2]
+    after = 2 * (width // 2 + 1) + 2 - width    # so that all columns are made which see any of the sound
+    tail = silence.expand(len(columns), -1, after, -1)
+    return functional.pad(torch.cat([columns, tail], dim=2), (1, 2, 1, 0))
+
+
+class Masks(nn.Module):
+    """Both U-Nets, and the mask that they come to for the voice."""
+
+    def __init__(self):
+        super().__init__()
+        self.vocals = UNet()
+        self.accompaniment = UNet()
+
+    def forward(self, magnitude, silence=(None, None)):
+        """The voice's share of the power in every cell.
+
+        Parameters
+        ----------
+        magnitude : Tensor, shape (segments, 2, frames, BINS)
+        silence : pair
+            For the two U-Nets, as `UNet.forward` takes it.
+
+        Returns
+        -------
+        Tensor, of the same shape, from 0 to 1
+        """
+        voice, rest = (
+            net(magnitude, silent).float().square() for net, silent in zip((self.vocals, self.accompaniment), silence)
+        )
+        return (voice + 1e-10 / 2) / (voice + rest + 1e-10)
+
+
+def build(tensors):
+    """The network with the weights of a checkpoint.
+
+    Parameters
+    ----------
+    tensors : dict
+        Name to ndarray, as `checkpoint.read` gives them.
+
+    Returns
+    -------
+    Masks
+        Ready to predict.
+
+    Raises
+    ------
+    KitError
+        If a tensor is missing, has another shape, or holds what is no number: then they are another model's weights.
+    """
+    masks = Masks()
+    expected = {name: each.shape for name, each in masks.state_dict().items() if "num_batches" not in name}
+    names = {ours: _their_name(ours) for ours in expected}
+    missing = [theirs for theirs in names.values() if theirs not in tensors]
+    if missing:
+        raise KitError(f"these are not the weights of Spleeter's 2-stems model: they lack {listed(missing)}.")
+    state = {ours: _turned(ours, tensors[theirs]) for ours, theirs in names.items()}
+    odd = [names[ours] for ours in expected if state[ours].shape != expected[ours]]
+    odd += [names[ours] for ours in expected if not torch.isfinite(state[ours]).all()]
+    if odd:
+        raise KitError(
+            f"these are not the weights of Spleeter's 2-stems model: {listed(odd)} has another shape or holds NaN."
+        )
+    masks.load_state_dict(state, strict=False)
+    return masks.eval().requires_grad_(False)
+
+
+def _their_name(ours):
+    """Keras numbers its layers as they are made: the vocals' first, then the accompaniment's.
+
+    ``vocals.down.3.weight`` → ``conv2d_3/kernel``; ``accompaniment.up_norm.0.running_var`` →
+    ``batch_normalization_18/moving_variance``.
+    """
+    stem, layer, *number, value = ours.split(".")
+    second = stem == "accompaniment"
+    kind, index = {
+        "down": ("conv2d", 7 * second),
+        "last": ("conv2d", 7 * second + 6),
+        "up": ("conv2d_transpose", 6 * second),
+        "down_norm": ("batch_normalization", 12 * second),
+        "up_norm": ("batch_normalization", 12 * second + 6),
+    }[layer]
+    index += int(number[0]) if number else 0
+    values = {"weight": "kernel", "bias": "bias"}
+    if layer.endswith("norm"):
+        values = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+    return f"{kind}_{index}/{values[value]}" if index else f"{kind}/{values[value]}"
+
+
+def _turned(ours, values):
+    """From Keras' order of axes to torch's: h, w, in, out → out, in, h, w; transposed: h, w, out, in → in, out, h, w."""
+    turned = values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
+    return torch.from_numpy(np.array(turned, np.float32, order="C"))

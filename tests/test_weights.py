@@ -1,0 +1,427 @@
+import hashlib
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pooch
+import pytest
+
+from snippetkit.errors import KitError
+from snippetkit.vocals.weights import FILES, RELEASE_URL, find_weights
+
+RUN = """
+import sys
+from snippetkit.vocals.weights import find_weights
+print(find_weights(kaggle=sys.argv[1], url=sys.argv[2], sha256=sys.argv[3]))
+"""
+
+
+class Server(ThreadingHTTPServer):
+    """Sends one archive, well or badly; counts who asks for what."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+        self.asked = []
+        self.half_sent, self.go_on = threading.Event(), threading.Event()
+        self.both_are_here = threading.Barrier(2, timeout=20)
+        self.offer(packed(weights()))
+
+    def offer(self, archive):
+        self.archive = archive
+        self.sha256 = hashlib.sha256(archive).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        getattr(self, self.path[1:])(self.server.archive)
+
+    def good(self, archive):
+        self.head(len(archive))
+        self.wfile.write(archive)
+
+    def another(self, archive):
+        self.good(archive[:-1] + b"x")
+
+    def moved(self, archive):
+        self.send_response(302)
+        self.send_header("Location", "/good")
+        self.end_headers()
+
+    def gone(self, archive):
+        self.send_error(404)
+
+    def broken(self, archive):
+        self.send_error(500)
+
+    def short(self, archive):
+        self.half(archive)
+
+    def torn(self, archive):
+        self.half(archive)
+        # a reset in place of an end, before the server says goodbye
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
+
+    def slow(self, archive):
+        self.half(archive)
+        self.server.half_sent.set()
+        if self.server.go_on.wait(20):
+            self.wfile.write(archive[len(archive) // 2 :])
+
+    def together(self, archive):
+        self.server.both_are_here.wait()
+        self.good(archive)
+
+    def head(self, size):
+        self.send_response(200)
+        self.send_header("Content-Length", size)
+        self.end_headers()
+
+    def half(self, archive):
+        self.head(len(archive))
+        self.wfile.write(archive[: len(archive) // 2])
+        self.wfile.flush()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.go_on.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path, monkeypatch):
+    """Where the cache lies; the person's own cache, weights and proxies are out of sight."""
+    for name in ("MODEL_PATH", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    return tmp_path / "caches" / "snippetkit"
+
+
+@pytest.fixture
+def find(server, tmp_path):
+    """`find_weights`, with this server in the place of the release."""
+
+    def find(named="", *, path="/good", address=None, sha256=None):
+        url = (address or server.address) + path
+        return find_weights(named, kaggle=tmp_path / "kaggle", url=url, sha256=sha256 or server.sha256)
+
+    return find
+
+
+@pytest.fixture
+def start(server, tmp_path):
+    """The same in a process of its own."""
+    started = []
+
+    def start(path):
+        command = [sys.executable, "-c", RUN, str(tmp_path / "kaggle"), server.address + path, server.sha256]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def weights(megabytes=0.3):
+    """The files of the release by name; the numbers do not compress."""
+    numbers = np.random.default_rng(0).bytes(int(megabytes * 1e6))
+    note = b'model_checkpoint_path: "model"\n'
+    return {"checkpoint": note, "model.index": b"index", FILES[2]: numbers, "model.meta": b"meta"}
+
+
+def packed(files, *, links=()):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+        for name, target in links:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, str(target)
+            archive.addfile(member)
+    return content.getvalue()
+
+
+def put(folder, *, index=b"index", without=()):
+    """Weights on the disk, as a person may have them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        if name not in without:
+            (folder / name).write_bytes(index if name == "model.index" else b"something")
+    return folder
+
+
+def holds_the_release(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} == {name: weights()[name] for name in FILES}
+
+
+def nothing_is_left(caches):
+    """No weights, whole or half; the file that processes lock may stay."""
+    return not caches.exists() or {path.name for path in caches.iterdir()} <= {".spleeter-2stems.lock"}
+
+
+@pytest.mark.parametrize("path", ["/good", "/moved"])
+def test_the_release_is_downloaded_once(server, find, caches, path):
+    level = pooch.get_logger().level
+    folder = find(path=path)
+    assert folder == caches / "spleeter-2stems" and holds_the_release(folder)
+    asked = len(server.asked)
+    assert find(path=path) == folder and len(server.asked) == asked
+    assert sorted(os.listdir(caches)) == [".spleeter-2stems.lock", "spleeter-2stems"]
+    assert pooch.get_logger().level == level
+
+
+def test_only_a_bar_is_seen_of_a_download(start, caches):
+    out, err = start("/good").communicate(timeout=20)
+    assert out == f"{caches / 'spleeter-2stems'}\n"
+    seen = [line for line in re.split(r"[\r\n]", err) if line]
+    assert all(re.fullmatch(r"Spleeter's weights: [^]]*B/s\] *", line) for line in seen), err
+    assert "100%" in seen[-1]
+
+
+@pytest.mark.parametrize("form", ["{}", "./{}", "2stems/{}"])
+def test_the_archive_may_hold_the_files_at_its_top_or_in_one_folder(server, find, form):
+    server.offer(packed({form.format(name): data for name, data in weights().items()}))
+    assert holds_the_release(find())
+
+
+FAILURES = {
+    "/another": "is not what was published, its SHA-256 differs",
+    "/short": "the connection to .*/short broke off half-way",
+    "/torn": "the connection to .*/torn broke off half-way",
+    "/gone": "/gone answers 404 Not Found",
+    "/broken": "/broken answers 500 Internal Server Error",
+}
+
+
+@pytest.mark.parametrize("path", FAILURES)
+def test_a_bad_download_is_one_sentence_and_leaves_nothing(server, find, caches, path):
+    level = pooch.get_logger().level
+    for times in (1, 2):  # the second is not misled by what the first left
+        with pytest.raises(KitError, match=f"could not be downloaded: .*{FAILURES[path]}.*--weights") as caught:
+            find(path=path)
+        assert "\n" not in str(caught.value) and RELEASE_URL in str(caught.value)
+        assert "separator=none" in str(caught.value)
+        assert server.asked == [path] * times
+        assert nothing_is_left(caches)
+    assert pooch.get_logger().level == level
+    assert holds_the_release(find())
+
+
+def test_no_network_is_a_sentence_and_leaves_nothing(find, caches):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, but not listening
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(KitError, match="no answer from .*/good: Connection refused. To have them without"):
+            find(address=address)
+    with pytest.raises(KitError, match="no answer from http://nowhere.invalid/good: [^<>]*. To have them without"):
+        find(address="http://nowhere.invalid")
+    assert nothing_is_left(caches)
+    assert holds_the_release(find())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_archive_that_lacks_a_file_is_refused(server, find, caches, name):
+    files = weights()
+    del files[name]
+    server.offer(packed(files))
+    with pytest.raises(KitError, match=f"the archive lacks {name}"):
+        find()
+    server.offer(packed({**files, name: b""}))
+    with pytest.raises(KitError, match=f"the archive lacks {name}"):
+        find()
+    assert nothing_is_left(caches)
+    server.offer(packed(weights()))
+    assert holds_the_release(find())
+
+
+@pytest.mark.parametrize("archive", [b"not an archive", packed(weights())[:200_000]], ids=["foreign", "cut short"])
+def test_an_archive_that_cannot_be_unpacked_is_refused(server, find, caches, archive):
+    server.offer(archive)
+    with pytest.raises(KitError, match="the archive cannot be unpacked"):
+        find()
+    assert nothing_is_left(caches)
+
+
+def test_no_member_of_an_archive_chooses_where_it_goes(server, find, caches, tmp_path):
+    others = {"../evil": b"evil", f"{tmp_path}/evil": b"evil", "a/b/model.index": b"evil"}
+    server.offer(packed({**weights(), **others}, links=[("evil", tmp_path), ("model.index", tmp_path / "evil")]))
+    assert holds_the_release(find())
+    assert not list(tmp_path.rglob("evil*"))
+    shutil.rmtree(caches)
+    files = weights()
+    index = files.pop("model.index")
+    for archive in (packed({**files, "../model.index": index}), packed(files, links=[("model.index", __file__)])):
+        server.offer(archive)
+        with pytest.raises(KitError, match="the archive lacks model.index"):
+            find()
+        assert nothing_is_left(caches) and not list(tmp_path.rglob("model.index"))
+
+
+def test_a_download_that_was_killed_is_not_taken_for_weights(server, find, start, caches):
+    killed = start("/slow")
+    assert server.half_sent.wait(20)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait(20) == -signal.SIGKILL
+    leftover = [path for path in caches.iterdir() if path.is_dir()]
+    assert len(leftover) == 1 and leftover[0].name.startswith(".part-")
+    folder = find()
+    assert server.asked == ["/slow", "/good"] and holds_the_release(folder)
+    assert not leftover[0].exists()
+
+
+def test_a_download_does_not_sweep_away_another_that_still_runs(server, find, start):
+    slow = start("/slow")
+    assert server.half_sent.wait(20)
+    with pytest.raises(KitError, match="404"):
+        find(path="/gone")
+    folder = find()
+    assert slow.poll() is None and holds_the_release(folder)
+    installed = folder.stat().st_ino
+    server.go_on.set()
+    out, err = slow.communicate(timeout=20)
+    assert slow.returncode == 0, err
+    assert out == f"{folder}\n" and folder.stat().st_ino == installed  # the later one uses what is there
+
+
+def test_two_downloads_at_once_end_with_one_folder(server, start, caches):
+    both = [start("/together"), start("/together")]
+    for process in both:
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0, err
+        assert out == f"{caches / 'spleeter-2stems'}\n"
+    assert server.asked == ["/together"] * 2
+    assert holds_the_release(caches / "spleeter-2stems")
+    assert not list(caches.glob(".part-*"))
+
+
+@pytest.mark.parametrize("megabytes", [5, 9], ids=["while unpacking", "while downloading"])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(server, find, small_disk, monkeypatch, megabytes):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk.folder))
+    server.offer(packed(weights(megabytes)))
+    with pytest.raises(KitError, match="spleeter-2stems could not be written: No space left on device.*--weights"):
+        find()
+    assert nothing_is_left(small_disk.folder / "snippetkit")
+    small_disk.resize(30e6)
+    assert (find() / FILES[2]).stat().st_size == megabytes * 1e6
+
+
+def test_a_cache_that_cannot_be_made_is_a_sentence(find, tmp_path):
+    (tmp_path / "caches").write_text("not a folder")
+    with pytest.raises(KitError, match="spleeter-2stems could not be written: Not a directory"):
+        find()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_cache_that_lacks_something_is_replaced(find, caches, name):
+    put(caches / "spleeter-2stems")
+    (caches / "spleeter-2stems" / name).write_bytes(b"")
+    assert holds_the_release(find())
+    assert not list(caches.glob(".part-*"))
+
+
+def test_places_are_looked_at_in_their_order(server, find, caches, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    named, *others = places = [
+        put(tmp_path / "named"),
+        put(tmp_path / "kaggle" / "input" / "someone" / "2stems"),
+        put(tmp_path / "models" / "2stems"),
+        put(tmp_path / "models"),
+        put(caches / "spleeter-2stems"),
+    ]
+    assert find(named) == find(str(named)) == named
+    for place in others:
+        assert find() == place
+        for name in FILES:
+            (place / name).unlink()
+    assert server.asked == []
+    assert find() == places[-1] and server.asked == ["/good"]
+
+
+def test_a_named_folder_may_hold_the_weights_one_level_down(find, tmp_path):
+    put(tmp_path / "models" / "2stems")
+    assert find(tmp_path / "models") == find(tmp_path / "models" / "2stems") == tmp_path / "models" / "2stems"
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_a_named_folder_without_weights_is_refused_and_not_passed_over(server, find, caches, tmp_path, missing):
+    put(caches / "spleeter-2stems")
+    put(tmp_path / "kaggle" / "input" / "2stems")
+    for folder, place in [(tmp_path / "a", tmp_path / "a"), (tmp_path / "b", tmp_path / "b" / "2stems")]:
+        put(place, without=[missing])
+        with pytest.raises(KitError, match=f"^{place} holds no weights of Spleeter: {missing} missing or empty; give"):
+            find(folder)
+    with pytest.raises(KitError, match="there is no folder .*/nowhere; give the folder"):
+        find(tmp_path / "nowhere")
+    with pytest.raises(KitError, match="a/.* is not a folder; give the folder"):
+        find(next((tmp_path / "a").iterdir()))
+    assert server.asked == []
+
+
+def test_attached_weights_are_found_wherever_they_lie(find, tmp_path):
+    attached = tmp_path / "kaggle" / "input"
+    put(attached / ".hidden")
+    folder = put(attached / "datasets" / "someone" / "spleeter" / "models")
+    put(attached / "the-clips", without=["checkpoint"])
+    assert find() == folder
+
+
+def test_attached_twice_the_same_weights_are_no_riddle(find, tmp_path):
+    attached = tmp_path / "kaggle" / "input"
+    first, second = put(attached / "a"), put(attached / "b")
+    assert find() == first
+    (second / "model.index").write_bytes(b"of others")
+    with pytest.raises(KitError, match=f"different weights of Spleeter are attached: {first}, {second}; name the"):
+        find()
+    assert find(second) == second
+
+
+@pytest.mark.parametrize("name", ["2stems", "spleeter-2stems"])
+def test_among_spleeters_models_the_one_of_two_stems_is_taken(find, tmp_path, name):
+    attached = tmp_path / "kaggle" / "input"
+    put(attached / "1" / "4stems", index=b"four")
+    put(attached / "3" / "spleeter-5stems", index=b"five")
+    folder = put(attached / "2" / name, index=b"two")
+    assert find() == folder
+
+
+def test_a_folder_called_2stems_goes_before_one_called_nearly_so(find, tmp_path):
+    attached = tmp_path / "kaggle" / "input"
+    other = put(attached / "2stems-finetune", index=b"other")
+    assert find() == other
+    folder = put(attached / "z" / "2stems")
+    assert find() == folder
+
+
+def test_places_that_were_passed_over_stand_in_the_sentence(find, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "models"))
+    put(tmp_path / "kaggle" / "input" / "half", without=["checkpoint"])
+    with pytest.raises(KitError, match="input/half lacks checkpoint, MODEL_PATH is .*/models, which holds none"):
+        find(path="/gone")
+    assert holds_the_release(find())
