@@ -155,6 +155,23 @@ def figures(clips, out):
         click.echo(target)
 
 
+@main.command("compare-separators")
+@click.argument("clip", type=_FOLDER)
+@click.option("--weights", default="", help="As in run.")
+def compare_separators(clip, weights):
+    """Separate CLIP with the kit's network and with the Spleeter package, and say how far apart they are."""
+    from .vocals.comparison import compare
+    from .vocals.weights import find_weights
+
+    folder = find_weights(weights)
+    found = compare(clip, folder)
+    click.echo(f"weights          {folder}")
+    click.echo(f"mixture          {found['mixture']:6.1f} dB below full scale")
+    click.echo(f"vocals, torch    {found['torch']:6.1f}")
+    click.echo(f"vocals, spleeter {found['spleeter']:6.1f}")
+    click.echo(f"SNR              {found['snr']:6.1f} dB between the two")
+
+
 @main.command("export-features")
 @click.argument("array", type=_FOLDER)
 @click.argument("folder", type=_FOLDER)

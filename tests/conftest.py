@@ -2,16 +2,20 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import checkpoint_writer
 from snippetkit import competition, demo
+from snippetkit.errors import KitError
 from snippetkit.features import Features
 from snippetkit.hardware import Device
 from snippetkit.members import TrainingData
 from snippetkit.recipe import Recipe
+from snippetkit.vocals.package import find_python
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,35 @@ def real_clips(request):
     folder = request.config.rootpath.parent / "shared" / "data" / "singers"
     if not folder.is_dir():
         pytest.skip(f"the clips of the real competition are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Random weights in the format of Spleeter's own."""
+    return checkpoint_writer.write(tmp_path_factory.mktemp("weights") / "2stems", checkpoint_writer.random_tensors())
+
+
+@pytest.fixture(scope="session")
+def spleeter_python():
+    """The Python of the environment that the Spleeter package is installed in, where there is one."""
+    try:
+        python = find_python()
+    except KitError as error:
+        pytest.skip(str(error))
+    found = subprocess.run([python, "-c", "import spleeter"], capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip(f"{python} has no spleeter: {found.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+@pytest.fixture(scope="session")
+def package_weights(spleeter_python, tmp_path_factory):
+    """Random weights made by the Spleeter package itself."""
+    folder = tmp_path_factory.mktemp("package") / "2stems"
+    script = Path(__file__).with_name("make_spleeter_checkpoint.py")
+    made = subprocess.run([spleeter_python, script, folder], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
     return folder
 
 

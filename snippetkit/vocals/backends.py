@@ -6,6 +6,8 @@ shape. Its ``batch`` says how many clips it likes at once.
 
 from contextlib import contextmanager
 
+import numpy as np
+
 RATE = 44_100   # Hz: what Spleeter was trained on
 
 
@@ -41,3 +43,17 @@ def open_backend(separator, weights, *, fast=False):
 
         with Package(weights) as package:
             yield package
+
+
+def stereo(signal):
+    """Two channels, as Spleeter takes them: a single one twice, of more the first two.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples, channels)
+
+    Returns
+    -------
+    ndarray, shape (samples, 2)
+    """
+    return np.ascontiguousarray(np.broadcast_to(signal[:, :2], (len(signal), 2)))

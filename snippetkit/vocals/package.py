@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,8 @@ class Package:
         # An answer, not an exit status: the package has been seen to fail and exit with 0.
         if self._process.stdout.readline().strip() == answer:
             return
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
         self._process.kill()
         self._log.seek(0)
         words = [line.strip() for line in self._log if line.strip()]

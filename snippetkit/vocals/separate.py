@@ -16,12 +16,12 @@ from ..errors import KitError
 from ..progress import progress
 from ..storage import replacing
 from . import checkpoint
-from .backends import RATE, open_backend
+from .backends import RATE, open_backend, stereo
 from .sources import check, claim, separated_with
 from .weights import find_weights
 
-# A part of the mixture's amplitude so small that only a fault leaves it, or takes no more than that away.
-_NOTHING = 1e-5
+# A part of the mixture's energy so small that only a fault leaves no more, or takes no more away: -60 dB.
+_NOTHING = 1e-6
 
 
 def separate(competition, folder, recipe, *, weights="", on_bad="fail", jobs=-1):
@@ -77,7 +77,7 @@ def _make(folder, splits, missing, weights, recipe, jobs):
         for split in splits:
             for ids in _incomplete_batches(split, backend.batch):
                 loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
-                mixtures = np.stack([np.broadcast_to(each[:, :2], (len(each), 2)) for each in loaded])
+                mixtures = np.stack([stereo(each) for each in loaded])
                 vocals = backend(mixtures)
                 _refuse_nonsense(mixtures, vocals, [split.clips[i] for i in ids], is_first=is_first)
                 if is_first:  # and not before: weights that are no good must not claim the folder
@@ -119,10 +119,16 @@ def _refuse_nonsense(mixtures, vocals, clips, *, is_first):
     where = f"the separator's vocals of {clips[0].name} to {clips[-1].name}"
     if not np.isfinite(vocals).all():
         raise KitError(f"{where} hold what is no number; if fast_separation is on, switch it off, then run again.")
-    loudness = np.abs(mixtures).max()
-    if not is_first or loudness == 0:
+    energy = np.square(_heard(mixtures)).sum()
+    if not is_first or not energy:
         return
-    if np.abs(vocals).max() < _NOTHING * loudness:
+    if np.square(_heard(vocals)).sum() < _NOTHING * energy:
         raise KitError(f"{where} are silent though the clips are not: something is wrong with the weights.")
-    if np.abs(vocals - mixtures).max() < _NOTHING * loudness:
+    if np.square(_heard(vocals - mixtures)).sum() < _NOTHING * energy:
         raise KitError(f"{where} are the clips themselves, unchanged: something is wrong with the weights.")
+
+
+def _heard(signals):
+    """Magnitudes of the frequencies up to 10 kHz: a little above, Spleeter takes everything away."""
+    spectrum = np.fft.rfft(signals, axis=1)
+    return np.abs(spectrum[:, : round(10_000 / RATE * signals.shape[1]) + 1])

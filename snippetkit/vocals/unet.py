@@ -149,7 +149,7 @@ def build(tensors):
     """
     masks = Masks()
     expected = {name: each.shape for name, each in masks.state_dict().items() if "num_batches" not in name}
-    names = {ours: _their_name(ours) for ours in expected}
+    names = {ours: their_name(ours) for ours in expected}
     missing = [theirs for theirs in names.values() if theirs not in tensors]
     if missing:
         raise KitError(f"these are not the weights of Spleeter's 2-stems model: they lack {listed(missing)}.")
@@ -164,11 +164,19 @@ def build(tensors):
     return masks.eval().requires_grad_(False)
 
 
-def _their_name(ours):
-    """Keras numbers its layers as they are made: the vocals' first, then the accompaniment's.
+def their_name(ours):
+    """What Spleeter's checkpoint calls a tensor of `Masks`.
 
-    ``vocals.down.3.weight`` → ``conv2d_3/kernel``; ``accompaniment.up_norm.0.running_var`` →
-    ``batch_normalization_18/moving_variance``.
+    Keras numbers its layers as they are made, the vocals' first, then the accompaniment's: ``vocals.down.3.weight`` is
+    ``conv2d_3/kernel``, ``accompaniment.up_norm.0.running_var`` is ``batch_normalization_18/moving_variance``.
+
+    Parameters
+    ----------
+    ours : str
+
+    Returns
+    -------
+    str
     """
     stem, layer, *number, value = ours.split(".")
     second = stem == "accompaniment"

@@ -1,6 +1,6 @@
 """Make weights in Spleeter's own format with the real package: its graph, every number of it random.
 
-    SPLEETER_PYTHON tests/spleeter/make_checkpoint.py FOLDER
+    SPLEETER_PYTHON tests/make_spleeter_checkpoint.py FOLDER
 
 Run by the Python of the Spleeter environment. As in the released files there is a global step and no optimizer's state.
 """
@@ -34,7 +34,8 @@ def main(folder):
     generator = np.random.default_rng(0)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.create_global_step()
-        EstimatorSpecBuilder(InputProviderFactory.get(params).get_input_dict_placeholders(), params).build_predict_model()
+        placeholders = InputProviderFactory.get(params).get_input_dict_placeholders()
+        EstimatorSpecBuilder(placeholders, params).build_predict_model()
         session.run(tf.compat.v1.global_variables_initializer())
         for variable in tf.compat.v1.global_variables():
             if not variable.name.startswith("global_step"):

@@ -1,0 +1,128 @@
+"""The real package as a backend, and the network held against it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from snippetkit import audio, competition
+from snippetkit.errors import KitError
+from snippetkit.recipe import Recipe
+from snippetkit.vocals import package
+from snippetkit.vocals.backends import RATE, open_backend, stereo
+from snippetkit.vocals.comparison import snr
+from snippetkit.vocals.separate import separate
+
+SECONDS = (0.05, 0.1, 0.5, 1, 2.9, 3, 3, 3, 7.5, 11.9, 12, 30)
+RECIPE = Recipe.published().having(separator="spleeter")
+
+
+def sound(seconds, generator):
+    """Two channels of tones that come and go over noise; loud and soft ones in turn."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    tones = [
+        np.sin(2 * np.pi * generator.uniform(80, 12_000) * time) * np.square(np.sin(generator.uniform(0.5, 5) * time))
+        for _ in range(8)
+    ]
+    mixed = generator.normal(size=(2, 8)) @ tones + 0.05 * generator.normal(size=(2, len(time)))
+    return (generator.choice([0.001, 0.1, 0.3]) * mixed.T).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def both(package_weights):
+    with open_backend("spleeter", package_weights) as theirs, open_backend("torch", package_weights) as ours:
+        yield theirs, ours
+
+
+@pytest.mark.parametrize("mono", [False, True])
+@pytest.mark.parametrize("case, seconds", list(enumerate(SECONDS)))
+def test_the_network_says_what_the_package_says(both, case, seconds, mono):
+    mixture = sound(seconds, np.random.default_rng(case))
+    if mono:
+        mixture = stereo(mixture[:, :1])
+    theirs, ours = (backend(mixture[np.newaxis])[0] for backend in both)
+    assert theirs.shape == ours.shape == mixture.shape
+    assert -30 < snr(mixture, theirs) < 30, "the package's vocals are neither the mixture nor nothing"
+    assert snr(theirs, ours) >= 90
+
+
+def test_on_clips_of_a_competition_too(both, small_competition):
+    clips = [audio.load(path, sample_rate=RATE, mono=False) for path in small_competition.train[:6]]
+    theirs, ours = (backend(np.stack([stereo(clip) for clip in clips])) for backend in both)
+    assert min(snr(*pair) for pair in zip(theirs, ours)) >= 90
+
+
+def test_silence_is_mapped_to_silence(both):
+    theirs, ours = (backend(np.zeros((1, 3 * RATE, 2), np.float32)) for backend in both)
+    assert not theirs.any() and not ours.any()
+
+
+def test_spleeters_own_separator_says_the_same(both, package_weights, spleeter_python, tmp_path):
+    """The backend goes by the estimator, since `Separator` builds its graph anew for every clip."""
+    mixture = sound(3, np.random.default_rng(99))
+    np.save(tmp_path / "clips.npy", mixture[np.newaxis])
+    code = (
+        "import sys, numpy as np; from spleeter.separator import Separator; "
+        "separator = Separator('spleeter:2stems', multiprocess=False); "
+        "np.save(sys.argv[2], separator.separate(np.load(sys.argv[1])[0])['vocals'])"
+    )
+    command = [spleeter_python, "-c", code, tmp_path / "clips.npy", tmp_path / "vocals.npy"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "MODEL_PATH": package_weights.parent})
+    assert snr(np.load(tmp_path / "vocals.npy"), both[0](mixture[np.newaxis])[0]) > 120
+
+
+def test_a_competition_is_separated_by_the_package(package_weights, small_competition, tmp_path):
+    # A folder that may not be written to, and names the place where the weights once were.
+    folder = shutil.copytree(package_weights, tmp_path / "attached")
+    (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
+    folder.chmod(0o555)
+    train, test = separate(small_competition, tmp_path / "vocals", RECIPE, weights=folder)
+    ours, _ = separate(small_competition, tmp_path / "ours", RECIPE.having(separator="torch"), weights=package_weights)
+    assert len(list((tmp_path / "vocals").glob("*/*.flac"))) == 32 and train.weights == ours.weights
+    for i in (0, 13, 23):
+        one, other = (soundfile.read(each.paths[i], dtype="int16")[0].astype(int) for each in (train, ours))
+        assert np.abs(one - other).max() <= 1, "no further apart than the rounding to 16 bit"
+
+
+# --- when it fails ---
+
+
+def test_a_package_that_dies_is_reported_with_its_last_words(package_weights):
+    with package.Package(package_weights) as backend:
+        backend._process.kill()
+        with pytest.raises(KitError, match=r"Spleeter stopped with status -9 .*what is separated is kept"):
+            backend(np.zeros((1, RATE, 2), np.float32))
+
+
+def test_nothing_of_it_is_left_when_it_is_closed(package_weights):
+    with package.Package(package_weights) as backend:
+        folder, process = backend._folder, backend._process
+        assert folder.is_dir() and process.poll() is None
+    assert not folder.exists() and process.poll() is not None
+
+
+def test_a_python_without_spleeter_is_reported(weights, monkeypatch):
+    monkeypatch.setenv("SPLEETER_PYTHON", sys.executable)
+    with pytest.raises(KitError, match="Spleeter stopped with status 1 .*ModuleNotFoundError.*Its Python is"):
+        with package.Package(weights):
+            pass
+
+
+def test_without_its_environment_there_is_a_sentence_and_no_other_backend(small_demo, weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPLEETER_PYTHON", str(tmp_path / "nowhere"))
+    with pytest.raises(KitError, match="SPLEETER_PYTHON names .*nowhere, which is no program: make it .*venv-spleeter"):
+        separate(competition.find(small_demo), tmp_path / "vocals", RECIPE, weights=weights)
+    assert not list((tmp_path / "vocals").glob("*/*.flac"))
+
+
+def test_weights_are_checked_before_the_package_sees_them(weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPLEETER_PYTHON", sys.executable)
+    broken = shutil.copytree(weights, tmp_path / "broken")
+    data = broken / "model.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(KitError, match="is cut short"):
+        package.Package(broken)

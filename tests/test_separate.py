@@ -1,0 +1,279 @@
+"""The stage: clips in, vocals on the disk, across faults, kills and full disks."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import checkpoint_writer
+import numpy as np
+import pytest
+import soundfile
+
+from snippetkit import audio, competition
+from snippetkit.errors import KitError
+from snippetkit.hardware import Device
+from snippetkit.preparation import prepare
+from snippetkit.recipe import Recipe
+from snippetkit.vocals import backends, network
+from snippetkit.vocals.separate import separate
+from snippetkit.workspace import Workspace
+
+RECIPE = Recipe.published()
+
+
+@pytest.fixture(autouse=True)
+def nowhere_else(monkeypatch, tmp_path):
+    """No weights but those that a test names."""
+    monkeypatch.delenv("MODEL_PATH", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # refuses at once, so that nothing is ever downloaded
+
+
+@pytest.fixture(scope="module")
+def separated(small_competition, weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("separated") / "vocals"
+    return folder, separate(small_competition, folder, RECIPE, weights=weights)
+
+
+def flacs(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.flac"))}
+
+
+def test_every_clip_gets_its_vocals(separated, small_competition):
+    folder, (train, test) = separated
+    assert sorted(flacs(folder)) == sorted(
+        [f"train/{i}.flac" for i in range(24)] + [f"test/{i}.flac" for i in range(8)]
+    )
+    assert train.paths[7] == folder / "train" / "7.flac" and train.clips[7] == small_competition.train[7]
+    information = soundfile.info(train.paths[7])
+    assert (information.samplerate, information.frames, information.channels) == (44_100, 132_300, 1)
+    assert information.subtype == "PCM_16"
+    assert len(test.paths) == 8 and train.weights == test.weights and len(train.weights) == 12
+
+
+def test_they_are_what_the_network_says(separated, weights):
+    _, (train, _) = separated
+    signal = audio.load(train.clips[5], sample_rate=backends.RATE)
+    twice = np.stack([signal, signal], axis=1)
+    vocals = network.Network(weights)(twice[np.newaxis])[0].mean(axis=1)
+    written, _ = soundfile.read(train.paths[5], dtype="float32")
+    assert np.abs(written - vocals).max() < 2 / 2**16
+    assert np.abs(written - signal).max() > 0.05
+
+
+def test_features_come_from_the_vocals(separated, weights):
+    _, (train, _) = separated
+    vocals, clip = (audio.load(path) for path in (train.paths[5], train.clips[5]))
+    assert vocals.shape == clip.shape == (48_000,) and np.abs(vocals - clip).max() > 0.05
+
+
+def test_stereo_stays_stereo_and_other_rates_are_welcome(copied_demo, weights, tmp_path):
+    clips = copied_demo / "train_mp3s"
+    left, rate = soundfile.read(clips / "0.mp3")
+    right, _ = soundfile.read(clips / "1.mp3")
+    soundfile.write(clips / "2.mp3", np.stack([left, right], axis=1), rate, format="MP3")
+    soundfile.write(clips / "3.mp3", left[: 3 * 32_000], 32_000, format="MP3")
+    train, _ = separate(competition.find(copied_demo), tmp_path / "vocals", RECIPE, weights=weights)
+    assert soundfile.info(train.paths[2]).channels == 2
+    first, second = soundfile.read(train.paths[2])[0].T
+    assert np.abs(first - second).max() > 0.01
+    information = soundfile.info(train.paths[3])
+    assert (information.samplerate, information.frames, information.channels) == (44_100, 132_300, 1)
+
+
+def test_what_is_complete_is_skipped_without_weights_or_torch(separated, small_demo):
+    folder, _ = separated
+    before = flacs(folder)
+    code = f"""
+import sys, time
+from snippetkit import competition
+from snippetkit.recipe import Recipe
+from snippetkit.vocals.separate import separate
+found = competition.find({str(small_demo)!r})
+start = time.perf_counter()
+separate(found, {str(folder)!r}, Recipe.published())
+print(time.perf_counter() - start < 1, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+    assert flacs(folder) == before
+
+
+SCRIPT = """
+import sys
+from snippetkit import competition
+from snippetkit.recipe import Recipe
+from snippetkit.vocals.separate import separate
+separate(competition.find(sys.argv[1]), sys.argv[2], Recipe.published(), weights=sys.argv[3])
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(separated, small_demo, weights, tmp_path):
+    folder = tmp_path / "vocals"
+    command = [sys.executable, "-c", SCRIPT, small_demo, folder, weights]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("train/[0-9]*.flac"))) < 9 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    there = flacs(folder)
+    assert 9 <= len(there) < 32
+    times = {name: (folder / name).stat().st_mtime_ns for name in there if "/.part-" not in name}
+    (folder / sorted(times)[0]).unlink()    # and one in the middle of a batch is missing
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert flacs(folder) == flacs(separated[0])
+    kept = sorted(times)[1:]
+    assert all((folder / name).stat().st_mtime_ns == times[name] for name in kept), "made again"
+
+
+def test_a_full_disk_leaves_no_short_file(small_competition, weights, small_disk, separated):
+    small_disk.resize(1_500_000)    # some of the 32 clips
+    folder = small_disk.folder / "vocals"
+    with pytest.raises(KitError, match=r"\d+\.flac could not be written: No space left on device"):
+        separate(small_competition, folder, RECIPE, weights=weights, jobs=1)
+    whole = flacs(separated[0])
+    there = flacs(folder)
+    assert 0 < len(there) < 32 and all(whole[name] == content for name, content in there.items())
+    small_disk.resize(50_000_000)
+    separate(small_competition, folder, RECIPE, weights=weights)
+    assert flacs(folder) == whole
+
+
+@pytest.fixture
+def damaged(copied_demo):
+    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
+    clip = copied_demo / "test_mp3s" / "2.mp3"
+    clip.write_bytes(clip.read_bytes()[:9000])
+    return competition.find(copied_demo)
+
+
+def test_damaged_clips_are_named_before_any_work(damaged, weights, tmp_path):
+    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to"):
+        separate(damaged, tmp_path / "vocals", RECIPE, weights=weights)
+    assert not flacs(tmp_path)
+
+
+def test_damaged_clips_are_left_out_or_salvaged(damaged, weights, tmp_path):
+    train, test = separate(damaged, tmp_path / "vocals", RECIPE, weights=weights, on_bad="skip")
+    assert 3 not in train.paths and list(test.faults) == [2]
+    assert len(flacs(tmp_path)) == 23 + 8
+    salvaged, _ = soundfile.read(test.paths[2])
+    assert len(salvaged) == 132_300 and salvaged[:10_000].std() > 0.001 and np.abs(salvaged[-20_000:]).max() < 1e-3
+
+
+def test_a_silent_clip_has_silent_vocals(copied_demo, weights, tmp_path):
+    soundfile.write(copied_demo / "train_mp3s" / "0.mp3", np.zeros(132_300), 44_100, format="MP3")
+    train, _ = separate(competition.find(copied_demo), tmp_path / "vocals", RECIPE, weights=weights)
+    assert not soundfile.read(train.paths[0])[0].any()
+
+
+# --- weights ---
+
+
+def test_without_weights_there_is_one_sentence_and_nothing_is_made(small_competition, tmp_path):
+    with pytest.raises(KitError, match="Spleeter's weights could not be downloaded.*--weights.*separator=none"):
+        separate(small_competition, tmp_path / "vocals", RECIPE)
+    assert not (tmp_path / "vocals").exists()
+
+
+def test_vocals_of_other_weights_are_refused(separated, small_competition, tmp_path):
+    other = checkpoint_writer.write(tmp_path / "other", checkpoint_writer.random_tensors(seed=1))
+    with pytest.raises(KitError, match="was made with other weights"):
+        separate(small_competition, separated[0], RECIPE, weights=other)
+    copy = shutil.copytree(separated[0], tmp_path / "vocals")
+    (copy / "train" / "0.flac").unlink()
+    with pytest.raises(KitError, match="was made with other weights"):
+        separate(small_competition, copy, RECIPE, weights=other)
+    assert not (copy / "train" / "0.flac").exists()
+
+
+@pytest.mark.parametrize("changes", [{"fast_separation": True}, {"separator": "spleeter"}])
+def test_vocals_made_otherwise_are_refused(separated, small_competition, weights, changes):
+    name, = changes
+    with pytest.raises(KitError, match=f"was made with {name}="):
+        separate(small_competition, separated[0], RECIPE.having(**changes), weights=weights)
+
+
+def test_vocals_that_nobody_knows_are_refused(separated, small_competition, weights, tmp_path):
+    copy = shutil.copytree(separated[0], tmp_path / "vocals")
+    (copy / "separation.json").unlink()
+    with pytest.raises(KitError, match="has lost its separation.json"):
+        separate(small_competition, copy, RECIPE, weights=weights)
+
+
+def faulty(kind):
+    """Weights with which the network would hear nothing but voice, or none at all."""
+    voice, rest = {"silence": (-30, 30), "mixture": (30, -30)}[kind]
+    return checkpoint_writer.random_tensors(**{
+        "conv2d_6/kernel": np.zeros((4, 4, 1, 2), np.float32), "conv2d_6/bias": np.full(2, voice, np.float32),
+        "conv2d_13/kernel": np.zeros((4, 4, 1, 2), np.float32), "conv2d_13/bias": np.full(2, rest, np.float32),
+    })
+
+
+@pytest.mark.parametrize("kind, sentence", [("silence", "are silent though"), ("mixture", "are the clips themselves")])
+def test_weights_that_take_away_nothing_or_all_are_refused(small_competition, tmp_path, kind, sentence):
+    bad = checkpoint_writer.write(tmp_path / kind, faulty(kind))
+    with pytest.raises(KitError, match=sentence):
+        separate(small_competition, tmp_path / "vocals", RECIPE, weights=bad)
+    assert not flacs(tmp_path) and not (tmp_path / "vocals" / "separation.json").exists()
+
+
+def test_after_bad_weights_good_ones_are_welcome(small_competition, weights, tmp_path):
+    bad = shutil.copytree(weights, tmp_path / "bad")
+    data = bad / "model.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[5_000_000] ^= 4
+    data.write_bytes(content)
+    with pytest.raises(KitError, match="model.data-00000-of-00001 is damaged: the checksum of conv2d"):
+        separate(small_competition, tmp_path / "vocals", RECIPE, weights=bad)
+    separate(small_competition, tmp_path / "vocals", RECIPE, weights=weights)
+
+
+# --- what comes after ---
+
+
+def test_complete_features_need_no_vocals(separated, small_competition, weights, tmp_path):
+    work = Workspace(data=small_competition.root, folder=tmp_path)
+    shutil.copytree(separated[0], work.vocals)
+    first = prepare(small_competition, work, RECIPE)
+    shutil.rmtree(work.vocals / "train")
+    shutil.rmtree(work.vocals / "test")
+    again = prepare(small_competition, work, RECIPE)
+    assert again.fingerprint == first.fingerprint and not flacs(tmp_path)
+    assert json.loads((work.features / "train.json").read_text())["clips"][3] == "3.mp3"
+
+
+def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, small_competition, tmp_path):
+    work = Workspace(data=small_competition.root, folder=tmp_path)
+    prepare(small_competition, work, RECIPE.having(separator="none"))
+    shutil.copytree(separated[0], work.vocals, dirs_exist_ok=True)
+    with pytest.raises(KitError, match="made by another recipe: here separator='torch', there 'none'"):
+        prepare(small_competition, work, RECIPE)
+
+
+# --- half precision ---
+
+
+def test_fast_is_near_and_not_the_same(weights, small_competition):
+    signal = audio.load(small_competition.train[0], sample_rate=backends.RATE)
+    mixture = np.stack([signal, signal], axis=1)[np.newaxis]
+    cpu = Device("cpu", "CPU", "bf16")
+    exact, fast = (network.Network(weights, fast=fast, device=cpu)(mixture) for fast in (False, True))
+    deviation = 10 * np.log10(np.square(exact).sum() / np.square(exact - fast).sum())
+    assert 25 < deviation < 70
+
+
+def test_fast_on_a_device_without_units_for_it_says_so(weights, capsys):
+    network.Network(weights, fast=True, device=Device("cpu", "CPU", "fp32"))
+    assert "fast_separation changes nothing here: CPU has no units for half precision" in capsys.readouterr().err
+
+
+def test_only_the_network_can_be_made_faster():
+    with pytest.raises(KitError, match="fast_separation is for separator=torch"):
+        RECIPE.having(separator="none", fast_separation=True)
