@@ -103,3 +103,25 @@ def test_salvage_gives_what_there_is(tmp_path, tone, what, is_silent):
     signal = audio.salvage(path)
     assert signal.shape == (48_000,) and np.isfinite(signal).all()
     assert (not signal.any()) == is_silent
+
+
+def test_channels_are_kept_apart_when_asked(tmp_path, tone):
+    both = np.stack([tone, 0.5 * tone], axis=1)
+    wav(tmp_path / "0.wav", both)
+    kept = audio.load(tmp_path / "0.wav", sample_rate=44_100, mono=False)
+    np.testing.assert_array_equal(kept, both.astype(np.float32))
+    assert audio.load(tmp_path / "0.wav", mono=False).shape == (48_000, 2)
+    np.testing.assert_allclose(audio.load(tmp_path / "0.wav", sample_rate=44_100), both.mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("samples", [1, 5_000, 200_000])
+def test_any_length_is_taken_when_none_is_asked_for(tmp_path, tone, samples):
+    wav(tmp_path / "0.wav", np.resize(tone, samples))
+    assert audio.load(tmp_path / "0.wav", sample_rate=44_100, seconds=None).shape == (samples,)
+    assert audio.salvage(tmp_path / "0.wav", sample_rate=44_100, seconds=None).shape == (samples,)
+
+
+def test_no_sound_at_all_is_refused(tmp_path):
+    wav(tmp_path / "0.wav", np.zeros(0))
+    with pytest.raises(KitError, match="0.wav holds no sound"):
+        audio.load(tmp_path / "0.wav", seconds=None)

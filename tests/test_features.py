@@ -10,7 +10,7 @@ from snippetkit.errors import KitError
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.separate import separate
 
-RECIPE = Recipe.published()
+RECIPE = Recipe.published().having(separator="none")
 
 
 @pytest.fixture

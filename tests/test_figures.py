@@ -35,6 +35,22 @@ def test_a_clip_shows_what_the_network_sees():
     assert spectrum.shape == (513, 299) and spectrum.mean(axis=1).argmax() == 1000 * 1024 / 16_000
 
 
+def test_a_clip_and_its_vocals_are_drawn_on_one_scale():
+    figure = figures.separation(TONE, 0.1 * TONE, title="7.mp3")
+    mixture, vocals = (image_of(axis_titled(figure, name)) for name in ("mixture", "vocals"))
+    assert mixture.max() == 0 and vocals.max() == pytest.approx(-20)
+
+
+def test_the_energy_of_vocals_is_drawn_class_by_class():
+    shares = np.array([-30, -20, np.nan, -3, -np.inf, -1, -2])
+    figure = figures.vocal_shares(shares, np.array([0, 0, 0, 1, 2, 3, 3]), CLASSES)
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(CLASSES)
+    # one line of a box is its median; silence has no place on the axis
+    medians = [line.get_xdata()[0] for line in axis.lines if len(set(line.get_xdata())) == 1]
+    assert {-25, -3, -1.5} <= set(medians)
+
+
 def test_silence_can_be_drawn(tmp_path):
     figures.save(figures.clip(np.zeros(48_000)), tmp_path / "silence.png")
 

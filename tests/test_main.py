@@ -69,12 +69,21 @@ def test_features_are_imported_for_a_run(small_demo, tmp_path):
     assert len(list((tmp_path / "again").iterdir())) == 8
 
 
+def test_the_two_separators_are_compared(package_weights, small_demo, tmp_path):
+    result = run("compare-separators", small_demo / "train_mp3s" / "0.mp3", "--weights", package_weights)
+    assert result.exit_code == 0, result.output
+    lines = {line[:17].strip(): line[17:] for line in result.output.splitlines()}
+    assert float(lines["SNR"].split()[0]) >= 90
+    assert lines["vocals, torch"] == lines["vocals, spleeter"] and float(lines["vocals, torch"]) < -3
+
+
 @pytest.mark.parametrize("arguments, sentence", [
     (["check", "nowhere"], "no MP3s found below nowhere"),
     (["labels", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
     (["figures", "nowhere.mp3"], "nowhere.mp3 cannot be read: No such file"),
     (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
+    (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "there is no folder nowhere"),
     (["run", "--members", "many"], "'many' is not a valid integer"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),
 ])

@@ -22,7 +22,7 @@ from snippetkit.recipe import Recipe
 from snippetkit.workspace import project_folder
 
 # A network and a length that make the road short; what is proved here does not depend on them.
-SHORT = ["--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
+SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
 
 
 def run(*arguments, cwd=None):
@@ -226,6 +226,30 @@ def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_pa
     assert "those of the mixture" not in result.stdout
 
 
+def test_from_clips_by_way_of_vocals_to_the_submission(small_demo, weights, tmp_path):
+    out, options = tmp_path / "out", [*SHORT, "--set", "separator=torch"]
+    first = run("--data", small_demo, "--out", out, *options, "--weights", weights)
+    assert first.returncode == 0, first.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert report["separator"] == "torch" and "those of the mixture" not in first.stdout
+    assert len(list(out.glob("vocals/*/*.flac"))) == 32
+    assert {"separation.png", "vocal_shares.png"} <= {path.name for path in (out / "figures").iterdir()}
+    notebook = nbformat.read(out / "notebooks" / "01_spleeter.ipynb", as_version=4)
+    outputs = [str(output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("<audio" in output for output in outputs) == 2, "the clips, and their vocals"
+    assert any("separator: torch, weights" in output for output in outputs)
+    # complete: without the weights at hand, and with the same ones
+    for again in ([], ["--weights", weights]):
+        second = run("--data", small_demo, "--out", out, *options, *again)
+        assert second.returncode == 0 and "separating" not in second.stderr, second.stderr
+
+
+def test_without_weights_the_run_is_one_sentence(small_demo, tmp_path):
+    result = run("--data", small_demo, "--out", tmp_path / "out", "--weights", tmp_path)
+    assert result.returncode == 1
+    assert "holds no weights of Spleeter" in result.stderr and "Traceback" not in result.stderr
+
+
 def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     broken = nbformat.read(folder / "02_features.ipynb", as_version=4)
@@ -234,7 +258,8 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     code = (
         "import sys; from pathlib import Path; from snippetkit.pipeline import run;"
         "from snippetkit.workspace import open_workspace;"
-        f"run(open_workspace({str(small_demo)!r}, {str(tmp_path / 'out')!r}), folder={str(folder)!r})"
+        f"run(open_workspace({str(small_demo)!r}, {str(tmp_path / 'out')!r}), folder={str(folder)!r}, "
+        "settings='separator=none')"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert result.returncode == 1
@@ -247,7 +272,7 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
 
 def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run[0], tmp_path / "out")
-    options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": "model=cnn3 batch_size=8"}
+    options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": "separator=none model=cnn3 batch_size=8"}
     command = [Path(sys.executable).with_name("papermill"), "notebooks/03_train_ensemble.ipynb", tmp_path / "out.ipynb"]
     for name, value in options.items():
         command += ["-p", name, str(value)]
@@ -274,7 +299,7 @@ def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
 
 def test_the_real_competition(real_clips, tmp_path):
     # three members' worth of road in two minutes; the accuracy of so little training is not the point
-    short = ["--set", "model=cnn3", "--members", "1", "--epochs", "1"]
+    short = ["--set", "separator=none", "--set", "model=cnn3", "--members", "1", "--epochs", "1"]
     result = run("--data", real_clips, "--out", tmp_path / "out", *short)
     assert result.returncode == 0, result.stderr
     submission = pd.read_csv(tmp_path / "out" / "submission.csv")

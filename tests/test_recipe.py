@@ -13,12 +13,12 @@ def test_the_published_numbers():
         "sample_rate": 16_000, "seconds": 3.0, "preemphasis": 0.97, "frame_length": 400, "hop": 160, "n_fft": 1024,
         "n_mels": 40, "f_min": 0.0, "f_max": 8000.0, "model": "resnet34", "dropout": 0.2, "lr": 3e-4,
         "weight_decay": 1e-5, "batch_size": 32, "schedule": "cosine_restarts", "valid_fraction": 0.3,
-        "split_seed": 8, "members": 20,
+        "split_seed": 8, "members": 20, "separator": "torch",
     }
     assert published.items() >= expected.items()
     assert 10 <= published["epochs"] <= 20
     # nothing that the published solution did not do
-    for name in ("standardise", "label_smoothing", "mixup", "time_mask", "band_mask", "ema_decay"):
+    for name in ("standardise", "label_smoothing", "mixup", "time_mask", "band_mask", "ema_decay", "fast_separation"):
         assert not published[name]
 
 

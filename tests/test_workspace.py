@@ -49,6 +49,8 @@ def test_a_work_folder_that_cannot_be(small_demo, tmp_path):
 def test_zero_leaves_the_recipes_own_numbers(tmp_path):
     real, demo = Workspace(tmp_path, tmp_path), Workspace(tmp_path, tmp_path, is_demo=True)
     assert (real.recipe().members, real.recipe().epochs) == (20, 10)
+    assert (real.recipe().separator, demo.recipe().separator) == ("torch", "none")
+    assert demo.recipe(settings="separator=torch").separator == "torch"
     assert demo.recipe().members == 2 and demo.recipe("best").mixup == Recipe.best().mixup > 0
     assert demo.recipe(members=5, epochs=3, settings="lr=0.001 model=cnn3").part("member").items() >= {
         "epochs": 3, "lr": 0.001, "model": "cnn3",

@@ -1,0 +1,29 @@
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from snippetkit.vocals.energy import energies, level
+from snippetkit.vocals.sources import Sources
+
+
+def test_levels_are_in_decibels_below_full_scale():
+    assert level(np.ones(100)) == 0 and level(np.full(100, 0.1)) == pytest.approx(-20)
+    assert level(np.zeros(100)) == level(np.zeros(0)) == -math.inf
+
+
+def test_the_share_of_the_vocals_is_measured_once(tmp_path):
+    tone = np.sin(np.arange(132_300) / 20)
+    amplitudes = {3: (0.5, 0.05), 5: (0.2, 0.0), 8: (0.0, 0.0)}     # of clip and vocals
+    for i, pair in amplitudes.items():
+        for name, amplitude in zip(("clip", "vocals"), pair):
+            soundfile.write(tmp_path / f"{name}{i}.flac", amplitude * tone, 44_100)
+    sources = Sources(*({i: tmp_path / f"{name}{i}.flac" for i in amplitudes} for name in ("clip", "vocals")), {}, {})
+    table = energies(sources, tmp_path / "energy.csv", jobs=1)
+    assert table["clip"].tolist() == [3, 5, 8]
+    assert table["share"][0] == pytest.approx(-20, abs=0.01) and table["share"][1] == -math.inf
+    assert math.isnan(table["share"][2]), "silence has no shares"
+    for path in sources.paths.values():
+        path.unlink()
+    np.testing.assert_allclose(energies(sources, tmp_path / "energy.csv", jobs=1)["share"], table["share"])
