@@ -4,11 +4,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import checkpoint_writer
 import numpy as np
 import pytest
 import torch
 
-import checkpoint_writer
 from snippetkit import competition, demo
 from snippetkit.errors import KitError
 from snippetkit.features import Features

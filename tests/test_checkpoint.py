@@ -1,11 +1,11 @@
 import subprocess
 
+import checkpoint_writer as writer
 import numpy as np
 import pytest
 
 from snippetkit.errors import KitError
 from snippetkit.vocals import checkpoint
-import checkpoint_writer as writer
 
 SMALL = {"conv2d/kernel": np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4), "global_step": np.array(7, np.int64)}
 

@@ -272,7 +272,8 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
 
 def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run[0], tmp_path / "out")
-    options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": "separator=none model=cnn3 batch_size=8"}
+    settings = "separator=none model=cnn3 batch_size=8"
+    options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": settings}
     command = [Path(sys.executable).with_name("papermill"), "notebooks/03_train_ensemble.ipynb", tmp_path / "out.ipynb"]
     for name, value in options.items():
         command += ["-p", name, str(value)]

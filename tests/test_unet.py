@@ -1,3 +1,4 @@
+import checkpoint_writer as writer
 import numpy as np
 import pytest
 import torch
@@ -5,7 +6,6 @@ from torch.nn import functional
 
 from snippetkit.errors import KitError
 from snippetkit.vocals import unet
-import checkpoint_writer as writer
 
 
 @pytest.fixture(scope="module")

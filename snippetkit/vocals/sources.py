@@ -122,7 +122,9 @@ def separated_with(folder, recipe):
     note = read_json(folder / "separation.json")
     if note is None:
         if recipe.separator != "none" and next(folder.glob("*/*.flac"), None):
-            raise KitError(f"{folder} has lost its separation.json, so nobody knows what made the vocals there; delete it.")
+            raise KitError(
+                f"{folder} has lost its separation.json, so nobody knows what made the vocals there; delete it."
+            )
         return None
     ours = _choices(recipe)
     other = [f"{name}={note.get(name)!r}" for name, value in ours.items() if note.get(name) != value]

@@ -195,6 +195,6 @@ def their_name(ours):
 
 
 def _turned(ours, values):
-    """From Keras' order of axes to torch's: h, w, in, out → out, in, h, w; transposed: h, w, out, in → in, out, h, w."""
+    """From Keras' axes (h, w, in, out; transposed: h, w, out, in) to torch's (out, in, h, w; in, out, h, w)."""
     turned = values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
     return torch.from_numpy(np.array(turned, np.float32, order="C"))

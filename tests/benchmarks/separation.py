@@ -97,8 +97,11 @@ def show(found, vocals, count, rounds):
         seconds = np.concatenate([each["seconds"] for each in runs])
         low, middle, high = np.percentile(seconds, [5, 50, 95])
         memory = np.median([each["bytes"] for each in runs]) / 1e9
-        deviation = "" if way == STOCK else f"{snr(vocals[STOCK], vocals[way]):.0f} dB"
-        print(f"| {way} | {middle:.3f} | {low:.3f} to {high:.3f} | {slow / middle:.1f} | {memory:.1f} GB | {deviation} |")
+        row = [
+            way, f"{middle:.3f}", f"{low:.3f} to {high:.3f}", f"{slow / middle:.1f}", f"{memory:.1f} GB",
+            "" if way == STOCK else f"{snr(vocals[STOCK], vocals[way]):.0f} dB",
+        ]
+        print(f"| {' | '.join(row)} |")
 
 
 if __name__ == "__main__":
