@@ -166,10 +166,10 @@ def compare_separators(clip, weights):
     folder = find_weights(weights)
     found = compare(clip, folder)
     click.echo(f"weights          {folder}")
-    click.echo(f"mixture          {found['mixture']:6.1f} dB below full scale")
-    click.echo(f"vocals, torch    {found['torch']:6.1f}")
-    click.echo(f"vocals, spleeter {found['spleeter']:6.1f}")
-    click.echo(f"SNR              {found['snr']:6.1f} dB between the two")
+    click.echo(f"mixture          {found['mixture']:6.1f} dBFS")
+    click.echo(f"vocals, torch    {found['torch']:6.1f} dBFS")
+    click.echo(f"vocals, spleeter {found['spleeter']:6.1f} dBFS")
+    click.echo(f"SNR              {found['snr']:6.1f} dB, of the second to the first's deviation from it")
 
 
 @main.command("export-features")
@@ -201,13 +201,15 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     from .vocals.sources import check
     from .workspace import open_workspace
 
+    if any(each.startswith("separator") for each in settings):
+        raise KitError("where features are imported nothing is separated: leave --set separator=… out.")
     workspace = open_workspace(data, out)
     chosen = workspace.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
     train, test = check(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
     path = workspace.features / f"{split}.npy"
     import_published(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
-    click.echo("Nothing is left to separate: go on with --set separator=none.")
+    click.echo("Import the other split likewise; then nothing is left to separate: run with --set separator=none.")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,18 @@ from pathlib import Path
 from IPython.display import HTML, Audio
 
 
-def players(clips):
-    """One player a clip, in a row, with its title above.
+# Not every system's table of types has them.
+_TYPES = {".mp3": "audio/mpeg", ".flac": "audio/flac", ".wav": "audio/wav"}
+
+
+def players(clips, *, columns=4):
+    """One player a clip, side by side, with its title above.
 
     Parameters
     ----------
     clips : dict
         Title to the path of a clip, or to a pair of samples, ndarray (samples,), and their rate in Hz.
+    columns : int
 
     Returns
     -------
@@ -24,7 +29,8 @@ def players(clips):
         f'<figure style="margin:0 1em 1em 0"><figcaption>{html.escape(title)}</figcaption>{_player(clip)}</figure>'
         for title, clip in clips.items()
     ]
-    return HTML(f'<div style="display:flex;flex-wrap:wrap">{"".join(cells)}</div>')
+    layout = f"display:grid;grid-template-columns:repeat({columns},max-content)"
+    return HTML(f'<div style="{layout}">{"".join(cells)}</div>')
 
 
 def choices(values, *, columns=4):
@@ -70,4 +76,6 @@ def download_link(path, *, type="text/csv"):
 def _player(clip):
     if isinstance(clip, tuple):
         return Audio(clip[0], rate=clip[1], normalize=False)._repr_html_()
-    return Audio(filename=clip, embed=True)._repr_html_()
+    player = Audio(filename=clip, embed=True)
+    player.mimetype = _TYPES.get(Path(clip).suffix.lower(), player.mimetype)
+    return player._repr_html_()

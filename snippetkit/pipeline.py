@@ -18,7 +18,7 @@ from .errors import KitError
 from .members import finished_members
 from .progress import say
 from .storage import read_json, replacing
-from .workspace import project_folder
+from .places import project_folder
 
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {

@@ -133,6 +133,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "data": str(workspace.data),
         "recipe": result.recipe.part("member"),
         "separator": result.recipe.separator,
+        "weights": (read_json(workspace.vocals / "separation.json") or {}).get("weights"),
         "members": len(done),
         "members_wanted": max(wanted, len(done)),
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},

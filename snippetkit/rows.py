@@ -42,6 +42,11 @@ def claim(path, identity, *, source):
             f"{path} was made by another recipe: here {difference(identity['recipe'], theirs.get('recipe', {}))}. "
             "Choose another output folder, or delete its features and members to start anew."
         )
+    elif theirs.get("weights") != identity.get("weights"):
+        raise KitError(
+            f"{path} was made from vocals that other weights separated; choose another output folder, "
+            "or delete its features and members to start anew."
+        )
     elif {name: theirs.get(name) for name in identity} != identity:
         raise KitError(
             f"{path} was made from other clips; choose another output folder, "

@@ -1,4 +1,4 @@
-"""Where a run finds its data and keeps what it makes: the one place that knows Kaggle's folders and the demo.
+"""Where a run finds its data and keeps what it makes, on Kaggle, elsewhere, and for the demo.
 
 What lies in those folders is the business of the stages.
 """
@@ -8,9 +8,8 @@ from pathlib import Path
 
 from . import demo
 from .errors import KitError
+from .places import KAGGLE, project_folder
 from .recipe import Recipe
-
-KAGGLE = Path("/kaggle")
 
 # Enough to see the ensemble at work on a laptop; a real competition takes what the recipe says.
 _DEMO_MEMBERS = 2
@@ -128,12 +127,6 @@ def open_workspace(data="", out="", *, kaggle=KAGGLE):
     if is_demo:
         data = demo.make(out / "competition")
     return Workspace(data=data, folder=out, is_demo=is_demo)
-
-
-def project_folder():
-    """The checkout that the kit is imported from, or None where it was installed as a wheel."""
-    folder = Path(__file__).resolve().parents[1]
-    return folder if (folder / "notebooks").is_dir() else None
 
 
 def runs_folder():

@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.vocals.energy import energies, level
+from snippetkit.errors import KitError
+from snippetkit.vocals.energy import FLOOR, energies, level
 from snippetkit.vocals.sources import Sources
 
 
@@ -20,10 +22,13 @@ def test_the_share_of_the_vocals_is_measured_once(tmp_path):
         for name, amplitude in zip(("clip", "vocals"), pair):
             soundfile.write(tmp_path / f"{name}{i}.flac", amplitude * tone, 44_100)
     sources = Sources(*({i: tmp_path / f"{name}{i}.flac" for i in amplitudes} for name in ("clip", "vocals")), {}, {})
-    table = energies(sources, tmp_path / "energy.csv", jobs=1)
+    table = energies(sources, tmp_path, jobs=1)
     assert table["clip"].tolist() == [3, 5, 8]
-    assert table["share"][0] == pytest.approx(-20, abs=0.01) and table["share"][1] == -math.inf
+    assert table["share"][0] == pytest.approx(-20, abs=0.01)
+    assert table["share"][1] == pytest.approx(FLOOR - level(0.2 * tone), abs=0.01), "no less than 16 bits can hold"
     assert math.isnan(table["share"][2]), "silence has no shares"
     for path in sources.paths.values():
         path.unlink()
-    np.testing.assert_allclose(energies(sources, tmp_path / "energy.csv", jobs=1)["share"], table["share"])
+    np.testing.assert_allclose(energies(sources, tmp_path, jobs=1)["share"], table["share"])
+    with pytest.raises(KitError, match="vocals3.flac cannot be read"):
+        energies(replace(sources, weights="other"), tmp_path, jobs=1)

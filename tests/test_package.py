@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_a_competition_is_separated_by_the_package(package_weights, small_compet
 def test_a_package_that_dies_is_reported_with_its_last_words(package_weights):
     with package.Package(package_weights) as backend:
         backend._process.kill()
+        backend._process.wait()
         with pytest.raises(KitError, match=r"Spleeter stopped with status -9 .*what is separated is kept"):
             backend(np.zeros((1, RATE, 2), np.float32))
 
@@ -103,6 +105,40 @@ def test_nothing_of_it_is_left_when_it_is_closed(package_weights):
         folder, process = backend._folder, backend._process
         assert folder.is_dir() and process.poll() is None
     assert not folder.exists() and process.poll() is not None
+
+
+FAKE = """#!{python}
+import os, sys
+import numpy as np
+print("ready", flush=True)
+{what}
+"""
+
+
+@pytest.mark.parametrize("what, sentence", [
+    ("sys.exit()", r"Spleeter stopped with status 0 \(without a word\)"),
+    ("sys.stdin.readline(); sys.stderr.buffer.write(b'out of m\\xffmory'); sys.exit()", "status 0 .out of m.mory"),
+    ("np.save(sys.stdin.readline().split('\\t')[1].strip(), np.zeros((5, 2))); print('done', flush=True)",
+     r"vocals of shape \(5, 2\) for a clip of shape \(44100, 2\)"),
+])
+def test_a_success_that_is_none_is_caught(weights, tmp_path, monkeypatch, what, sentence):
+    """The package has been seen to fail and to exit with 0."""
+    fake = tmp_path / "python"
+    fake.write_text(FAKE.format(python=sys.executable, what=what))
+    fake.chmod(0o755)
+    monkeypatch.setenv("SPLEETER_PYTHON", str(fake))
+    with pytest.raises(KitError, match=sentence), package.Package(weights) as backend:
+        if "sys.exit()" == what:
+            backend._process.wait()
+        backend(np.zeros((1, 44_100, 2), np.float32))
+
+
+def test_a_package_that_found_no_weights_does_not_go_on(spleeter_python, tmp_path):
+    (tmp_path / "2stems").mkdir()
+    worker = Path(package.__file__).with_name("spleeter_worker.py")
+    environment = {**os.environ, "MODEL_PATH": str(tmp_path)}
+    done = subprocess.run([spleeter_python, worker], input="", capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "ready" not in done.stdout and "no weights in" in done.stderr
 
 
 def test_a_python_without_spleeter_is_reported(weights, monkeypatch):

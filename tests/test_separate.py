@@ -12,13 +12,15 @@ import checkpoint_writer
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from snippetkit import audio, competition
+from snippetkit import audio, competition, filterbank
 from snippetkit.errors import KitError
 from snippetkit.hardware import Device
 from snippetkit.preparation import prepare
 from snippetkit.recipe import Recipe
-from snippetkit.vocals import backends, network
+from snippetkit.vocals import backends, checkpoint, network, unet
+from snippetkit.vocals.provenance import claim
 from snippetkit.vocals.separate import separate
 from snippetkit.workspace import Workspace
 
@@ -65,10 +67,23 @@ def test_they_are_what_the_network_says(separated, weights):
     assert np.abs(written - signal).max() > 0.05
 
 
-def test_features_come_from_the_vocals(separated, weights):
-    _, (train, _) = separated
-    vocals, clip = (audio.load(path) for path in (train.paths[5], train.clips[5]))
-    assert vocals.shape == clip.shape == (48_000,) and np.abs(vocals - clip).max() > 0.05
+def test_features_come_from_the_vocals(separated, small_competition, tmp_path):
+    work = Workspace(data=small_competition.root, folder=tmp_path)
+    shutil.copytree(separated[0], work.vocals)
+    prepared = prepare(small_competition, work, RECIPE)
+    for split, name in ((prepared.train, "train"), (prepared.test, "test")):
+        expected = filterbank.log_mel(audio.load(work.vocals / name / "5.flac"))
+        np.testing.assert_array_equal(split.array[5], expected.astype(np.float32))
+
+
+def test_some_clips_can_be_had_before_all(separated, small_competition, weights, tmp_path):
+    folder = tmp_path / "vocals"
+    separate(small_competition, folder, RECIPE, weights=weights, only=[9, 22])
+    some = flacs(folder)
+    assert {"train/9.flac", "train/22.flac"} <= set(some) and len(some) < 32
+    separate(small_competition, folder, RECIPE, only=[9, 22])   # which are there, so that no weights are needed
+    separate(small_competition, folder, RECIPE, weights=weights)
+    assert flacs(folder) == flacs(separated[0])
 
 
 def test_stereo_stays_stereo_and_other_rates_are_welcome(copied_demo, weights, tmp_path):
@@ -224,6 +239,31 @@ def test_weights_that_take_away_nothing_or_all_are_refused(small_competition, tm
     assert not flacs(tmp_path) and not (tmp_path / "vocals" / "separation.json").exists()
 
 
+def test_silent_clips_prove_nothing(copied_demo, tmp_path):
+    for i in range(8):
+        soundfile.write(copied_demo / "train_mp3s" / f"{i}.mp3", np.zeros(132_300), 44_100, format="MP3")
+    bad = checkpoint_writer.write(tmp_path / "bad", faulty("silence"))
+    with pytest.raises(KitError, match="are silent though the clips are not"):
+        separate(competition.find(copied_demo), tmp_path / "vocals", RECIPE, weights=bad)
+
+
+def test_a_remainder_without_a_voice_is_no_fault_of_the_weights(small_competition, tmp_path):
+    # as if the rest of a folder, on which the run goes on, were instrumental
+    silencing = checkpoint_writer.write(tmp_path / "weights", faulty("silence"))
+    folder = tmp_path / "vocals"
+    claim(folder, RECIPE, checkpoint.fingerprint(silencing))
+    train, _ = separate(small_competition, folder, RECIPE, weights=silencing)
+    assert all(path.exists() for path in train.paths.values())
+
+
+def test_vocals_that_are_no_numbers_are_refused(small_competition, tmp_path):
+    huge = {f"conv2d_{k}/kernel": np.full((5, 5, 16 * 2**k // 2, 16 * 2**k), 1e30, np.float32) for k in range(1, 4)}
+    bad = checkpoint_writer.write(tmp_path / "huge", checkpoint_writer.random_tensors(**huge))
+    with pytest.raises(KitError, match="the vocals of 0.mp3 to 3.mp3 hold what is no number"):
+        separate(small_competition, tmp_path / "vocals", RECIPE, weights=bad)
+    assert not flacs(tmp_path)
+
+
 def test_after_bad_weights_good_ones_are_welcome(small_competition, weights, tmp_path):
     bad = shutil.copytree(weights, tmp_path / "bad")
     data = bad / "model.data-00000-of-00001"
@@ -252,8 +292,27 @@ def test_complete_features_need_no_vocals(separated, small_competition, weights,
 def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, small_competition, tmp_path):
     work = Workspace(data=small_competition.root, folder=tmp_path)
     prepare(small_competition, work, RECIPE.having(separator="none"))
-    shutil.copytree(separated[0], work.vocals, dirs_exist_ok=True)
+    shutil.rmtree(work.vocals)
+    shutil.copytree(separated[0], work.vocals)
     with pytest.raises(KitError, match="made by another recipe: here separator='torch', there 'none'"):
+        prepare(small_competition, work, RECIPE)
+
+
+def test_a_folder_of_mixtures_is_refused_before_hours_of_separation(small_competition, weights, tmp_path):
+    separate(small_competition, tmp_path / "vocals", RECIPE.having(separator="none"))
+    with pytest.raises(KitError, match="was made with separator='none'"):
+        separate(small_competition, tmp_path / "vocals", RECIPE, weights=weights)
+    assert not flacs(tmp_path)
+
+
+def test_features_of_other_weights_are_refused_with_that_difference(separated, small_competition, tmp_path):
+    work = Workspace(data=small_competition.root, folder=tmp_path)
+    shutil.copytree(separated[0], work.vocals)
+    prepare(small_competition, work, RECIPE)
+    shutil.rmtree(work.vocals)
+    other = checkpoint_writer.write(tmp_path / "other", checkpoint_writer.random_tensors(seed=1))
+    separate(small_competition, work.vocals, RECIPE, weights=other)
+    with pytest.raises(KitError, match="train.npy was made from vocals that other weights separated"):
         prepare(small_competition, work, RECIPE)
 
 
@@ -272,6 +331,32 @@ def test_fast_is_near_and_not_the_same(weights, small_competition):
 def test_fast_on_a_device_without_units_for_it_says_so(weights, capsys):
     network.Network(weights, fast=True, device=Device("cpu", "CPU", "fp32"))
     assert "fast_separation changes nothing here: CPU has no units for half precision" in capsys.readouterr().err
+
+
+def test_a_gpu_may_not_round_unasked(weights, monkeypatch):
+    """Its convolutions would otherwise be computed in TF32, which is switched here as on any other device."""
+    seen = []
+    for owner, name in ((unet.Masks, "forward"), (unet.UNet, "silent_columns")):
+        def watched(*arguments, original=getattr(owner, name), name=name):
+            seen.append((name, torch.backends.cudnn.allow_tf32))
+            return original(*arguments)
+
+        monkeypatch.setattr(owner, name, watched)
+    before = torch.backends.cudnn.allow_tf32
+    network.Network(weights)(np.zeros((1, 44_100, 2), np.float32))
+    assert set(seen) == {("forward", False), ("silent_columns", False)}
+    assert torch.backends.cudnn.allow_tf32 == before
+
+
+def test_of_many_channels_the_first_two_are_taken():
+    signal = np.arange(12).reshape(3, 4)
+    assert backends.stereo(signal).tolist() == [[0, 1], [4, 5], [8, 9]]
+    assert backends.stereo(signal[:, :1]).tolist() == [[0, 0], [4, 4], [8, 8]]
+
+
+def test_weights_without_a_separator_are_no_silent_matter(small_competition, weights, tmp_path):
+    with pytest.raises(KitError, match="weights were given, but the separator is none"):
+        separate(small_competition, tmp_path, RECIPE.having(separator="none"), weights=weights)
 
 
 def test_only_the_network_can_be_made_faster():

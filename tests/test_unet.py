@@ -52,9 +52,15 @@ def test_missing_tensors_are_named():
         unet.build(tensors)
 
 
+def test_a_model_of_more_stems_is_refused():
+    more = writer.random_tensors(**{"conv2d_14/kernel": np.zeros((5, 5, 2, 16), np.float32)})
+    with pytest.raises(KitError, match="conv2d_14/kernel belong to a model of more stems"):
+        unet.build(more)
+
+
 @pytest.mark.parametrize("value", [np.zeros((5, 5, 2, 17), np.float32), np.full((5, 5, 2, 16), np.nan, np.float32)])
 def test_tensors_of_another_model_are_refused(value):
-    with pytest.raises(KitError, match="conv2d_7/kernel has another shape or holds NaN"):
+    with pytest.raises(KitError, match="of another shape, or NaN, are conv2d_7/kernel"):
         unet.build(writer.random_tensors(**{"conv2d_7/kernel": value}))
 
 

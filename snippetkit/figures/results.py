@@ -30,7 +30,7 @@ def class_counts(counts, class_names, *, title="clips"):
 
 
 def vocal_shares(shares, labels, class_names):
-    """How much of each clip's energy is in its vocals, class by class.
+    """How much of the clips' energy is in their vocals, class by class.
 
     Parameters
     ----------
@@ -44,15 +44,16 @@ def vocal_shares(shares, labels, class_names):
     matplotlib.figure.Figure
     """
     figure, axis = subplots(1, 1, size=(9, 3.2))
-    groups = [shares[(labels == label) & np.isfinite(shares)] for label in range(len(class_names))]
-    boxes = axis.boxplot(
-        groups, orientation="horizontal", widths=0.6, showfliers=False, whis=(5, 95), patch_artist=True,
-        tick_labels=class_names,
-    )
-    for box, median, colour in zip(boxes["boxes"], boxes["medians"], cycle(COLOURS)):
-        box.set(facecolor=colour, alpha=0.6)
-        median.set(color="black")
-    axis.set(title="energy of the vocals (whiskers: 5% and 95% of the clips)", xlabel="dB relative to the mixture")
+    rows = np.arange(len(class_names))
+    groups = [shares[(labels == label) & ~np.isnan(shares)] for label in rows]
+    for row, group, colour in zip(rows, groups, cycle(COLOURS)):
+        if len(group):
+            least, low, middle, high, most = np.percentile(group, [5, 25, 50, 75, 95])
+            axis.plot([least, most], [row, row], color=colour)
+            axis.barh(row, high - low, left=low, height=0.6, color=colour, alpha=0.6)
+            axis.plot(middle, row, "|", color="black", markersize=26)
+    axis.set_yticks(rows, class_names)
+    axis.set(title="energy of the vocals: median, half and nine tenths of the clips", xlabel="dB relative to the mixture")
     axis.grid(alpha=0.3, axis="x")
     axis.invert_yaxis()
     return figure

@@ -1,7 +1,7 @@
 """Who separates: one interface, whatever is behind it. No backend ever stands in for another.
 
 A backend is called with mixtures, ndarray (clips, samples, 2), float32, at `RATE`, and gives the vocals in the same
-shape. Its ``batch`` says how many clips it likes at once.
+shape. Its ``batch`` says how many clips of three seconds it likes at once.
 """
 
 from contextlib import contextmanager

@@ -23,6 +23,8 @@ _FOOTER = 48            # bytes: two block handles, zeros, the magic number
 _BLOCK_TRAILER = 5      # bytes after a block: how it is compressed, its checksum
 _DTYPES = {1: "<f4", 3: "<i4", 9: "<i8"}    # of TensorFlow's DataType: what weights and step counts are kept in
 
+_AGAIN = "Delete that folder of weights and fetch them again."
+
 
 class _Foreign(Exception):
     """The bytes are not what this format allows; the text says what is wrong with them."""
@@ -61,7 +63,7 @@ def read(folder):
     numbers = _bytes(data)
     expected = max((entry.offset + entry.size for entry in entries.values()), default=0)
     if len(numbers) < expected:
-        raise KitError(f"{data} is cut short: {len(numbers):,} bytes of {expected:,}. Fetch the weights again.")
+        raise KitError(f"{data} is cut short: {len(numbers):,} bytes of {expected:,}. {_AGAIN}")
     return {name: _tensor(name, entry, numbers, data) for name, entry in entries.items()}
 
 
@@ -93,7 +95,7 @@ def files(folder):
     """
     folder = Path(folder)
     note = folder / "checkpoint"
-    named = re.search(r'^model_checkpoint_path: "(.+)"$', _bytes(note).decode(errors="replace"), re.MULTILINE)
+    named = re.search(r'^model_checkpoint_path: "(.+)"\s*$', _bytes(note).decode(errors="replace"), re.MULTILINE)
     if not named:
         raise KitError(f"{note} does not name a model; it is not from a TensorFlow checkpoint.")
     # Only the name: the path is that of the machine where the checkpoint was made.
@@ -101,7 +103,7 @@ def files(folder):
     both = [folder / f"{stem}.index", folder / f"{stem}.data-00000-of-00001"]
     missing = [path.name for path in both if not path.is_file()]
     if missing:
-        raise KitError(f"{folder} lacks {listed(missing)}, which its file checkpoint names. Fetch the weights again.")
+        raise KitError(f"{folder} lacks {listed(missing)}, which its file checkpoint names. {_AGAIN}")
     return both
 
 
@@ -130,7 +132,7 @@ def _entries(path):
         return {name: entry for name, entry in found.items() if entry}
     except (_Foreign, IndexError, struct.error, UnicodeDecodeError) as error:
         what = error if isinstance(error, _Foreign) else "it is damaged inside"
-        raise KitError(f"{path} is not the index of a TensorFlow checkpoint, or is cut short: {what}.") from None
+        raise KitError(f"{path} is not the index of a TensorFlow checkpoint, or is cut short: {what}. {_AGAIN}") from None
 
 
 def _block(table, handle):
@@ -222,7 +224,7 @@ def _entry(name, message):
 def _tensor(name, entry, numbers, path):
     raw = memoryview(numbers)[entry.offset : entry.offset + entry.size]
     if _masked(bytes(raw)) != entry.checksum:
-        raise KitError(f"{path} is damaged: the checksum of {name} is wrong. Fetch the weights again.")
+        raise KitError(f"{path} is damaged: the checksum of {name} is wrong. {_AGAIN}")
     return np.frombuffer(raw, entry.dtype).reshape(entry.shape)
 
 

@@ -10,7 +10,7 @@ from .energy import level
 
 
 def compare(path, weights):
-    """Separate a clip of any length with both backends.
+    """Separate a clip, of some minutes at most, with both backends.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def compare(path, weights):
     Returns
     -------
     dict
-        ``mixture``, ``torch`` and ``spleeter``: the levels of the clip and of its vocals, in dB below full scale;
+        ``mixture``, ``torch`` and ``spleeter``: the levels of the clip and of its vocals, in dBFS;
         ``snr``: how far the network's deviation lies below the package's vocals, in dB.
 
     Raises
@@ -31,7 +31,7 @@ def compare(path, weights):
     """
     mixture = stereo(audio.load(path, sample_rate=RATE, seconds=None, mono=False))
     vocals = {}
-    for separator in ("torch", "spleeter"):
+    for separator in ("spleeter", "torch"):     # the one that may not be installed first
         with open_backend(separator, weights) as backend:
             vocals[separator] = backend(mixture[np.newaxis])[0]
     return {

@@ -12,25 +12,32 @@ from ..progress import progress
 from ..storage import replacing
 from .backends import RATE
 
+FLOOR = -96.0   # dBFS: what 16 bits can hold
 
-def energies(sources, path, *, jobs=-1):
+
+def energies(sources, folder, *, jobs=-1):
     """Level of every clip and of its vocals; measured once, then read.
 
     Parameters
     ----------
     sources : Sources
-    path : path-like
-        The table that is kept, a CSV.
+    folder : path-like
+        Where the table is kept, as a CSV: ``vocals`` in the work folder.
     jobs : int
         Processes, as joblib counts them.
 
     Returns
     -------
     DataFrame
-        A row a clip: ``clip`` (its id), ``mixture`` and ``vocals`` (root mean square in dB below full scale; -inf is
-        silence) and ``share`` (the second less the first, in dB; NaN where the clip is silent).
+        A row a clip: ``clip`` (its id), ``mixture`` and ``vocals`` (root mean square in dBFS, FLOOR at least) and
+        ``share`` (the second less the first, in dB; NaN where the clip is silent).
+
+    Raises
+    ------
+    KitError
+        If a file is missing or damaged.
     """
-    path = Path(path)
+    path = Path(folder) / f"energy_{sources.weights}.csv"
     ids = list(sources.clips)
     table = pd.read_csv(path) if path.exists() else None
     if table is None or table["clip"].tolist() != ids:
@@ -42,11 +49,11 @@ def energies(sources, path, *, jobs=-1):
         table.insert(0, "clip", ids)
         with replacing(path) as temporary:
             table.to_csv(temporary, index=False)
-    return table.assign(share=(table["vocals"] - table["mixture"]).where(np.isfinite(table["mixture"])))
+    return table.assign(share=(table["vocals"] - table["mixture"]).where(table["mixture"] > FLOOR))
 
 
 def level(signal):
-    """Root mean square of a signal in dB, full scale being 1; -inf for silence.
+    """Root mean square of a signal in dBFS, decibels below full scale (1); -inf for silence.
 
     Parameters
     ----------
@@ -61,5 +68,4 @@ def level(signal):
 
 
 def _levels(*paths):
-    # Salvaged, so that a clip that went bad since has a level as well.
-    return tuple(level(audio.salvage(path, sample_rate=RATE, seconds=None)) for path in paths)
+    return tuple(max(FLOOR, level(audio.load(path, sample_rate=RATE, seconds=None))) for path in paths)

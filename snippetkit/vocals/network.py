@@ -1,11 +1,12 @@
 """The backend "torch": Spleeter's network on whatever device torch has."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from ..errors import KitError
 from ..hardware import find_devices
 from ..progress import say
 from . import checkpoint, spectral, unet
@@ -37,7 +38,7 @@ class Network:
         # On a CPU a few clips fill its caches, a GPU wants more.
         self.batch = 4 if self._device.kind == "cpu" else 32
         self._masks = unet.build(checkpoint.read(weights)).to(self._device.name, memory_format=torch.channels_last)
-        with torch.inference_mode():
+        with _exact():
             self._silence = self._masks.vocals.silent_columns(), self._masks.accompaniment.silent_columns()
 
     def __call__(self, mixtures):
@@ -52,9 +53,22 @@ class Network:
         -------
         ndarray, of the same shape, float32
             The vocals.
+
+        Raises
+        ------
+        KitError
+            If they are more than the GPU's memory holds.
         """
-        # TF32 would round the inputs of every product to ten bits, unasked.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        try:
+            return self._separated(mixtures)
+        except torch.OutOfMemoryError as error:
+            raise KitError(
+                f"{self._device.title} has no memory left for {len(mixtures)} clips of {mixtures.shape[1]} samples; "
+                "free it, or hide it with CUDA_VISIBLE_DEVICES='' to separate on the CPU."
+            ) from error
+
+    def _separated(self, mixtures):
+        with _exact():
             signals = torch.from_numpy(mixtures).to(self._device.name).transpose(1, 2)
             spectrum = spectral.spectrum(signals)
             segments = spectrum[..., : unet.BINS].abs().split(unet.FRAMES, dim=2)
@@ -71,3 +85,10 @@ class Network:
             if frames <= unet.SIGHT:
                 return self._masks(segment, self._silence)
             return self._masks(functional.pad(segment, (0, 0, 0, unet.FRAMES - frames)))[:, :, :frames]
+
+
+@contextmanager
+def _exact():
+    # TF32 would round what a GPU multiplies to ten bits, unasked.
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import KitError
+from ..places import project_folder
 from . import checkpoint, unet
-
-_BESIDE_THE_PROJECT = Path(__file__).resolve().parents[2] / ".venv-spleeter" / "bin" / "python"
 
 _HOW_TO_MAKE_IT = (
     "make it in the project's folder with Python 3.10 or 3.11: python3.10 -m venv .venv-spleeter && "
@@ -45,7 +44,7 @@ class Package:
     def __enter__(self):
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snippetkit-spleeter-")))
-            self._log = stack.enter_context(open(self._folder / "log", "w+"))
+            self._log = stack.enter_context(open(self._folder / "log", "w+", errors="replace"))
             _lay_out(self._weights, self._folder / "models" / "2stems")
             self._process = stack.enter_context(self._started())
             stack.callback(self._process.kill)
@@ -82,8 +81,9 @@ class Package:
         try:
             self._process.stdin.write(f"{given}\t{taken}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is gone; its last words follow
+        except BrokenPipeError:  # it is gone; its last words follow
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
         self._await("done")
         vocals = np.load(taken)
         if vocals.shape != mixture.shape:
@@ -126,7 +126,7 @@ def find_python():
         If there is none; the text says how to make it.
     """
     named = os.environ.get("SPLEETER_PYTHON")
-    python = shutil.which(named or _BESIDE_THE_PROJECT)
+    python = shutil.which(named or (project_folder() or Path.cwd()) / ".venv-spleeter" / "bin" / "python")
     if not python:
         what = f"SPLEETER_PYTHON names {named}, which is no program" if named else "that environment is not there"
         raise KitError(
@@ -139,7 +139,8 @@ def find_python():
 def _lay_out(weights, folder):
     """A folder of models as the package expects it, without touching the one given, which may be read-only."""
     folder.mkdir(parents=True)
-    for path in checkpoint.files(weights):
+    index, data = checkpoint.files(weights)
+    for path in (index, data):
         (folder / path.name).symlink_to(path.resolve())
     # The one given may name the path of another machine, and then the package would not find the weights.
-    (folder / "checkpoint").write_text('model_checkpoint_path: "model"\n')
+    (folder / "checkpoint").write_text(f'model_checkpoint_path: "{index.stem}"\n')

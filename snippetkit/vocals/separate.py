@@ -1,6 +1,6 @@
 """The stage between clips and features: every clip's vocals on the disk, those that are there already left alone.
 
-With separator "none" nothing is written but the list of bad clips, and the features read the clips themselves.
+With separator "none" nothing is written but what was found out about the clips, and the features read the clips.
 """
 
 import io
@@ -17,14 +17,15 @@ from ..progress import progress
 from ..storage import replacing
 from . import checkpoint
 from .backends import RATE, open_backend, stereo
-from .sources import check, claim, separated_with
+from .provenance import claim, made_with
+from .sources import check
 from .weights import find_weights
 
 # A part of the mixture's energy so small that only a fault leaves no more, or takes no more away: -60 dB.
 _NOTHING = 1e-6
 
 
-def separate(competition, folder, recipe, *, weights="", on_bad="fail", jobs=-1):
+def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=None, jobs=-1):
     """Check all clips and separate their vocals as the recipe says; what is done already is not done again.
 
     Parameters
@@ -38,6 +39,8 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", jobs=-1)
         The folder with Spleeter's weights. Empty: wherever `find_weights` finds them, if vocals are missing.
     on_bad : str
         As in `sources.check`.
+    only : collection of int or None
+        Train clips to begin with, to listen to before hours go into the others; None for all clips.
     jobs : int
         Processes (for the check) and threads (for reading and writing), as joblib counts them.
 
@@ -53,49 +56,70 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", jobs=-1)
     """
     folder = Path(folder)
     if recipe.separator == "none":
+        if weights:
+            raise KitError("weights were given, but the separator is none; add --set separator=torch, or leave them out.")
         return check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
-    # That there are no weights had better be known before minutes go into checking clips.
-    found = find_weights(weights) if weights or not separated_with(folder, recipe) else None
+    # What is not there had better be known before minutes go into checking clips.
+    found = _ready(recipe, weights) if weights or not made_with(folder, recipe) else None
     splits = check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
-    missing = sum(not path.exists() for split in splits for path in split.paths.values())
-    if missing:
-        _make(folder, splits, missing, found or find_weights(), recipe, jobs)
+    if any(_batches(splits, only, 1)):
+        _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
     elif found:
         claim(folder, recipe, checkpoint.fingerprint(found))
-    return tuple(replace(split, weights=separated_with(folder, recipe)) for split in splits)
+    return tuple(replace(split, weights=made_with(folder, recipe)) for split in splits)
 
 
-def _make(folder, splits, missing, weights, recipe, jobs):
+def _ready(recipe, weights=""):
+    """The folder with the weights, which are whole, and a separator that is installed."""
+    if recipe.separator == "spleeter":
+        from .package import find_python
+
+        find_python()
+    found = find_weights(weights)
+    checkpoint.read(found)
+    return found
+
+
+def _make(folder, splits, only, weights, recipe, jobs):
     """Separate the clips whose vocals are not there, batch by batch."""
+    fingerprint = checkpoint.fingerprint(weights)
+    is_proved = made_with(folder, recipe) == fingerprint
     total = sum(len(split.paths) for split in splits)
-    is_first = True
+    missing = sum(len(_missing(split)) for split in splits)
     with (
         open_backend(recipe.separator, weights, fast=recipe.fast_separation) as backend,
         Parallel(jobs, prefer="threads") as parallel,
         progress(total=total, done=total - missing, title="separating vocals", unit="clip") as bar,
     ):
-        for split in splits:
-            for ids in _incomplete_batches(split, backend.batch):
-                loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
-                mixtures = np.stack([stereo(each) for each in loaded])
-                vocals = backend(mixtures)
-                _refuse_nonsense(mixtures, vocals, [split.clips[i] for i in ids], is_first=is_first)
-                if is_first:  # and not before: weights that are no good must not claim the folder
-                    claim(folder, recipe, checkpoint.fingerprint(weights))
-                    is_first = False
-                wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
-                parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
-                bar.update(len(wanted))
+        for split, ids in _batches(splits, only, max(1, round(backend.batch * 3 / recipe.seconds))):
+            loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
+            mixtures = np.stack([stereo(each) for each in loaded])
+            vocals = backend(mixtures)
+            where = f"the vocals of {split.clips[ids[0]].name} to {split.clips[ids[-1]].name}"
+            is_proved = is_proved or _prove(mixtures, vocals, where)
+            if not np.isfinite(vocals).all():
+                raise KitError(f"{where} hold what is no number; half precision may be too small for them.")
+            claim(folder, recipe, fingerprint)  # not sooner: weights that are no good must not claim the folder
+            wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
+            parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
+            bar.update(len(wanted))
 
 
-def _incomplete_batches(split, size):
+def _missing(split):
+    return [i for i, path in split.paths.items() if not path.exists()]
+
+
+def _batches(splits, only, size):
+    """Ids of the clips to be separated at once, with the split that they belong to."""
     # Cut from all clips, not from those that are missing: which clips a clip shares its batch with may change its
     # last bits, and a run that was killed has to end with the same ones.
-    ids = list(split.paths)
-    for start in range(0, len(ids), size):
-        batch = ids[start : start + size]
-        if not all(split.paths[i].exists() for i in batch):
-            yield batch
+    for split in splits if only is None else splits[:1]:
+        ids, missing = list(split.paths), set(_missing(split))
+        wanted = missing if only is None else missing & set(only)
+        for start in range(0, len(ids), size):
+            batch = ids[start : start + size]
+            if not wanted.isdisjoint(batch):
+                yield split, batch
 
 
 def _mixture(clip, is_bad, recipe):
@@ -111,21 +135,19 @@ def _write(path, vocals, mono):
         temporary.write_bytes(encoded.getvalue())
 
 
-def _refuse_nonsense(mixtures, vocals, clips, *, is_first):
-    """What a separator that lost its weights gives: the mixture, or silence, or no numbers.
+def _prove(mixtures, vocals, where):
+    """Refuse what a separator gives that lost its weights: silence, or the mixture. False if there is nothing to judge.
 
-    A single batch later on may well be without any voice, so only the first one has to show that there is work done.
+    For the first sound alone: later on a few clips may well be without any voice, or without anything else.
     """
-    where = f"the separator's vocals of {clips[0].name} to {clips[-1].name}"
-    if not np.isfinite(vocals).all():
-        raise KitError(f"{where} hold what is no number; if fast_separation is on, switch it off, then run again.")
     energy = np.square(_heard(mixtures)).sum()
-    if not is_first or not energy:
-        return
+    if not energy:
+        return False
     if np.square(_heard(vocals)).sum() < _NOTHING * energy:
         raise KitError(f"{where} are silent though the clips are not: something is wrong with the weights.")
     if np.square(_heard(vocals - mixtures)).sum() < _NOTHING * energy:
         raise KitError(f"{where} are the clips themselves, unchanged: something is wrong with the weights.")
+    return True
 
 
 def _heard(signals):

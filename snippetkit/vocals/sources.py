@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import audio
 from ..errors import KitError, listed
 from ..storage import fingerprint, read_json, write_json
+from .provenance import claim, made_with, refusal
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def check(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         raise KitError(f"on_bad={on_bad!r} is not known; choose one of fail, skip.")
     folder = Path(folder)
     note = folder / "clips.json"
-    weights = separated_with(folder, recipe)
+    weights = made_with(folder, recipe)
     identity, faults = _checked(competition, note, recipe, jobs)
     bad = [sentence for split in ("train", "test") for sentence in faults[split].values()]
     if bad and on_bad == "fail":
@@ -78,6 +79,8 @@ def check(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     # Only now, so that a person who mends the bad clips is not told that the folder was made from others.
     if not note.exists():
         write_json(note, {**identity, "faults": faults})
+    if recipe.separator == "none":
+        claim(folder, recipe)
     train = {i: path for i, path in enumerate(competition.train) if i not in faults["train"]}
     test = dict(zip(competition.test_ids.tolist(), competition.test))
     if not train:
@@ -85,62 +88,6 @@ def check(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     return (
         Sources(train, _paths(train, folder / "train", recipe), {}, faults["train"], weights),
         Sources(test, _paths(test, folder / "test", recipe), faults["test"], {}, weights),
-    )
-
-
-def claim(folder, recipe, weights):
-    """Note by which separator and weights a folder of vocals is made, or make sure that the note says the same.
-
-    Parameters
-    ----------
-    folder : path-like
-    recipe : Recipe
-    weights : str
-        As `checkpoint.fingerprint` gives it.
-
-    Raises
-    ------
-    KitError
-        If the vocals there were made, or begun, otherwise.
-    """
-    theirs = separated_with(folder, recipe)
-    if theirs is None:
-        write_json(Path(folder) / "separation.json", {**_choices(recipe), "weights": weights})
-    elif theirs != weights:
-        raise KitError(_refusal(folder, "with other weights"))
-
-
-def separated_with(folder, recipe):
-    """Fingerprint of the weights that a folder's vocals were separated with; None where nothing is separated.
-
-    Raises
-    ------
-    KitError
-        If they were separated by other choices than the recipe's, or nobody knows how.
-    """
-    folder = Path(folder)
-    note = read_json(folder / "separation.json")
-    if note is None:
-        if recipe.separator != "none" and next(folder.glob("*/*.flac"), None):
-            raise KitError(
-                f"{folder} has lost its separation.json, so nobody knows what made the vocals there; delete it."
-            )
-        return None
-    ours = _choices(recipe)
-    other = [f"{name}={note.get(name)!r}" for name, value in ours.items() if note.get(name) != value]
-    if other:
-        raise KitError(_refusal(folder, f"with {listed(other)}"))
-    return note["weights"]
-
-
-def _choices(recipe):
-    return {"separator": recipe.separator, "fast_separation": recipe.fast_separation}
-
-
-def _refusal(folder, how):
-    return (
-        f"{folder} was made {how}; choose another output folder, "
-        "or delete this one, features and members beside it to start anew."
     )
 
 
@@ -162,6 +109,6 @@ def _checked(competition, note, recipe, jobs):
     changed = [name for name, value in identity.items() if earlier.get(name) != value]
     if changed:
         what = {"clips": "from other clips", "seconds": "from clips of another length"}
-        raise KitError(_refusal(note.parent, listed(what[name] for name in changed)))
+        raise KitError(refusal(note.parent, listed(what[name] for name in changed)))
     faults = {split: {int(i): text for i, text in earlier["faults"][split].items()} for split in ("train", "test")}
     return identity, faults

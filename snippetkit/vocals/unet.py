@@ -5,6 +5,8 @@ Spleeter's own proportions (Hennequin et al., 2020). Names and order of the weig
 sound becomes a spectrogram and a mask becomes sound is in `spectral`.
 """
 
+import re
+
 import numpy as np
 import torch
 from torch import nn
@@ -145,20 +147,24 @@ def build(tensors):
     Raises
     ------
     KitError
-        If a tensor is missing, has another shape, or holds what is no number: then they are another model's weights.
+        If a tensor is missing, is one too many, has another shape, or holds what is no number: then they are another
+        model's weights.
     """
     masks = Masks()
     expected = {name: each.shape for name, each in masks.state_dict().items() if "num_batches" not in name}
     names = {ours: their_name(ours) for ours in expected}
     missing = [theirs for theirs in names.values() if theirs not in tensors]
-    if missing:
-        raise KitError(f"these are not the weights of Spleeter's 2-stems model: they lack {listed(missing)}.")
+    # Spleeter's models of more stems hold the same two nets, and further ones: theirs are for other activations.
+    more = [name for name in tensors if re.match("conv2d|batch_normalization", name) and name not in names.values()]
+    if missing or more:
+        what = f"they lack {listed(missing)}" if missing else f"{listed(more)} belong to a model of more stems"
+        raise KitError(f"these are not the weights of Spleeter's 2-stems model: {what}.")
     state = {ours: _turned(ours, tensors[theirs]) for ours, theirs in names.items()}
     odd = [names[ours] for ours in expected if state[ours].shape != expected[ours]]
     odd += [names[ours] for ours in expected if not torch.isfinite(state[ours]).all()]
     if odd:
         raise KitError(
-            f"these are not the weights of Spleeter's 2-stems model: {listed(odd)} has another shape or holds NaN."
+            f"these are not the weights of Spleeter's 2-stems model: of another shape, or NaN, are {listed(odd)}."
         )
     masks.load_state_dict(state, strict=False)
     return masks.eval().requires_grad_(False)

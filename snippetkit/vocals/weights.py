@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from ..errors import KitError, listed
+from ..places import KAGGLE
 from .release import FILES, RELEASE_SHA256, RELEASE_URL, DownloadFailed, download, lacking
 
 _WAYS = (
@@ -19,7 +20,7 @@ _WAYS = (
 )
 
 
-def find_weights(named="", *, kaggle=Path("/kaggle"), url=RELEASE_URL, sha256=RELEASE_SHA256):
+def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA256):
     """Find the folder with Spleeter's 2-stems weights; where there is none, download them into the cache.
 
     Looked at in this order: the folder `named`, what is attached on Kaggle, the environment variable MODEL_PATH
