@@ -20,8 +20,10 @@ from snippetkit.hardware import Device
 from snippetkit.preparation import prepare
 from snippetkit.recipe import Recipe
 from snippetkit.vocals import backends, checkpoint, network, unet
+from snippetkit.vocals import separate as stage
 from snippetkit.vocals.provenance import claim
 from snippetkit.vocals.separate import separate
+from snippetkit.vocals.sources import Sources
 from snippetkit.workspace import Workspace
 
 RECIPE = Recipe.published()
@@ -145,6 +147,18 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(separated, small_demo,
     assert flacs(folder) == flacs(separated[0])
     kept = sorted(times)[1:]
     assert all((folder / name).stat().st_mtime_ns == times[name] for name in kept), "made again"
+
+
+def test_a_clip_always_shares_its_batch_with_the_same_clips(tmp_path):
+    """Or a run that was killed might end with other last bits."""
+    paths = {i: tmp_path / f"{i}.flac" for i in (0, 1, 2, 4, 5, 6, 7)}
+    split = Sources(paths, paths, {}, {})
+    for there in (0, 2, 4, 6):
+        paths[there].touch()
+    assert [ids for _, ids in stage._batches([split], None, 3)] == [[0, 1, 2], [4, 5, 6], [7]]
+    paths[1].touch()
+    assert [ids for _, ids in stage._batches([split, split], None, 3)] == 2 * [[4, 5, 6], [7]]
+    assert [ids for _, ids in stage._batches([split, split], [7, 6], 3)] == [[7]]
 
 
 def test_a_full_disk_leaves_no_short_file(small_competition, weights, small_disk, separated):
