@@ -35,9 +35,9 @@ def main():
 @click.option("--recipe", default="published", show_default=True, help="published or best.")
 @click.option("--members", default=0, help="Networks in the ensemble. Default: as the recipe says; 2 on the demo.")
 @click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 9 on the demo.")
-@click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before so much time is over.")
+@click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before it is over.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
-@click.option("--weights", default="", help="Folder with Spleeter's weights. Default: what is at hand, else a download.")
+@click.option("--weights", default="", help="Folder of Spleeter's weights. Default: those at hand, else a download.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
@@ -148,7 +148,7 @@ def figures(clips, out):
 
     names = [path.stem for path in clips]
     if len(set(names)) < len(names):
-        raise KitError("two of the clips have the same name, and so would their pictures; draw them one after the other.")
+        raise KitError("two of the clips have the same name, as would their pictures; draw them one after the other.")
     for path in clips:
         target = out / f"{path.stem}.png"
         pictures.save(pictures.clip(audio.load(path), title=path.name), target)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from IPython.display import HTML, Audio
 
-
 # Not every system's table of types has them.
 _TYPES = {".mp3": "audio/mpeg", ".flac": "audio/flac", ".wav": "audio/wav"}
 

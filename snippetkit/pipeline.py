@@ -16,9 +16,9 @@ from papermill.exceptions import PapermillExecutionError
 from .clock import Clock
 from .errors import KitError
 from .members import finished_members
+from .places import project_folder
 from .progress import say
 from .storage import read_json, replacing
-from .places import project_folder
 
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {

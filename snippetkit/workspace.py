@@ -71,7 +71,7 @@ class Workspace:
         name : str
             'published' or 'best'.
         members, epochs : int
-            0 leaves the recipe's own number, and on the demo competition a small one, where nothing is separated either.
+            0 leaves the recipe's own number, on the demo competition a small one. (Nor is anything separated there.)
         settings : str
             Further choices, ``name=value`` with spaces between them.
 

@@ -369,7 +369,7 @@ def test_of_many_channels_the_first_two_are_taken():
 
 
 def test_weights_without_a_separator_are_no_silent_matter(small_competition, weights, tmp_path):
-    with pytest.raises(KitError, match="weights were given, but the separator is none"):
+    with pytest.raises(KitError, match="weights are given, but the separator is none"):
         separate(small_competition, tmp_path, RECIPE.having(separator="none"), weights=weights)
 
 

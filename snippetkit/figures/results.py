@@ -53,7 +53,8 @@ def vocal_shares(shares, labels, class_names):
             axis.barh(row, high - low, left=low, height=0.6, color=colour, alpha=0.6)
             axis.plot(middle, row, "|", color="black", markersize=26)
     axis.set_yticks(rows, class_names)
-    axis.set(title="energy of the vocals: median, half and nine tenths of the clips", xlabel="dB relative to the mixture")
+    title = "energy of the vocals: median, half and nine tenths of the clips"
+    axis.set(title=title, xlabel="dB relative to the mixture")
     axis.grid(alpha=0.3, axis="x")
     axis.invert_yaxis()
     return figure

@@ -132,7 +132,9 @@ def _entries(path):
         return {name: entry for name, entry in found.items() if entry}
     except (_Foreign, IndexError, struct.error, UnicodeDecodeError) as error:
         what = error if isinstance(error, _Foreign) else "it is damaged inside"
-        raise KitError(f"{path} is not the index of a TensorFlow checkpoint, or is cut short: {what}. {_AGAIN}") from None
+        raise KitError(
+            f"{path} is not the index of a TensorFlow checkpoint, or is cut short: {what}. {_AGAIN}"
+        ) from None
 
 
 def _block(table, handle):
