@@ -160,16 +160,16 @@ def figures(clips, out):
 @click.option("--weights", default="", help="As in run.")
 def compare_separators(clip, weights):
     """Separate CLIP with the kit's network and with the Spleeter package, and say how far apart they are."""
-    from .vocals.comparison import compare
-    from .vocals.weights import find_weights
+    from .vocals.comparison import AGREEMENT, compare
 
-    folder = find_weights(weights)
-    found = compare(clip, folder)
-    click.echo(f"weights          {folder}")
+    found = compare(clip, weights)
+    click.echo(f"weights          {found['weights']}")
     click.echo(f"mixture          {found['mixture']:6.1f} dBFS")
     click.echo(f"vocals, torch    {found['torch']:6.1f} dBFS")
     click.echo(f"vocals, spleeter {found['spleeter']:6.1f} dBFS")
-    click.echo(f"SNR              {found['snr']:6.1f} dB, of the second to the first's deviation from it")
+    click.echo(f"SNR              {found['snr']:6.1f} dB, of spleeter's vocals to torch's deviation from them")
+    if found["snr"] < AGREEMENT:
+        raise click.ClickException(f"the two differ by more than rounding: {AGREEMENT} dB or more were expected.")
 
 
 @main.command("export-features")

@@ -74,7 +74,21 @@ def test_the_two_separators_are_compared(package_weights, small_demo, tmp_path):
     assert result.exit_code == 0, result.output
     lines = {line[:17].strip(): line[17:] for line in result.output.splitlines()}
     assert float(lines["SNR"].split()[0]) >= 90
-    assert lines["vocals, torch"] == lines["vocals, spleeter"] and float(lines["vocals, torch"]) < -3
+    assert lines["vocals, torch"] == lines["vocals, spleeter"]
+    assert -60 < float(lines["vocals, torch"].split()[0]) < float(lines["mixture"].split()[0])
+
+
+def test_separators_that_disagree_are_an_error(weights, small_demo, tmp_path, monkeypatch):
+    other = tmp_path / "python"     # a package that computes something else
+    other.write_text(
+        f"#!{sys.executable}\nimport numpy as np\nprint('ready', flush=True)\n"
+        "mixture, vocals = input().split('\\t')\nnp.save(vocals, 0.5 * np.load(mixture))\nprint('done', flush=True)\n"
+    )
+    other.chmod(0o755)
+    monkeypatch.setenv("SPLEETER_PYTHON", str(other))
+    result = run("compare-separators", small_demo / "train_mp3s" / "0.mp3", "--weights", weights)
+    assert result.exit_code == 1
+    assert "the two differ by more than rounding: 90 dB or more were expected" in result.output
 
 
 @pytest.mark.parametrize("arguments, sentence", [
@@ -83,7 +97,7 @@ def test_the_two_separators_are_compared(package_weights, small_demo, tmp_path):
     (["figures", "nowhere.mp3"], "nowhere.mp3 cannot be read: No such file"),
     (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
-    (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "there is no folder nowhere"),
+    (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
     (["run", "--members", "many"], "'many' is not a valid integer"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),
 ])

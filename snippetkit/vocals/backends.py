@@ -56,4 +56,4 @@ def stereo(signal):
     -------
     ndarray, shape (samples, 2)
     """
-    return np.ascontiguousarray(np.broadcast_to(signal[:, :2], (len(signal), 2)))
+    return np.array(np.broadcast_to(signal[:, :2], (len(signal), 2)), order="C")

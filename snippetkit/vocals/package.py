@@ -107,9 +107,17 @@ class Package:
         self._process.kill()
         self._log.seek(0)
         words = [line.strip() for line in self._log if line.strip()]
+        status = self._process.wait()
+        if status < 0:  # its last words are about something else then
+            raise KitError(
+                f"Spleeter's process was killed by signal {-status}, by someone or for want of memory; "
+                "what is separated is kept: run again to go on."
+            )
+        is_begun = answer == "done"
+        advice = "what is separated is kept: run again to go on" if is_begun else f"mend it, or {_HOW_TO_MAKE_IT}"
         raise KitError(
-            f"Spleeter stopped with status {self._process.wait()} ({words[-1] if words else 'without a word'}); "
-            f"what is separated is kept. Its Python is {self._python}."
+            f"Spleeter stopped with status {status} ({words[-1] if words else 'without a word'}). "
+            f"Its Python is {self._python}; {advice}."
         )
 
 

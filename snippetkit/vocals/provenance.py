@@ -41,7 +41,7 @@ def made_with(folder, recipe):
     if note is None:
         if next(folder.glob("*/*.flac"), None):
             raise KitError(
-                f"{folder} has lost its separation.json, so nobody knows what made the vocals there; delete it."
+                f"{folder} has lost its separation.json, so nobody knows what made its vocals; delete that folder."
             )
         return None
     other = [f"{name}={note.get(name)!r}" for name, value in _choices(recipe).items() if note.get(name) != value]

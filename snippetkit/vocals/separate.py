@@ -57,7 +57,7 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     folder = Path(folder)
     if recipe.separator == "none":
         if weights:
-            raise KitError("weights are given, but the separator is none: add --set separator=torch, or leave them out.")
+            raise KitError("weights are given, but separator is none: add --set separator=torch, or leave them out.")
         return check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     # What is not there had better be known before minutes go into checking clips.
     found = _ready(recipe, weights) if weights or not made_with(folder, recipe) else None
