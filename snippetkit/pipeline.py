@@ -3,6 +3,7 @@
 Every stage finds out itself what is done; a notebook is therefore always run from its top.
 """
 
+import logging
 import re
 import sys
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ NOTEBOOKS = {
     "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours"),
     "04_predict": ("data", "out", "on_bad", "members"),
 }
+
+_STOPPED = "stopped; what was saved is kept: run again to go on."
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,13 @@ def _execute(source, target, parameters):
             # newer kernels warn, before anything of ours, that the loopback connection is not encrypted
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
+    except KeyboardInterrupt:
+        # The kernel's answer to the interrupt is on its way, and nobody is left to receive it: no traceback for that.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise KitError(_STOPPED) from None
     except PapermillExecutionError as error:
+        if error.ename == KeyboardInterrupt.__name__:
+            raise KitError(_STOPPED) from None
         if error.ename == KitError.__name__:
             raise KitError(error.evalue) from None
         raise KitError(

@@ -1,9 +1,12 @@
 """The whole road as its user goes it: real processes, real notebooks, real files."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -244,6 +247,21 @@ def test_from_clips_by_way_of_vocals_to_the_submission(small_demo, weights, tmp_
     for again in ([], ["--weights", weights]):
         second = run("--data", small_demo, "--out", out, *options, *again)
         assert second.returncode == 0 and "separating" not in second.stderr, second.stderr
+
+
+def test_ctrl_c_is_one_sentence_and_costs_nothing(small_demo, weights, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "snippetkit", "run", "--data", small_demo, "--out", out, "--weights", weights]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("vocals/*/*.flac")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "Error: stopped; what was saved is kept: run again to go on."
+    assert "Traceback" not in said and "never retrieved" not in said
+    assert list(out.glob("vocals/*/*.flac"))
 
 
 def test_without_weights_the_run_is_one_sentence(small_demo, tmp_path):

@@ -24,7 +24,7 @@ def class_counts(counts, class_names, *, title="clips"):
     figure, axis = subplots(1, 1, size=(7, 2.6))
     bars = axis.barh(class_names, counts, color=COLOURS[: len(class_names)])
     axis.bar_label(bars, [f" {n:,} ({n / max(1, sum(counts)):.0%})" for n in counts])
-    axis.set(title=title, xlim=(0, 1.2 * max(1, *counts)))
+    axis.set(title=title, xlim=(0, 1.3 * max(1, *counts)))
     axis.invert_yaxis()
     return figure
 
