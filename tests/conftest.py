@@ -30,6 +30,15 @@ def copied_demo(small_demo, tmp_path):
     return shutil.copytree(small_demo, tmp_path / "competition")
 
 
+@pytest.fixture
+def damaged(copied_demo):
+    """The same with an empty train clip, 3, and a test clip that is cut short, 2."""
+    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
+    clip = copied_demo / "test_mp3s" / "2.mp3"
+    clip.write_bytes(clip.read_bytes()[:9000])
+    return competition.find(copied_demo)
+
+
 @pytest.fixture(scope="session")
 def small_competition(small_demo):
     return competition.find(small_demo)

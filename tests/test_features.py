@@ -167,14 +167,6 @@ def test_wrong_published_files_are_refused(sources, tmp_path):
 # --- damaged clips ---
 
 
-@pytest.fixture
-def damaged(copied_demo):
-    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
-    clip = copied_demo / "test_mp3s" / "2.mp3"
-    clip.write_bytes(clip.read_bytes()[:9000])
-    return competition.find(copied_demo)
-
-
 def test_all_bad_clips_are_named_before_any_work(damaged, tmp_path):
     with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*--on-bad skip"):
         separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)

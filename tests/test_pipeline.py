@@ -21,8 +21,8 @@ from snippetkit.hardware import find_devices
 from snippetkit.labels import CLASSES
 from snippetkit.members import TrainingData, average, finished_members, load_logits
 from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.places import project_folder
 from snippetkit.recipe import Recipe
-from snippetkit.workspace import project_folder
 
 # A network and a length that make the road short; what is proved here does not depend on them.
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]

@@ -174,14 +174,6 @@ def test_a_full_disk_leaves_no_short_file(small_competition, weights, small_disk
     assert flacs(folder) == whole
 
 
-@pytest.fixture
-def damaged(copied_demo):
-    (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
-    clip = copied_demo / "test_mp3s" / "2.mp3"
-    clip.write_bytes(clip.read_bytes()[:9000])
-    return competition.find(copied_demo)
-
-
 def test_damaged_clips_are_named_before_any_work(damaged, weights, tmp_path):
     with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to"):
         separate(damaged, tmp_path / "vocals", RECIPE, weights=weights)

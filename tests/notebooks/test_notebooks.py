@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 from snippetkit.pipeline import NOTEBOOKS
-from snippetkit.workspace import project_folder
+from snippetkit.places import project_folder
 
 FOLDER = project_folder() / "notebooks"
 
