@@ -59,8 +59,9 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
         if weights:
             raise KitError("weights are given, but separator is none: add --set separator=torch, or leave them out.")
         return check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
+    is_begun = made_with(folder, recipe) is not None
     # What is not there had better be known before minutes go into checking clips.
-    found = _ready(recipe, weights) if weights or not made_with(folder, recipe) else None
+    found = _ready(recipe, weights) if weights or not is_begun else None
     splits = check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
         _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
