@@ -58,7 +58,7 @@ def read_sample_ids(path):
     -------
     ndarray, shape (n,), int64
     """
-    return _whole_numbers(_read_csv(path, columns=("id",))["id"], path)
+    return whole_numbers(read_table(path, columns=("id",))["id"], path)
 
 
 def write_labels(path, labels):
@@ -77,7 +77,7 @@ def write_labels(path, labels):
 
 def _text_labels(path):
     lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    return _whole_numbers(pd.Series(lines, index=range(len(lines)), dtype=str), path, first_line=1)
+    return whole_numbers(pd.Series(lines, index=range(len(lines)), dtype=str), path, first_line=1)
 
 
 def _npz_labels(path):
@@ -97,14 +97,15 @@ def _npz_labels(path):
 
 
 def _csv_labels(path):
-    table = _read_csv(path, columns=("id", "category"))
-    ids = _whole_numbers(table["id"], path)
+    table = read_table(path, columns=("id", "category"))
+    ids = whole_numbers(table["id"], path)
     if not np.array_equal(np.sort(ids), np.arange(len(ids))):
         raise KitError(f"{path} must list every id from 0 to {len(ids) - 1} once.")
-    return _whole_numbers(table["category"], path)[np.argsort(ids)]
+    return whole_numbers(table["category"], path)[np.argsort(ids)]
 
 
-def _read_csv(path, *, columns):
+def read_table(path, *, columns):
+    """A CSV as text, with or without a byte-order mark, that must have these columns; DataFrame of str."""
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
     except OSError as error:
@@ -117,7 +118,8 @@ def _read_csv(path, *, columns):
     return table
 
 
-def _whole_numbers(texts, path, *, first_line=2):
+def whole_numbers(texts, path, *, first_line=2):
+    """A column of text as int64; the first entry that is none is named with its line in the file."""
     stripped = texts.str.strip()
     wrong = stripped[~stripped.str.fullmatch(r"-?\d{1,18}")]
     if len(wrong):
