@@ -38,8 +38,10 @@ def main():
 @click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before it is over.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
 @click.option("--weights", default="", help="Folder of Spleeter's weights. Default: those at hand, else a download.")
+@click.option("--songs", default="", help="CSV id,song of your own. Default: songs are inferred from the sound.")
+@click.option("--neighbours", default=0.0, type=click.FloatRange(0, 1), help="Share of its song in a clip's answer.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
-def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, settings):
+def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
     from .pipeline import run as run_pipeline
     from .workspace import open_workspace
@@ -47,7 +49,7 @@ def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, settings
     workspace = open_workspace(data, out)
     outcome = run_pipeline(
         workspace, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings),
-        max_hours=max_hours, on_bad=on_bad, weights=weights,
+        max_hours=max_hours, on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours,
     )
     if outcome.report is not None:
         _print_result(workspace, outcome.report)
@@ -72,7 +74,10 @@ def _print_result(workspace, report):
 
 
 def _accuracy(figures, members):
-    return f"{figures['accuracy']:.4f} on {figures['clips']} clips, {members} member{'s'[: members > 1]} averaged"
+    text = f"{figures['accuracy']:.4f} on {figures['clips']} clips, {members} member{'s'[: members > 1]}"
+    if around := figures.get("interval"):
+        text += f" ({around['level']:.0%} interval over songs: {around['low']:.3f} to {around['high']:.3f})"
+    return text
 
 
 @main.command()

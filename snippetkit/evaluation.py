@@ -73,6 +73,32 @@ def accuracy_by_size(logits, labels, *, seed=0):
     return pd.DataFrame(rows)
 
 
+def interval(is_right, songs, *, level=0.95, draws=2000, seed=0):
+    """How far the accuracy may lie from that on other songs: a bootstrap over songs.
+
+    Clips of a song are right or wrong together, so a song counts as one draw, not each of its clips: Efron and
+    Tibshirani, "An Introduction to the Bootstrap" (1993), percentile interval, clusters resampled whole.
+
+    Parameters
+    ----------
+    is_right : ndarray, shape (clips,), bool
+    songs : ndarray, shape (clips,), int
+    level : float
+        The share of draws within.
+    draws, seed : int
+
+    Returns
+    -------
+    dict
+        ``low``, ``high``, ``level`` and ``songs``, their number.
+    """
+    _, which = np.unique(songs, return_inverse=True)
+    right, clips = np.bincount(which, weights=is_right), np.bincount(which)
+    times = np.random.default_rng(seed).multinomial(len(clips), np.full(len(clips), 1 / len(clips)), size=draws)
+    low, high = np.quantile(times @ right / (times @ clips), [(1 - level) / 2, (1 + level) / 2])
+    return {"low": float(low), "high": float(high), "level": level, "songs": len(clips)}
+
+
 def _subsets(members, size, generator):
     if comb(members, size) <= _MOST_SUBSETS:
         return combinations(range(members), size)

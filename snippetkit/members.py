@@ -12,29 +12,37 @@ import pandas as pd
 from .errors import KitError, listed
 from .features import Features
 from .recipe import Recipe, difference, digest
+from .songs.table import Songs
 from .storage import read_json
+
+# The weights are there, so a lost or damaged result is no loss.
+_MADE_ANEW = "delete {done} and run 03_train_ensemble again: the weights are there, and the logits are made anew."
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What a member sees: features of all splits, labels for the train clips.
+    """What a member sees: features of all splits, labels for the train clips, and which of them belong together.
 
     Attributes
     ----------
     train, test : Features
     labels : ndarray, shape (rows of train,), int64
     classes : int
+    songs : Songs or None
+        Needed where songs are kept apart.
     """
 
     train: Features
     labels: np.ndarray
     test: Features
     classes: int
+    songs: Songs | None = None
 
     @property
     def fingerprint(self):
-        """Changes with any clip, label or choice behind the features."""
-        return digest([self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes])
+        """Changes with any clip, label, fold or choice behind the features."""
+        folds = self.songs and self.songs.fingerprint
+        return digest([self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes, folds])
 
 
 def member_folder(folder, member):
@@ -60,7 +68,9 @@ def is_finished(folder, member, recipe, data):
     if theirs is not None and theirs != ours:
         what = difference(ours["recipe"], theirs.get("recipe", {}))
         what = f"by another recipe: here {what}" if what else "from other clips or labels"
-        raise KitError(f"{folder} was trained {what}. Choose another output folder, or delete {folder.parent} to start anew.")
+        raise KitError(
+            f"{folder} was trained {what}. Choose another output folder, or delete {folder.parent} to start anew."
+        )
     return theirs is not None and (folder / "done.json").exists()
 
 
@@ -122,26 +132,78 @@ def load_logits(folder, members, split):
 
     Returns
     -------
-    ndarray, shape (members, clips, classes), float32
+    list of ndarray, shape (clips, classes), float32
+        One a member; the clips held out differ where each member is kept from a fold of its own.
 
     Raises
     ------
     KitError
-        If a file is missing, damaged or of another size.
+        If a file is missing or damaged.
     """
-    loaded = []
-    for i in members:
-        path = member_folder(folder, i) / f"{split}_logits.npy"
-        try:
-            loaded.append(np.load(path))
-        except (OSError, ValueError, EOFError) as error:
-            raise KitError(
-                f"{path} cannot be read ({error}); delete {path.with_name('done.json')} and run 03_train_ensemble again: "
-                "the weights are there, and the logits are made anew."
-            ) from error
-        if loaded[-1].shape != loaded[0].shape:
-            raise KitError(f"{path} has shape {loaded[-1].shape}, that of the first member {loaded[0].shape}.")
-    return np.stack(loaded)
+    return [_read_logits(member_folder(folder, i) / f"{split}_logits.npy") for i in members]
+
+
+def _read_logits(path):
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        advice = _MADE_ANEW.format(done=path.with_name("done.json"))
+        raise KitError(f"{path} cannot be read ({error}); {advice}") from error
+
+
+def stack_test_logits(folder, members, clips):
+    """Test logits of several members: ndarray, shape (members, clips, classes), float32.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size than so many clips.
+    """
+    logits = load_logits(folder, members, "test")
+    for i, its in zip(members, logits):
+        _check_rows(its, clips, member_folder(folder, i) / "test_logits.npy")
+    return np.stack(logits)
+
+
+def held_out_logits(folder, members, rows):
+    """What members say of the clips that they never saw, the answers to a clip one behind the other.
+
+    Parameters
+    ----------
+    folder : path-like
+    members : sequence of int
+    rows : sequence of ndarray of int
+        The train clips held out from each member.
+
+    Returns
+    -------
+    logits : ndarray, shape (answers, clips, classes), float32
+        As many answers as every one of the clips has at least. Where all members share their clips that is one a
+        member, with one fold a member it is one for all members of a round of folds.
+    clips : ndarray, shape (clips,), int64
+        Rows of the train clips that were held out from any of the members, ascending.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size than the rows.
+    """
+    logits = load_logits(folder, members, "valid")
+    for i, its, held_out in zip(members, logits, rows):
+        _check_rows(its, len(held_out), member_folder(folder, i) / "valid_logits.npy")
+    answers = np.zeros(1 + max(each.max() for each in rows), np.int64)
+    table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
+    for its, held_out in zip(logits, rows):
+        table[answers[held_out], held_out] = its
+        answers[held_out] += 1
+    clips = np.flatnonzero(answers)
+    return table[: answers[clips].min(), clips], clips
+
+
+def _check_rows(logits, clips, path):
+    if logits.ndim != 2 or len(logits) != clips:
+        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips; "
+                       + _MADE_ANEW.format(done=path.with_name("done.json")))
 
 
 def average(logits):

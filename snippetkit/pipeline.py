@@ -24,9 +24,9 @@ from .storage import read_json, replacing
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {
     "01_spleeter": ("data", "out", "recipe", "settings", "on_bad", "weights"),
-    "02_features": ("data", "out", "recipe", "settings", "on_bad"),
+    "02_features": ("data", "out", "recipe", "settings", "on_bad", "songs"),
     "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours"),
-    "04_predict": ("data", "out", "on_bad", "members"),
+    "04_predict": ("data", "out", "on_bad", "members", "neighbours"),
 }
 
 _STOPPED = "stopped; what was saved is kept: run again to go on."
@@ -51,7 +51,7 @@ class Outcome:
 
 def run(
     workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
-    folder=None,
+    songs="", neighbours=0.0, folder=None,
 ):
     """Run the four notebooks into ``notebooks/`` of the work folder.
 
@@ -66,6 +66,10 @@ def run(
         As in `vocals.sources.check`.
     weights : path-like
         As in `vocals.separate.separate`.
+    songs : path-like
+        As in `songs.table.find_songs`.
+    neighbours : float
+        As in `report.collect`.
     folder : path-like or None
         Where the notebooks are; None is the project's own.
 
@@ -85,7 +89,7 @@ def run(
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
         "recipe": recipe, "members": wanted, "epochs": epochs, "settings": settings, "on_bad": on_bad,
-        "weights": str(weights),
+        "weights": str(weights), "songs": str(songs), "neighbours": neighbours,
     }
     for number, name in enumerate(NOTEBOOKS, start=1):
         if name == "04_predict" and not finished_members(workspace.members):

@@ -3,11 +3,12 @@
 from .features import extract, is_complete
 from .labels import CLASSES
 from .members import TrainingData
+from .songs.table import find_songs
 from .vocals.separate import separate
 from .vocals.sources import check
 
 
-def prepare(competition, workspace, recipe, *, on_bad="fail"):
+def prepare(competition, workspace, recipe, *, on_bad="fail", songs=""):
     """Run the stages before training, or find them complete; complete features need no vocals beside them.
 
     Parameters
@@ -17,6 +18,8 @@ def prepare(competition, workspace, recipe, *, on_bad="fail"):
     recipe : Recipe
     on_bad : str
         As in `vocals.sources.check`.
+    songs : path-like
+        A table of songs of one's own, as in `songs.table.find_songs`.
 
     Returns
     -------
@@ -25,11 +28,13 @@ def prepare(competition, workspace, recipe, *, on_bad="fail"):
     Raises
     ------
     KitError
-        As `vocals.separate.separate` and `features.extract` do.
+        As `vocals.separate.separate`, `features.extract` and `songs.table.find_songs` do.
     """
     splits = check(competition, workspace.vocals, recipe, on_bad=on_bad)
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     if not all(is_complete(split, path, recipe) for split, path in zip(splits, paths)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad)
     train, test = (extract(split, path, recipe) for split, path in zip(splits, paths))
-    return TrainingData(train=train, labels=competition.labels[train.ids], test=test, classes=len(CLASSES))
+    labels = competition.labels[train.ids]
+    found = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
+    return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=found)

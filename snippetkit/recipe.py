@@ -14,7 +14,7 @@ from .errors import KitError
 # The words that a choice may take. The modules that carry a choice out look it up by the same word.
 CHOICES = {
     "separator": ("torch", "spleeter", "none"),
-    "split": ("random",),
+    "split": ("random", "songs"),
     "model": ("resnet34", "resnet18", "resnet50", "densenet121", "cnn3"),
     "schedule": ("cosine_restarts", "one_cycle"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
@@ -56,7 +56,8 @@ class Recipe:
 
     # data
     split: str = _member("random")          # which clips are held out
-    valid_fraction: float = _member(0.3)
+    valid_fraction: float = _member(0.3)    # of the clips, where they are drawn at random
+    folds: int = _member(5)                 # where songs are kept apart: member i is kept from fold i modulo folds
     split_seed: int = _member(8)
     standardise: bool = _member(False)      # each band to mean 0 and deviation 1 over the training clips
 
@@ -110,6 +111,7 @@ class Recipe:
     def best(cls):
         """The kit's own recipe: the published features and network, trained as is usual today."""
         return cls(
+            split="songs",
             standardise=True,
             epochs=12,
             lr=1e-3,
@@ -182,8 +184,8 @@ _FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
 _RANGES = {
     "members": (1, 10_000), "sample_rate": (1_000, 192_000), "seconds": (0.05, 3_600), "preemphasis": (0, 1),
     "frame_length": (2, 2**20), "hop": (1, 2**20), "n_fft": (2, 2**20), "n_mels": (1, 2_048),
-    "valid_fraction": (0.01, 0.99), "dropout": (0, 0.99), "epochs": (1, 100_000), "batch_size": (2, 2**16),
-    "lr": (0, 10), "weight_decay": (0, 10), "label_smoothing": (0, 0.99), "mixup": (0, 100),
+    "valid_fraction": (0.01, 0.99), "folds": (2, 1_000), "dropout": (0, 0.99), "epochs": (1, 100_000),
+    "batch_size": (2, 2**16), "lr": (0, 10), "weight_decay": (0, 10), "label_smoothing": (0, 0.99), "mixup": (0, 100),
     "time_mask": (0, 2**20), "band_mask": (0, 2**20), "ema_decay": (0, 0.99999), "seed": (0, 2**31),
     "split_seed": (0, 2**31),
 }

@@ -4,14 +4,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import songs
 from .errors import KitError
-from .evaluation import accuracy_by_size, evaluate
+from .evaluation import accuracy_by_size, evaluate, interval
 from .features import COMPUTED
 from .labels import CLASSES
-from .members import average, finished_members, load_logits, member_folder, shared_recipe
+from .members import (
+    average,
+    finished_members,
+    held_out_logits,
+    member_folder,
+    shared_recipe,
+    stack_test_logits,
+)
 from .recipe import Recipe
+from .songs import folds
+from .songs.neighbours import blend
 from .storage import read_json
+
+_WHAT_WAS_HELD_OUT = {
+    "random": "The {} clips held out were drawn at random, so pieces of their songs were trained on: the validation "
+              "accuracy may flatter by several points. split=songs keeps songs apart.",
+    "songs": "Songs were kept apart: {} of {} train clips were judged by members that heard none of their songs.",
+}
+_NEIGHBOURS = 0.5   # the share at which the report says what a clip's song is worth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +39,39 @@ class Result:
         Those that were averaged.
     recipe : Recipe
         The one they share.
-    valid_logits : ndarray, shape (members, clips held out, classes)
+    valid_logits : ndarray, shape (answers, clips held out, classes)
+        From members that never saw the clip: see `members.held_out_logits`.
+    valid_clips : ndarray, shape (clips held out,)
+        Rows of the train clips.
     valid_labels : ndarray, shape (clips held out,)
     test_logits : ndarray, shape (members, test clips, classes)
+    neighbours : float
+        How far a test clip's logits were moved towards the mean over its song.
+    test_songs : ndarray, shape (test clips,), or None
     """
 
     members: list
     recipe: Recipe
     valid_logits: np.ndarray
+    valid_clips: np.ndarray
     valid_labels: np.ndarray
     test_logits: np.ndarray
+    neighbours: float = 0.0
+    test_songs: np.ndarray | None = None
+
+    @property
+    def answer(self):
+        """The ensemble's logits for every test clip: ndarray, shape (test clips, classes)."""
+        logits = average(self.test_logits)
+        return blend(logits, self.test_songs, share=self.neighbours) if self.neighbours else logits
 
     @property
     def predictions(self):
         """Category of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
-        return average(self.test_logits).argmax(axis=1)
+        return self.answer.argmax(axis=1)
 
 
-def collect(folder, data, *, members=0):
+def collect(folder, data, *, members=0, neighbours=0.0):
     """Gather the logits of the finished members.
 
     Parameters
@@ -52,6 +82,8 @@ def collect(folder, data, *, members=0):
         What the members must have been trained on.
     members : int
         Average the first so many; 0 takes all that are finished.
+    neighbours : float, 0 to 1
+        How far to move a test clip's logits towards the mean over the clips of its song; 0 takes each clip by itself.
 
     Returns
     -------
@@ -69,13 +101,17 @@ def collect(folder, data, *, members=0):
             f"the members in {folder} were trained on other clips, labels or features than those given now; "
             "choose another output folder, or delete them to train anew."
         )
-    _, valid_rows = songs.split(data.labels, recipe)
+    held_out = [folds.split(data, recipe, i)[1] for i in finished]
+    valid_logits, valid_clips = held_out_logits(folder, finished, held_out)
     return Result(
         members=finished,
         recipe=recipe,
-        valid_logits=load_logits(folder, finished, "valid"),
-        valid_labels=data.labels[valid_rows],
-        test_logits=load_logits(folder, finished, "test"),
+        valid_logits=valid_logits,
+        valid_clips=valid_clips,
+        valid_labels=data.labels[valid_clips],
+        test_logits=stack_test_logits(folder, finished, len(data.test.ids)),
+        neighbours=neighbours,
+        test_songs=data.songs and data.songs.of("test")["song"].to_numpy(),
     )
 
 
@@ -115,10 +151,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     """
     done = [read_json(member_folder(workspace.members, i) / "done.json") for i in result.members]
     faults = read_json(workspace.vocals / "clips.json")["faults"]
-    notes = [
-        "The clips held out were drawn at random, so pieces of their songs were trained on: "
-        "the validation accuracy may flatter by several points."
-    ]
+    notes = [_WHAT_WAS_HELD_OUT[result.recipe.split].format(len(result.valid_clips), len(data.labels))]
     sources = {"train": data.train.source, "test": data.test.source}
     if set(sources.values()) != {COMPUTED}:
         notes.append("Features were not computed here: " + "; ".join(f"{name}: {how}" for name, how in sources.items()))
@@ -139,10 +172,11 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},
         "features": sources,
         "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
-        "validation": _judged(result.valid_logits, result.valid_labels),
+        "validation": _validated(result, data),
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [note["valid_accuracy"] for note in done],
-        "test": None if test_labels is None else _judged(result.test_logits, test_labels),
+        "neighbours": result.neighbours,
+        "test": None if test_labels is None else evaluate(result.answer, test_labels, class_names=CLASSES),
         "predicted": np.bincount(result.predictions, minlength=len(CLASSES)).tolist(),
         "seconds_of_training": sum(note["seconds"] for note in done),
         "devices": sorted({f"{note['device']}, {note['precision']}" for note in done}),
@@ -151,5 +185,14 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     }
 
 
-def _judged(logits, labels):
-    return evaluate(average(logits), labels, class_names=CLASSES)
+def _validated(result, data):
+    """The figures of the clips held out, with an interval, and with what their songs would add."""
+    logits, labels = average(result.valid_logits), result.valid_labels
+    figures = {"split": result.recipe.split, **evaluate(logits, labels, class_names=CLASSES)}
+    if data.songs is None:
+        return figures
+    train = data.songs.of("train").iloc[result.valid_clips]
+    figures["interval"] = interval(logits.argmax(axis=1) == labels, train["group"].to_numpy())
+    blended = blend(logits, train["song"].to_numpy(), share=_NEIGHBOURS)
+    figures["with_neighbours"] = {"share": _NEIGHBOURS, "accuracy": float((blended.argmax(axis=1) == labels).mean())}
+    return figures

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import songs
 from .clock import Clock
 from .dataset import SnippetDataset
 from .epoch import predict, train_one_epoch, validate
 from .features import band_statistics
 from .members import identity, is_finished, read_histories
 from .progress import progress, say
+from .songs import folds
 from .state import load_state, new_state, save_state
 from .storage import replacing, write_json
 
@@ -53,8 +53,8 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     if is_finished(folder, member, recipe, data):
         return True
     who = identity(member, recipe, data)
+    train, valid, test = _datasets(data, recipe, member, device)
     write_json(folder / "recipe.json", who)
-    train, valid, test = _datasets(data, recipe, device)
     batches = -(-len(train) // recipe.batch_size)
     state = new_state(
         who, recipe, seed=recipe.seed + member, batches=batches, classes=data.classes, device=device
@@ -94,9 +94,9 @@ def _train(state, folder, train, valid, recipe, device, clock, bar):
     return True
 
 
-def _datasets(data, recipe, device):
+def _datasets(data, recipe, member, device):
     """Clips to train on, to validate on and to predict, on the device."""
-    train_rows, valid_rows = songs.split(data.labels, recipe)
+    train_rows, valid_rows = folds.split(data, recipe, member)
     statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
 
     def placed(array, labels=None):

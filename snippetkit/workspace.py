@@ -44,6 +44,10 @@ class Workspace:
         return self.folder / "features"
 
     @property
+    def songs(self):
+        return self.features / "songs.csv"
+
+    @property
     def members(self):
         return self.folder / "members"
 

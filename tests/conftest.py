@@ -2,10 +2,12 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import checkpoint_writer
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,6 +17,8 @@ from snippetkit.features import Features
 from snippetkit.hardware import Device
 from snippetkit.members import TrainingData
 from snippetkit.recipe import Recipe
+from snippetkit.songs import folds
+from snippetkit.songs.table import Songs
 from snippetkit.vocals.package import find_python
 
 
@@ -129,7 +133,15 @@ def make_data(*, seed, clips=60, frames=40, bands=40, classes=4):
         for row, label in enumerate(its_labels):
             array[row, :, label * 10 : label * 10 + 10] += 2
         splits[split] = Features(array, np.arange(len(array)), f"{split} {seed}")
-    return TrainingData(labels=labels, classes=classes, **splits)
+    return with_songs(TrainingData(labels=labels, classes=classes, **splits), np.arange(clips) // 5)
+
+
+def with_songs(data, group, fold=None):
+    """The same data, whose train clips are of these songs; in three folds, unless they are given."""
+    fold = folds.assign(data.labels, group, folds=3, seed=0) if fold is None else fold
+    rows = [("train", i, one, one, other) for i, (one, other) in enumerate(zip(group, fold))]
+    rows += [("test", i, -1, -1, -1) for i in range(len(data.test.ids))]
+    return replace(data, songs=Songs(pd.DataFrame(rows, columns=["split", "id", "song", "group", "fold"])))
 
 
 def weights_of(folder):

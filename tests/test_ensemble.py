@@ -3,12 +3,18 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
 
-from snippetkit import ensemble, evaluation, songs
+from snippetkit import ensemble, evaluation
 from snippetkit.clock import Clock
 from snippetkit.errors import KitError
-from snippetkit.members import average, finished_members, load_logits, member_folder, read_histories, shared_recipe
+from snippetkit.members import (
+    average,
+    finished_members,
+    member_folder,
+    read_histories,
+    shared_recipe,
+    stack_test_logits,
+)
 
 NAMES = ("a", "b", "c", "d")
 
@@ -50,7 +56,7 @@ def test_a_session_that_is_over_leaves_the_rest_for_later(tmp_path, small_recipe
 
 
 def test_logits_are_averaged_before_the_argmax(members):
-    logits = load_logits(members, [0, 1], "test")
+    logits = stack_test_logits(members, [0, 1], 20)
     assert logits.shape == (2, 20, 4)
     np.testing.assert_allclose(average(logits), (logits[0] + logits[1]) / 2, rtol=1e-6)
     # a member that is sure outweighs two that are not, as it would not by votes or probabilities
@@ -73,31 +79,15 @@ def test_damaged_logits_are_a_sentence(members):
     path = members / "member_01" / "test_logits.npy"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(KitError, match="test_logits.npy cannot be read"):
-        load_logits(members, [0, 1], "test")
+        stack_test_logits(members, [0, 1], 20)
     np.save(path, np.zeros((5, 4)))
-    with pytest.raises(KitError, match=r"has shape \(5, 4\), that of the first member \(20, 4\)"):
-        load_logits(members, [0, 1], "test")
+    with pytest.raises(KitError, match=r"test_logits.npy has shape \(5, 4\), but there are 20 clips"):
+        stack_test_logits(members, [0, 1], 20)
 
 
 def test_no_finished_member_is_a_sentence(tmp_path):
     with pytest.raises(KitError, match="no finished member .* run the notebook 03_train_ensemble first"):
         shared_recipe(tmp_path, finished_members(tmp_path))
-
-
-# --- the split ---
-
-
-@pytest.mark.parametrize("clips", [10, 100, 3824, 11_886])
-def test_the_split_is_the_published_one(clips, small_recipe):
-    rows = train_test_split(np.arange(clips), test_size=0.3, random_state=8)
-    train, valid = songs.split(np.zeros(clips), small_recipe)
-    assert train.tolist() == sorted(rows[0]) and valid.tolist() == sorted(rows[1])
-    assert songs.split(np.zeros(clips), small_recipe.having(split_seed=9))[1].tolist() != valid.tolist()
-
-
-def test_too_few_clips_are_a_sentence(small_recipe):
-    with pytest.raises(KitError, match="1 labelled clips are too few"):
-        songs.split(np.zeros(1, int), small_recipe)
 
 
 # --- judging ---

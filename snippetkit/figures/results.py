@@ -139,7 +139,7 @@ def ensemble_size(table):
     )
     axis.set(
         title="validation accuracy by ensemble size (bar: deviation over subsets)",
-        xlabel="members averaged", ylabel="accuracy",
+        xlabel="members averaged for a clip held out", ylabel="accuracy",
     )
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)

@@ -1,0 +1,48 @@
+"""Pictures of songs: how large they are, and how the folds share them out."""
+
+import numpy as np
+
+from ..songs.table import UNKNOWN
+from .canvas import COLOURS, subplots
+
+
+def songs(found, labels, class_names):
+    """Clips by the size of their song, and the classes of each fold.
+
+    Parameters
+    ----------
+    found : Songs
+    labels : ndarray, shape (train clips,), int
+    class_names : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = subplots(1, 2, size=(11, 3.6))
+    _sizes(left, found.table[found.table["song"] != UNKNOWN])
+    _folds(right, found.fold, np.asarray(labels), class_names)
+    return figure
+
+
+def _sizes(axis, known):
+    for kind, colour, shift in (("song", COLOURS[1], -0.2), ("group", COLOURS[2], 0.2)):
+        sizes = known.groupby(kind).size()
+        clips = np.bincount(sizes, weights=sizes)
+        place = np.flatnonzero(clips)
+        axis.bar(place + shift, clips[place], width=0.4, color=colour, label=f"{len(sizes)} {kind}s")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set(title="clips by the size of their song", xlabel="clips in the song", ylabel="clips")
+    axis.grid(alpha=0.3, axis="y")
+    axis.legend()
+
+
+def _folds(axis, fold, labels, class_names):
+    below = np.zeros(fold.max() + 1)
+    for label, (name, colour) in enumerate(zip(class_names, COLOURS)):
+        counts = np.bincount(fold[labels == label], minlength=len(below))
+        axis.bar(range(len(below)), counts, bottom=below, color=colour, label=name)
+        below += counts
+    axis.set(title="folds: no song in two of them", xlabel="fold", ylabel="train clips", ylim=(0, 1.45 * below.max()))
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="upper center", ncols=2)

@@ -1,0 +1,262 @@
+"""Which clips come from one song: against the demo's own plan, which no inference ever sees."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from snippetkit import competition, demo
+from snippetkit.errors import KitError
+from snippetkit.songs.audit import audit, duplicate_pairs, largest
+from snippetkit.songs.continuation import following
+from snippetkit.songs.inference import infer
+from snippetkit.songs.likeness import Likeness
+from snippetkit.songs.neighbours import blend
+from snippetkit.songs.table import find_songs
+from snippetkit.songs.traces import AHEAD, RATE, extrapolate, listen, trace
+from snippetkit.vocals.sources import check
+
+SEED = 11  # of a demo that no threshold was chosen on
+
+
+@pytest.fixture(scope="module")
+def large_demo(tmp_path_factory):
+    return demo.make(tmp_path_factory.mktemp("large") / "competition", seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def true_songs(large_demo):
+    return pd.read_csv(large_demo / "answers" / "songs.csv")["song"].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def traces(large_demo):
+    found = competition.find(large_demo)
+    return listen([*found.train, *found.test])
+
+
+@pytest.fixture(scope="module")
+def inferred(traces):
+    return infer(traces, [str(i) for i in range(len(traces.head))])
+
+
+def pair_scores(found, true):
+    """Precision and recall of "these two clips are of one song" over all pairs."""
+    upper = np.triu_indices(len(true), 1)
+    told, are = (np.equal.outer(each, each)[upper] for each in (found, true))
+    return (told & are).sum() / told.sum(), (told & are).sum() / are.sum()
+
+
+def sources_of(folder, recipe, tmp_path):
+    found = competition.find(folder)
+    return found, *check(found, tmp_path / "vocals", recipe, on_bad="skip")
+
+
+# --- what a clip gives away ---
+
+
+def test_tones_are_continued_in_phase():
+    time = np.arange(4096 + AHEAD) / RATE
+    signal = np.sin(2 * np.pi * 440 * time) + 0.3 * np.sin(2 * np.pi * 1333.3 * time + 1)
+    ahead = extrapolate(signal[:4096])
+    assert np.abs(ahead - signal[4096:]).max() < 0.02
+    backwards = extrapolate(signal[::-1][:4096])
+    assert np.abs(backwards - signal[::-1][4096:]).max() < 0.02
+
+
+def test_silence_and_very_short_clips_have_traces():
+    assert not extrapolate(np.zeros(4096)).any()
+    for signal in (np.zeros(RATE * 3, np.float32), np.full(RATE // 10, 0.1, np.float32)):
+        found = trace(signal)
+        assert [each.shape for each in found[:4]] == [(AHEAD,)] * 4
+        assert all(np.isfinite(each).all() for each in found)
+
+
+def test_clips_that_follow_one_another_are_found(traces, true_songs):
+    first, second = following(traces, margin=0.25)
+    assert len(first) > 100 and len(set(second)) == len(second)
+    assert np.mean(true_songs[first] == true_songs[second]) > 0.97
+
+
+def test_looking_at_blocks_of_clips_changes_nothing(traces, monkeypatch):
+    whole = following(traces, margin=0.1)
+    monkeypatch.setattr("snippetkit.songs.continuation._ROWS", 97)
+    pieces = following(traces, margin=0.1)
+    assert np.array_equal(whole, pieces)
+
+
+def test_the_likeness_tells_songs_apart(traces, true_songs):
+    likeness = Likeness(traces.sound, *following(traces, margin=0.25))
+    odds = likeness.log_odds(slice(0, len(true_songs)))
+    np.testing.assert_allclose(odds, odds.T, atol=1e-3)
+    np.fill_diagonal(odds, -np.inf)
+    assert np.mean(true_songs[odds.argmax(axis=1)] == true_songs) > 0.9
+
+
+# --- songs ---
+
+
+def test_inferred_songs_are_the_true_ones(inferred, true_songs):
+    precision, recall = pair_scores(inferred[0], true_songs)
+    assert precision >= 0.95 and recall >= 0.7
+
+
+def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
+    song, group = inferred
+    assert all(len(set(group[song == number])) == 1 for number in set(song))
+    assert pair_scores(group, true_songs)[1] > max(0.8, pair_scores(song, true_songs)[1])
+
+
+def test_songs_are_numbered_by_their_first_clips(inferred):
+    for numbers in inferred:
+        assert pd.unique(numbers).tolist() == list(range(len(set(numbers))))
+
+
+def test_too_few_clips_to_learn_from_make_chains_and_it_is_said(small_competition, capsys):
+    paths = [*small_competition.train, *small_competition.test]
+    song, group = infer(listen(paths), [path.as_posix() for path in paths])
+    assert np.array_equal(song, group)
+    assert "too few to learn what a song sounds like" in capsys.readouterr().err
+    truth = pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"].to_numpy()
+    precision, recall = pair_scores(song, truth)
+    assert precision > 0.9 and recall > 0.1
+
+
+def test_clips_of_equal_samples_are_of_one_song(copied_demo, tmp_path, small_recipe):
+    clips = copied_demo / "train_mp3s"
+    shutil.copy(clips / "0.mp3", clips / "5.mp3")
+    shutil.copy(clips / "0.mp3", clips / "7.mp3")
+    labels = np.loadtxt(copied_demo / "train_label.txt", int)
+    labels[[0, 5, 7]] = 1, 1, 2
+    np.savetxt(copied_demo / "train_label.txt", labels, "%d")
+    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
+    song = songs.of("train")["song"].to_numpy()
+    assert song[0] == song[5] == song[7]
+    assert duplicate_pairs(songs, found.labels) == (1, 2)
+    assert largest(songs, clips=2) == np.flatnonzero(song == np.bincount(song).argmax())[:2].tolist()
+
+
+def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path, small_recipe):
+    soundfile.write(copied_demo / "train_mp3s" / "3.mp3", np.zeros(3 * RATE), RATE, format="MP3")
+    shutil.copy(copied_demo / "train_mp3s" / "4.mp3", copied_demo / "test_mp3s" / "1.mp3")
+    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
+    table = audit(songs, found.labels)["count"]
+    assert table["near-silent clips"] == 1 and table["songs in train and test"] >= 1
+    assert songs.table["level"].min() == -200
+
+
+# --- the table ---
+
+
+@pytest.fixture
+def own_songs(small_demo, tmp_path, small_recipe):
+    """A demo's sources, and a table of its true songs in one's own words."""
+    found, train, test = sources_of(small_demo, small_recipe.having(separator="none"), tmp_path)
+    table = pd.read_csv(small_demo / "answers" / "songs.csv")
+    table["song"] = "song no. " + table["song"].astype(str)
+    table.to_csv(tmp_path / "mine.csv", index=False)
+
+    def find(table=tmp_path / "mine.csv", recipe=small_recipe, labels=found.labels):
+        return find_songs(train, test, labels, tmp_path / "features" / "songs.csv", recipe, own=table)
+
+    return find
+
+
+def test_the_same_clips_give_the_same_folds(large_demo, tmp_path, small_recipe, inferred):
+    found, train, test = sources_of(large_demo, small_recipe.having(separator="none"), tmp_path)
+    songs = [find_songs(train, test, found.labels, tmp_path / name / "songs.csv", small_recipe) for name in "ab"]
+    assert songs[0].table.equals(songs[1].table) and songs[0].fingerprint == songs[1].fingerprint
+    assert np.array_equal(songs[0].table["song"], inferred[0])
+    counts = np.array([np.bincount(found.labels[songs[0].fold == fold], minlength=4) for fold in range(5)])
+    assert np.abs(counts - counts.mean(axis=0)).max() < 8     # the classes are spread evenly
+    for group in set(songs[0].group):
+        assert len(set(songs[0].fold[songs[0].group == group])) == 1
+
+
+def test_what_is_there_is_not_inferred_again(own_songs, tmp_path):
+    songs = own_songs()
+    path = tmp_path / "features" / "songs.csv"
+    before = path.stat().st_mtime_ns
+    assert own_songs(table="").table.equals(songs.table)  # nor is the table asked for that they were taken from
+    assert path.stat().st_mtime_ns == before
+    path.with_suffix(".json").unlink()                    # as a kill between the two leaves it
+    assert own_songs().table.equals(songs.table)
+
+
+def test_songs_of_ones_own_are_used(own_songs, small_demo):
+    songs = own_songs()
+    truth = pd.read_csv(small_demo / "answers" / "songs.csv")["song"].to_numpy()
+    assert pair_scores(songs.table["song"].to_numpy(), truth) == (1, 1)
+    assert np.array_equal(songs.table["song"], songs.table["group"])
+    assert songs.source.startswith("taken from mine.csv")
+
+
+def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
+    table = pd.read_csv(tmp_path / "mine.csv")
+    table[table["split"] == "train"][["id", "song"]].to_csv(tmp_path / "train.csv", index=False)
+    songs = own_songs(table=tmp_path / "train.csv")
+    assert (songs.of("test")["song"] == -1).all() and (songs.of("train")["song"] >= 0).all()
+    assert audit(songs, np.zeros(24, int)).loc["songs in train and test", "count"] == 0
+
+
+@pytest.mark.parametrize("spoil, sentence", [
+    (lambda table: table.drop(index=3), "gives no song for the train clips 3"),
+    (lambda table: pd.concat([table, table[5:6]]), "gives train clip 5 more than one song"),
+    (lambda table: table.assign(split="both"), "line 2 of .* has the split 'both', not train or test"),
+    (lambda table: table.rename(columns={"song": "sung"}), "has no column song"),
+    (lambda table: table.assign(id="one"), "line 2 of .* has 'one' where a whole number belongs"),
+])
+def test_a_faulty_table_is_a_sentence(own_songs, tmp_path, spoil, sentence):
+    spoil(pd.read_csv(tmp_path / "mine.csv")).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(KitError, match=sentence):
+        own_songs()
+    assert not (tmp_path / "features" / "songs.csv").exists()
+
+
+def test_a_missing_table_is_a_sentence(own_songs, tmp_path):
+    with pytest.raises(KitError, match="nowhere.csv cannot be read"):
+        own_songs(table=tmp_path / "nowhere.csv")
+
+
+def test_songs_made_otherwise_are_refused(own_songs, small_recipe, tmp_path):
+    songs = own_songs()
+    with pytest.raises(KitError, match="was made with other folds"):
+        own_songs(recipe=small_recipe.having(folds=2))
+    with pytest.raises(KitError, match="was made with other labels"):
+        own_songs(labels=np.zeros(24, int))
+    path = tmp_path / "other.csv"
+    songs.table.assign(song=0)[["split", "id", "song"]].to_csv(path, index=False)
+    with pytest.raises(KitError, match="was made with other source"):
+        own_songs(table=path)
+
+
+def test_a_damaged_table_is_a_sentence(own_songs, tmp_path):
+    own_songs()
+    path = tmp_path / "features" / "songs.csv"
+    path.write_text("split,id\ntrain,0\n")
+    with pytest.raises(KitError, match="songs.csv cannot be read .* delete it with its JSON"):
+        own_songs()
+
+
+# --- neighbours ---
+
+
+def test_a_clip_moves_towards_its_song():
+    logits = np.array([[0.0, 4], [2, 0], [9, 1]])
+    song = np.array([5, 5, -1])
+    assert np.array_equal(blend(logits, song, share=0), logits)
+    assert blend(logits, song, share=1).tolist() == [[1, 2], [1, 2], [9, 1]]
+    assert blend(logits, song, share=0.5).tolist() == [[0.5, 3], [1.5, 1], [9, 1]]
+    assert blend(logits, np.array([-1, -1, -1]), share=1).tolist() == logits.tolist()
+
+
+def test_clips_without_known_songs_are_not_blended_with_one_another(own_songs):
+    songs = own_songs()
+    unknown = replace(songs, table=songs.table.assign(song=-1))
+    logits = np.random.default_rng(0).normal(size=(len(unknown.table), 4))
+    assert np.array_equal(blend(logits, unknown.table["song"].to_numpy(), share=1), logits)
