@@ -20,22 +20,36 @@ class SnippetDataset(Dataset):
     device : str
     statistics : tuple of ndarray, or None
         Mean and deviation of each band, as `features.band_statistics` gives them, to standardise with.
+    channels : int
+        The bands of so many spectra stand one behind the other.
     """
 
-    def __init__(self, features, labels=None, *, device="cpu", statistics=None):
+    def __init__(self, features, labels=None, *, device="cpu", statistics=None, channels=1):
+        self._channels = channels
         values = torch.tensor(np.asarray(features), dtype=torch.float32, device=device)
-        if statistics is not None:
-            mean, deviation = (torch.tensor(each, dtype=torch.float32, device=device) for each in statistics)
-            values.sub_(mean).div_(deviation)
-        self.features = values.unsqueeze(1)  # (clips, 1, frames, bands)
+        self.features = self._by_channel(values)  # (clips, channels, frames, bands)
         self.labels = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=device)
+        if statistics is not None:
+            statistics = [torch.tensor(each, dtype=torch.float32, device=device) for each in statistics]
+            self._mean, self._deviation = (self._by_channel(each[None, None]) for each in statistics)
+        self._standardises = statistics is not None
 
     def __len__(self):
         return len(self.features)
 
     def __getitem__(self, index):
-        """One clip, shape (1, frames, bands), or a clip and its label."""
+        """One clip, shape (channels, frames, bands), in dB, or a clip and its label."""
         return self.features[index] if self.labels is None else (self.features[index], self.labels[index])
+
+    def standardised(self, batch):
+        """Each band of a batch in deviations from its mean, or the batch itself where there are no statistics.
+
+        Only now, not beforehand: what changes a batch as sound (a filter, another clip over it) needs its dB.
+        """
+        return (batch - self._mean) / self._deviation if self._standardises else batch
+
+    def _by_channel(self, values):
+        return values.unflatten(-1, (self._channels, -1)).movedim(-2, 1)
 
     def batches(self, size, *, order=None):
         """Cut the clips into batches.
@@ -48,7 +62,7 @@ class SnippetDataset(Dataset):
 
         Yields
         ------
-        Tensor (batch, 1, frames, bands), or that and the labels (batch,)
+        Tensor (batch, channels, frames, bands), in dB, or that and the labels (batch,)
         """
         if order is None:
             order = torch.arange(len(self))

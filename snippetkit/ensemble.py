@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from .clock import Clock
 from .members import finished_members, is_finished, member_folder
 from .progress import say
+from .songs.folds import FLATTERS
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None):
@@ -47,6 +48,8 @@ def _train_missing(folder, missing, recipe, data, devices, clock):
     devices = devices or find_devices(recipe.precision)
     places = "; ".join(f"{each.title} in {each.precision}" for each in devices)
     say(f"{len(missing)} of {recipe.members} members to train, on {places}")
+    if recipe.split == "random":
+        say(f"split=random: {FLATTERS}")
     shares = [missing[turn :: len(devices)] for turn in range(len(devices))]
     # One device needs no process of its own: the progress bars and a keyboard interrupt arrive as they are.
     Parallel(n_jobs=len(devices))(

@@ -6,8 +6,9 @@ What a member does before and after, and what it saves, is not known here.
 import torch
 from torch.nn import functional
 
-from .augment import mixup, spec_augment
+from .augment import equalise, mixup, overlay, shift_bands, spec_augment
 from .errors import KitError
+from .labels import TOGETHER
 
 # Without gradients more clips fit at once, and the result of a clip does not depend on its neighbours.
 _PREDICTION_BATCH = 256
@@ -42,7 +43,7 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     correct = torch.zeros((), device=device.name)
     order = torch.randperm(len(dataset), generator=state.generator)
     for features, labels in dataset.batches(recipe.batch_size, order=order):
-        features, targets = _augmented(features, labels, recipe, state)
+        features, targets = _augmented(features, labels, dataset, recipe, state)
         with device.autocast():
             logits = state.model(features.contiguous(memory_format=device.memory_format))
         loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
@@ -63,8 +64,16 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     }
 
 
-def _augmented(features, labels, recipe, state):
+def _augmented(features, labels, dataset, recipe, state):
     """The batch as the network shall see it; targets are labels, or probabilities where clips were mixed."""
+    if recipe.overlay:
+        together = torch.tensor(TOGETHER, device=labels.device)
+        features, labels = overlay(features, labels, together, share=recipe.overlay, generator=state.generator)
+    if recipe.equaliser:
+        features = equalise(features, deviation=recipe.equaliser, generator=state.generator)
+    if recipe.band_shift:
+        features = shift_bands(features, widest=recipe.band_shift, generator=state.generator)
+    features = dataset.standardised(features)
     if recipe.time_mask or recipe.band_mask:
         features = spec_augment(
             features, time_mask=recipe.time_mask, band_mask=recipe.band_mask, generator=state.generator
@@ -113,7 +122,7 @@ def predict(model, dataset, device):
     model.eval()
     logits = []
     for batch in dataset.batches(_PREDICTION_BATCH):
-        features = batch if dataset.labels is None else batch[0]
+        features = dataset.standardised(batch if dataset.labels is None else batch[0])
         with device.autocast():
             logits.append(model(features.contiguous(memory_format=device.memory_format)).float())
     return torch.cat(logits).cpu().numpy()

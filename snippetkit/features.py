@@ -207,11 +207,10 @@ def _published_values(path, shape):
 
 def _identity(sources, recipe):
     """What the JSON says: enough to tell whether an array on disk is the one that is asked for."""
-    frames = filterbank.count_frames(recipe.samples, length=recipe.frame_length, hop=recipe.hop)
     return {
         "recipe": recipe.part("features"),
         "recipe_hash": recipe.hash("features"),
-        "shape": [len(sources.clips), frames, recipe.n_mels],
+        "shape": [len(sources.clips), *filterbank.shape_of(recipe.samples, recipe)],
         "clips_fingerprint": fingerprint(sources.clips.values()),
         "weights": sources.weights,
         "ids": list(sources.clips),

@@ -1,4 +1,4 @@
-"""From samples to log-mel features: pre-emphasis, framing, power spectrum, mel triangles, logarithm.
+"""From samples to features: pre-emphasis, framing, power spectrum, triangles along mel or log frequency, logarithm.
 
 The maths and nothing else: no files, no state. Every function works on one clip or on many at once (leading axes
 are kept) and computes in float64, so that a batch gives the same numbers as one clip at a time.
@@ -59,22 +59,25 @@ def frame(signal, *, length=_PUBLISHED.frame_length, hop=_PUBLISHED.hop):
     return np.lib.stride_tricks.sliding_window_view(signal, length, axis=-1)[..., ::hop, :]
 
 
-def power_spectrum(frames, *, n_fft=_PUBLISHED.n_fft):
-    """Periodogram of Hamming-windowed frames: ``|rfft(window * frame, n_fft)|² / n_fft``.
+def power_spectrum(frames, *, n_fft=_PUBLISHED.n_fft, window=_PUBLISHED.window):
+    """Periodogram of windowed frames: ``|rfft(window * frame, n_fft)|² / n_fft``.
 
-    The window is the symmetric one, ``0.54 - 0.46 cos(2πn / (length - 1))`` (Hamming, in Blackman and Tukey, "The
-    Measurement of Power Spectra", 1958).
+    The windows are the symmetric ones, ``0.54 - 0.46 cos(2πn / (length - 1))`` (Hamming) and
+    ``0.5 - 0.5 cos(2πn / (length - 1))`` (Hann), in Blackman and Tukey, "The Measurement of Power Spectra" (1958).
 
     Parameters
     ----------
     frames : ndarray, shape (..., length), length ≤ n_fft
     n_fft : int, in samples
+    window : str
+        'hamming' or 'hann'.
 
     Returns
     -------
     ndarray, shape (..., n_fft // 2 + 1), float64
     """
-    spectrum = np.fft.rfft(frames * np.hamming(frames.shape[-1]), n_fft)
+    shape = {"hamming": np.hamming, "hann": np.hanning}[window]
+    spectrum = np.fft.rfft(frames * shape(frames.shape[-1]), n_fft)
     return (spectrum.real**2 + spectrum.imag**2) / n_fft
 
 
@@ -138,14 +141,38 @@ def mel_triangles(
     return np.clip(np.minimum(rising, falling), 0, None)
 
 
-def decibels(energy):
+def log_triangles(*, n_bands, n_fft, sample_rate, f_min, f_max):
+    """Triangular filters evenly spaced in the logarithm of frequency, as the keys of a piano; each has the sum 1.
+
+    Triangle b rises from corner b to b + 1 and falls to b + 2 of ``geomspace(f_min, f_max, n_bands + 2)``.
+    Where that is narrower than the FFT resolves, it reaches one bin to either side, so that no band is empty.
+
+    Returns
+    -------
+    ndarray, shape (n_bands, n_fft // 2 + 1), float64
+    """
+    corners = np.geomspace(f_min, f_max, n_bands + 2)[:, None]
+    peak, width = corners[1:-1], sample_rate / n_fft
+    left, right = np.minimum(corners[:-2], peak - width), np.maximum(corners[2:], peak + width)
+    hz = np.arange(n_fft // 2 + 1) * width
+    triangles = np.clip(np.minimum((hz - left) / (peak - left), (right - hz) / (right - peak)), 0, None)
+    return triangles / triangles.sum(axis=1, keepdims=True)
+
+
+def decibels(energy, *, floor=_PUBLISHED.floor):
     """``20 log10(energy)``, with zeros replaced by the float64 machine epsilon first (so silence is -313.07 dB).
 
     Twenty times, though these are energies: the published solution does so, and a constant factor changes nothing
     that a network cannot undo.
+
+    Parameters
+    ----------
+    energy : ndarray
+    floor : float
+        What lies below counts as so much. 0, as published, leaves the one outlier that silence is among music.
     """
     energy = np.asarray(energy, dtype=np.float64)
-    return 20 * np.log10(np.where(energy == 0, np.finfo(np.float64).eps, energy))
+    return 20 * np.log10(np.maximum(np.where(energy == 0, np.finfo(np.float64).eps, energy), floor))
 
 
 def log_mel(signal, recipe=_PUBLISHED):
@@ -159,17 +186,54 @@ def log_mel(signal, recipe=_PUBLISHED):
 
     Returns
     -------
-    ndarray, shape (..., frames, n_mels), float64, in dB
-        (299, 40) for 48,000 samples of the published recipe.
+    ndarray, shape (..., *shape_of(samples, recipe)), float64, in dB
+        (299, 40) for 48,000 samples of the published recipe. With a second spectrum its bands stand behind the first's.
     """
     emphasised = preemphasise(signal, coefficient=recipe.preemphasis)
-    frames = frame(emphasised, length=recipe.frame_length, hop=recipe.hop)
-    return decibels(power_spectrum(frames, n_fft=recipe.n_fft) @ recipe_triangles(recipe).T)
+    energy = _band_energy(emphasised, recipe, length=recipe.frame_length, n_fft=recipe.n_fft)
+    if recipe.second_n_fft:
+        # Longer frames around the same centres: what they lack on either side is silence.
+        missing = recipe.second_n_fft - recipe.frame_length
+        padding = [(0, 0)] * (emphasised.ndim - 1) + [(missing // 2, missing - missing // 2)]
+        length = recipe.second_n_fft
+        second = _band_energy(np.pad(emphasised, padding), recipe, length=length, n_fft=length)
+        energy = np.concatenate([energy, second], axis=-1)
+    return pool_frames(decibels(energy, floor=recipe.floor), recipe.pool)
 
 
-def recipe_triangles(recipe):
-    """The mel triangles of a recipe, shape (n_mels, n_fft // 2 + 1)."""
-    return mel_triangles(
-        n_mels=recipe.n_mels, n_fft=recipe.n_fft, sample_rate=recipe.sample_rate,
-        f_min=recipe.f_min, f_max=recipe.f_max,
-    )
+def shape_of(samples, recipe):
+    """Frames and columns that `log_mel` makes of so many samples."""
+    frames = count_frames(samples, length=recipe.frame_length, hop=recipe.hop)
+    return max(1, frames // recipe.pool), recipe.channels * recipe.n_mels
+
+
+def pool_frames(levels, pool):
+    """Average each `pool` frames into one; what is left over at the end goes, unless there is nothing else.
+
+    Parameters
+    ----------
+    levels : ndarray, shape (..., frames, columns)
+    pool : int
+
+    Returns
+    -------
+    ndarray, shape (..., max(1, frames // pool), columns)
+    """
+    frames = levels.shape[-2]
+    size = min(pool, frames)
+    whole = levels[..., : frames // size * size, :]
+    return whole.reshape(*levels.shape[:-2], -1, size, levels.shape[-1]).mean(axis=-2) if size > 1 else levels
+
+
+def _band_energy(signal, recipe, *, length, n_fft):
+    power = power_spectrum(frame(signal, length=length, hop=recipe.hop), n_fft=n_fft, window=recipe.window)
+    return power @ recipe_triangles(recipe, n_fft=n_fft).T
+
+
+def recipe_triangles(recipe, *, n_fft=0):
+    """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1); `n_fft` 0 is the recipe's own."""
+    ends = {"sample_rate": recipe.sample_rate, "f_min": recipe.f_min, "f_max": recipe.f_max}
+    n_fft = n_fft or recipe.n_fft
+    if recipe.scale == "log":
+        return log_triangles(n_bands=recipe.n_mels, n_fft=n_fft, **ends)
+    return mel_triangles(n_mels=recipe.n_mels, n_fft=n_fft, **ends)

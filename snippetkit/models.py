@@ -1,4 +1,4 @@
-"""The factory of networks: each takes one channel of any height and width and gives one logit a class.
+"""The factory of networks: each takes channels of any height and width and gives one logit a class.
 
 No network has weights from elsewhere; all start from torch's global random generator.
 """
@@ -8,7 +8,7 @@ from torch import nn
 from .errors import KitError
 
 
-def build(name, *, classes, dropout):
+def build(name, *, classes, dropout, channels=1):
     """Make a network for log-mel features.
 
     Parameters
@@ -19,11 +19,13 @@ def build(name, *, classes, dropout):
     classes : int
     dropout : float, 0 to 1
         Before the last layer.
+    channels : int
+        1, as published, unless there are several spectra.
 
     Returns
     -------
     nn.Module
-        (batch, 1, frames, bands) to (batch, classes); 299 × 40 is what the published features give.
+        (batch, channels, frames, bands) to (batch, classes); 299 × 40 is what the published features give.
 
     Raises
     ------
@@ -32,30 +34,30 @@ def build(name, *, classes, dropout):
     """
     if name not in _BUILDERS:
         raise KitError(f"there is no model {name!r}; choose one of {', '.join(_BUILDERS)}.")
-    return _BUILDERS[name](classes, dropout)
+    return _BUILDERS[name](classes, dropout, channels)
 
 
 def _resnet(name):
-    def make(classes, dropout):
+    def make(classes, dropout, channels):
         network = _torchvision(name)
-        network.conv1 = _one_channel(network.conv1)
+        network.conv1 = _first(network.conv1, channels)
         network.fc = _head(network.fc.in_features, classes, dropout)
         return network
 
     return make
 
 
-def _densenet121(classes, dropout):
+def _densenet121(classes, dropout, channels):
     network = _torchvision("densenet121")
-    network.features.conv0 = _one_channel(network.features.conv0)
+    network.features.conv0 = _first(network.features.conv0, channels)
     network.classifier = _head(network.classifier.in_features, classes, dropout)
     return network
 
 
-def _cnn3(classes, dropout):
+def _cnn3(classes, dropout, channels):
     """Three convolutions and two dense layers, as the first attempt of most who meet the task."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.AdaptiveAvgPool2d((9, 5)),  # the dense layers need one size, whatever the features have
@@ -71,8 +73,8 @@ def _torchvision(name):
     return models.get_model(name, weights=None)
 
 
-def _one_channel(first):
-    return nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)
+def _first(first, channels):
+    return nn.Conv2d(channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)
 
 
 def _head(width, classes, dropout):

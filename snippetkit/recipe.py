@@ -14,6 +14,8 @@ from .errors import KitError
 # The words that a choice may take. The modules that carry a choice out look it up by the same word.
 CHOICES = {
     "separator": ("torch", "spleeter", "none"),
+    "window": ("hamming", "hann"),
+    "scale": ("mel", "log"),
     "split": ("random", "songs"),
     "model": ("resnet34", "resnet18", "resnet50", "densenet121", "cnn3"),
     "schedule": ("cosine_restarts", "one_cycle"),
@@ -49,10 +51,15 @@ class Recipe:
     preemphasis: float = _features(0.97)    # y[t] = x[t] - 0.97 x[t-1]
     frame_length: int = _features(400)      # samples: 25 ms
     hop: int = _features(160)               # samples: 10 ms
+    pool: int = _features(1)                # frames that are averaged into one, in dB
+    window: str = _features("hamming")
     n_fft: int = _features(1024)
-    n_mels: int = _features(40)
+    second_n_fft: int = _features(0)        # frame and FFT of a second spectrum, a channel of its own; 0: none
+    scale: str = _features("mel")           # of the bands
+    n_mels: int = _features(40)             # bands, on whichever scale
     f_min: float = _features(0.0)           # Hz
     f_max: float = _features(8_000.0)       # Hz
+    floor: float = _features(0.0)           # of the energy in a band; 0: only zeros are replaced
 
     # data
     split: str = _member("random")          # which clips are held out
@@ -71,6 +78,9 @@ class Recipe:
     lr: float = _member(3e-4)               # the highest that the schedule reaches
     weight_decay: float = _member(1e-5)
     schedule: str = _member("cosine_restarts")
+    overlay: float = _member(0.0)           # share of the clips over which another is laid, as sound; 0: off
+    equaliser: float = _member(0.0)         # dB, deviation of a random filter; 0: off
+    band_shift: int = _member(0)            # bands that a clip may be moved up or down; 0: off
     label_smoothing: float = _member(0.0)
     mixup: float = _member(0.0)             # alpha of the Beta distribution; 0: off
     time_mask: int = _member(0)             # frames that SpecAugment may blank at once; 0: off
@@ -101,6 +111,10 @@ class Recipe:
                 f"f_min={self.f_min} and f_max={self.f_max} must lie in this order "
                 f"between 0 and half the sample rate, {self.sample_rate / 2} Hz."
             )
+        if self.scale == "log" and not self.f_min:
+            raise KitError("scale=log cannot begin at f_min=0: frequency 0 has no logarithm.")
+        if 0 < self.second_n_fft < self.frame_length:
+            raise KitError(f"second_n_fft={self.second_n_fft} is shorter than frame_length={self.frame_length}.")
 
     @classmethod
     def published(cls):
@@ -174,6 +188,11 @@ class Recipe:
         return digest(self.part(part))
 
     @property
+    def channels(self):
+        """Spectra that a network sees one behind the other."""
+        return 2 if self.second_n_fft else 1
+
+    @property
     def samples(self):
         """Samples of a clip at the recipe's rate."""
         return round(self.seconds * self.sample_rate)
@@ -183,9 +202,11 @@ _FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
 
 _RANGES = {
     "members": (1, 10_000), "sample_rate": (1_000, 192_000), "seconds": (0.05, 3_600), "preemphasis": (0, 1),
-    "frame_length": (2, 2**20), "hop": (1, 2**20), "n_fft": (2, 2**20), "n_mels": (1, 2_048),
+    "frame_length": (2, 2**20), "hop": (1, 2**20), "n_fft": (2, 2**20), "second_n_fft": (0, 2**20), "pool": (1, 2**20),
+    "n_mels": (1, 2_048), "floor": (0, 1),
     "valid_fraction": (0.01, 0.99), "folds": (2, 1_000), "dropout": (0, 0.99), "epochs": (1, 100_000),
-    "batch_size": (2, 2**16), "lr": (0, 10), "weight_decay": (0, 10), "label_smoothing": (0, 0.99), "mixup": (0, 100),
+    "batch_size": (2, 2**16), "lr": (0, 10), "weight_decay": (0, 10), "overlay": (0, 1), "equaliser": (0, 100),
+    "band_shift": (0, 2_048), "label_smoothing": (0, 0.99), "mixup": (0, 100),
     "time_mask": (0, 2**20), "band_mask": (0, 2**20), "ema_decay": (0, 0.99999), "seed": (0, 2**31),
     "split_seed": (0, 2**31),
 }

@@ -22,8 +22,7 @@ from .songs.neighbours import blend
 from .storage import read_json
 
 _WHAT_WAS_HELD_OUT = {
-    "random": "The {} clips held out were drawn at random, so pieces of their songs were trained on: the validation "
-              "accuracy may flatter by several points. split=songs keeps songs apart.",
+    "random": "The {} clips held out were drawn at random: " + folds.FLATTERS,
     "songs": "Songs were kept apart: {} of {} train clips were judged by members that heard none of their songs.",
 }
 _NEIGHBOURS = 0.5   # the share at which the report says what a clip's song is worth

@@ -70,7 +70,7 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     device : Device
     """
     torch.manual_seed(seed)
-    model = models.build(recipe.model, classes=classes, dropout=recipe.dropout)
+    model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
     model = model.to(device.name, memory_format=device.memory_format)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     averaged = None

@@ -100,7 +100,7 @@ def _datasets(data, recipe, member, device):
     statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
 
     def placed(array, labels=None):
-        return SnippetDataset(array, labels, device=device.name, statistics=statistics)
+        return SnippetDataset(array, labels, device=device.name, statistics=statistics, channels=recipe.channels)
 
     return (
         placed(data.train.array[train_rows], data.labels[train_rows]),

@@ -5,6 +5,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make_data, with_songs
 from matplotlib.colors import to_rgba
 
 from snippetkit import figures, filterbank
@@ -39,6 +40,16 @@ def test_a_clip_and_its_vocals_are_drawn_on_one_scale():
     figure = figures.separation(TONE, 0.1 * TONE, title="7.mp3")
     mixture, vocals = (image_of(axis_titled(figure, name)) for name in ("mixture", "vocals"))
     assert mixture.max() == 0 and vocals.max() == pytest.approx(-20)
+
+
+def test_songs_are_drawn_by_their_size_and_folds_by_their_classes():
+    labels = np.array([0, 1, 2, 3, 3, 3, 1, 1])
+    found = with_songs(make_data(seed=0, clips=8), np.array([0, 0, 0, 1, 1, 2, 3, 3]), np.array([0, 0, 0, 1, 1, 1, 0, 0]))
+    figure = figures.songs(found.songs, labels, CLASSES)
+    sizes = {round(bar.get_x() + 0.4): bar.get_height() for bar in axis_titled(figure, "size").containers[0]}
+    assert sizes == {1: 1, 2: 4, 3: 3}     # one clip alone, two songs of two, one of three
+    heights = [[bar.get_height() for bar in bars] for bars in axis_titled(figure, "folds").containers]
+    assert heights == [[1, 0], [3, 0], [1, 0], [0, 3]]
 
 
 def test_the_energy_of_vocals_is_drawn_class_by_class():

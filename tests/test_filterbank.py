@@ -140,3 +140,80 @@ def test_too_many_bands_are_refused():
 def test_the_recipe_decides():
     recipe = Recipe.published().having(n_mels=64, n_fft=2048, hop=200)
     assert filterbank.log_mel(np.ones(48_000), recipe).shape == (239, 64)
+
+
+# --- the log-frequency scale, two spectra, fewer frames ---
+
+TWO = Recipe.published().having(
+    sample_rate=22_050, preemphasis=0, frame_length=2048, n_fft=2048, second_n_fft=8192, hop=512, pool=2,
+    window="hann", scale="log", n_mels=168, f_min=63.5, f_max=8372, floor=1e-10,
+)
+
+
+def test_log_triangles_are_as_wide_as_a_key_or_as_the_fft_resolves():
+    corners = np.geomspace(63.5, 8372, 170)
+    for n_fft in (2048, 8192):
+        triangles = filterbank.log_triangles(n_bands=168, n_fft=n_fft, sample_rate=22_050, f_min=63.5, f_max=8372)
+        np.testing.assert_allclose(triangles.sum(axis=1), 1)
+        hz = np.arange(n_fft // 2 + 1) * 22_050 / n_fft
+        assert np.abs(triangles @ hz / corners[1:-1] - 1).max() < 0.1
+        for band, weights in enumerate(triangles):
+            inside = hz[weights > 0]
+            width = 22_050 / n_fft
+            assert inside.min() > min(corners[band], corners[band + 1] - width) - 1e-6
+            assert inside.max() < max(corners[band + 2], corners[band + 1] + width) + 1e-6
+
+
+@pytest.mark.parametrize("channel, apart", [(0, False), (1, True)])
+def test_two_tones_half_a_tone_apart_are_told_apart_by_the_longer_frames_alone(channel, apart):
+    time = np.arange(66_150) / 22_050
+    low, high = 262, 278
+    levels = filterbank.log_mel(np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time), TWO)
+    centres = np.geomspace(63.5, 8372, 170)[1:-1]
+    both = levels[10:-10, 168 * channel : 168 * (channel + 1)].mean(axis=0)
+    between = np.abs(centres - (low + high) / 2).argmin()
+    peaks = [both[np.abs(centres - tone).argmin()] for tone in (low, high)]
+    assert (min(peaks) - both[between] > 6) == apart
+
+
+def test_both_spectra_look_at_the_same_time():
+    signal = np.zeros(66_150)
+    signal[33_075] = 1
+    levels = filterbank.log_mel(signal, TWO.having(pool=1))
+    energy = 10 ** (levels / 20)
+    frames = np.arange(len(levels))
+    for channel in range(2):
+        loudness = energy[:, 168 * channel : 168 * (channel + 1)].sum(axis=1)
+        centre = (loudness * frames).sum() / loudness.sum() * 512 + 1024
+        assert abs(centre - 33_075) < 300
+
+
+def test_frames_are_averaged_and_the_shape_is_known_beforehand():
+    signal = np.random.default_rng(0).normal(size=66_150)
+    every, pooled = (filterbank.log_mel(signal, TWO.having(pool=pool)) for pool in (1, 4))
+    np.testing.assert_allclose(pooled[3], every[12:16].mean(axis=0))
+    for pool in (1, 2, 4, 1000):
+        recipe = TWO.having(pool=pool)
+        assert filterbank.log_mel(signal, recipe).shape == filterbank.shape_of(66_150, recipe)
+
+
+def test_the_floor_holds_silence_and_nothing_else():
+    energy = np.array([0, 1e-12, 1e-10, 1e-3])
+    assert filterbank.decibels(energy, floor=1e-10).tolist() == [-200, -200, -200, -60]
+    assert filterbank.decibels(energy)[1] == -240
+
+
+def test_a_hann_window_by_hand():
+    frames = np.ones((1, 9))
+    expected = np.abs(np.fft.rfft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(9) / 8), 16)) ** 2 / 16
+    np.testing.assert_allclose(filterbank.power_spectrum(frames, n_fft=16, window="hann")[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"f_min": 0}, "scale=log cannot begin at f_min=0"),
+    ({"second_n_fft": 1024}, "second_n_fft=1024 is shorter than frame_length=2048"),
+    ({"window": "kaiser"}, "window='kaiser' is not known; choose one of hamming, hann"),
+])
+def test_choices_that_do_not_go_together_are_a_sentence(changes, sentence):
+    with pytest.raises(KitError, match=sentence):
+        TWO.having(**changes)

@@ -12,6 +12,8 @@ from ..recipe import Recipe
 from .canvas import COLOURS, subplots
 
 _PUBLISHED = Recipe.published()
+_KIND = {"mel": "log-mel", "log": "log-frequency"}
+_SPACING = {"mel": "mel", "log": "the logarithm"}
 _FLOOR = -80  # dB below the loudest that a spectrogram shows
 
 
@@ -38,7 +40,7 @@ def clip(signal, recipe=_PUBLISHED, *, title=""):
     spectrum.set(title="power spectrogram", xlabel="", ylabel="frequency (kHz)")
     figure.colorbar(image, ax=spectrum, label="dB below loudest")
     image = _features(mel, signal, recipe)
-    mel.set(title=f"log-mel features, {recipe.n_mels} bands: what the network sees", ylabel="mel band")
+    mel.set(title=f"{_KIND[recipe.scale]} features: what the network sees", ylabel="band")
     figure.colorbar(image, ax=mel, label="20 log10 energy")
     return figure
 
@@ -98,7 +100,7 @@ def gallery(signals, class_names, recipe=_PUBLISHED):
 
 
 def triangles(recipe=_PUBLISHED):
-    """The mel filterbank: every band's triangle over frequency.
+    """The filterbank: every band's triangle over frequency.
 
     Returns
     -------
@@ -110,14 +112,15 @@ def triangles(recipe=_PUBLISHED):
     for band, weights in enumerate(filters):
         axis.plot(kilohertz, weights, color=plt.cm.viridis(band / len(filters)), linewidth=1.2)
     axis.set(
-        title=f"{len(filters)} triangles, evenly spaced in mel from {recipe.f_min:g} to {recipe.f_max:g} Hz",
-        xlabel="frequency (kHz)", ylabel="weight", xlim=(kilohertz[0], kilohertz[-1]), ylim=(0, 1.05),
+        title=f"{len(filters)} triangles, evenly spaced in {_SPACING[recipe.scale]} "
+        f"from {recipe.f_min:g} to {recipe.f_max:g} Hz",
+        xlabel="frequency (kHz)", ylabel="weight", xlim=(kilohertz[0], kilohertz[-1]), ylim=(0, 1.05 * filters.max()),
     )
     return figure
 
 
 def band_levels(arrays):
-    """Mean level of every mel band, and one standard deviation to either side.
+    """Mean level of every band, and one standard deviation to either side.
 
     Parameters
     ----------
@@ -134,7 +137,7 @@ def band_levels(arrays):
         bands = np.arange(len(mean))
         axis.plot(bands, mean, color=colour, linewidth=2, label=split)
         axis.fill_between(bands, mean - deviation, mean + deviation, color=colour, alpha=0.15)
-    axis.set(title="mean level of each band (shaded: one deviation)", xlabel="mel band", ylabel="20 log10 energy")
+    axis.set(title="mean level of each band (shaded: one deviation)", xlabel="band", ylabel="20 log10 energy")
     axis.grid(alpha=0.3)
     axis.legend()
     return figure
@@ -142,7 +145,7 @@ def band_levels(arrays):
 
 def _power(signal, recipe):
     frames = filterbank.frame(np.asarray(signal), length=recipe.frame_length, hop=recipe.hop)
-    return filterbank.power_spectrum(frames, n_fft=recipe.n_fft).T
+    return filterbank.power_spectrum(frames, n_fft=recipe.n_fft, window=recipe.window).T
 
 
 def _spectrogram(axis, signal, recipe, *, loudest=None):
@@ -160,7 +163,7 @@ def _spectrogram(axis, signal, recipe, *, loudest=None):
 
 def _features(axis, signal, recipe):
     values = filterbank.log_mel(signal, recipe).T
-    seconds = values.shape[1] * recipe.hop / recipe.sample_rate
+    seconds = values.shape[1] * recipe.hop * recipe.pool / recipe.sample_rate
     image = axis.imshow(
         values, origin="lower", aspect="auto", interpolation="nearest", extent=(0, seconds, 0, len(values)),
         cmap="magma", vmin=values.max() + 2 * _FLOOR, vmax=values.max(),

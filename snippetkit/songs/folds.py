@@ -11,6 +11,13 @@ import numpy as np
 from ..errors import KitError, listed
 
 
+# Said wherever clips were held out at random.
+FLATTERS = (
+    "pieces of the songs held out were trained on, so the validation accuracy may flatter by several points; "
+    "split=songs keeps songs apart."
+)
+
+
 def assign(labels, group, *, folds, seed):
     """Give every clip the fold in which it is held out; classes are spread evenly, groups stay whole.
 
