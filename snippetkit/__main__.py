@@ -58,26 +58,22 @@ def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, n
 
 
 def _print_result(workspace, report):
+    from .report import headline
+
     lines = {
         "submission": workspace.submission,
         "report": workspace.report,
         "figures": ", ".join(str(path) for path in sorted(workspace.figures.glob("*.png"))),
         "notebooks": workspace.notebooks,
-        "validation accuracy": _accuracy(report["validation"], report["members"]),
+        "validation accuracy": headline(report["validation"]),
     }
     if report["test"]:
-        lines["test accuracy"] = _accuracy(report["test"], report["members"])
+        members = f"{report['members']} member{'s'[: report['members'] > 1]} averaged"
+        lines["test accuracy"] = f"{report['test']['accuracy']:.4f} on {report['test']['clips']} clips, {members}"
     for name, value in lines.items():
         click.echo(f"{name:20} {value}")
     for note in report["notes"]:
         click.echo(f"note: {note}")
-
-
-def _accuracy(figures, members):
-    text = f"{figures['accuracy']:.4f} on {figures['clips']} clips, {members} member{'s'[: members > 1]}"
-    if around := figures.get("interval"):
-        text += f" ({around['level']:.0%} interval over songs: {around['low']:.3f} to {around['high']:.3f})"
-    return text
 
 
 @main.command()
@@ -175,6 +171,22 @@ def compare_separators(clip, weights):
     click.echo(f"SNR              {found['snr']:6.1f} dB, of spleeter's vocals to torch's deviation from them")
     if found["snr"] < AGREEMENT:
         raise click.ClickException(f"the two differ by more than rounding: {AGREEMENT} dB or more were expected.")
+
+
+@main.command()
+@click.argument("ours", type=_FOLDER)
+@click.argument("theirs", type=_FOLDER)
+def compare(ours, theirs):
+    """How much more accurate the run in the work folder OURS is than that in THEIRS, on the clips both held out."""
+    from . import held_out
+
+    found = held_out.compare(held_out.read(ours), held_out.read(theirs))
+    click.echo(f"{found['clips']} clips: {found['ours']:.4f} here, {found['theirs']:.4f} there")
+    gain = f"{100 * (found['ours'] - found['theirs']):+.1f} points"
+    if around := found["interval"]:
+        gain += (f", {around['level']:.0%} interval over {around['groups']} groups of songs: "
+                 f"{100 * around['low']:+.1f} to {100 * around['high']:+.1f}")
+    click.echo(gain)
 
 
 @main.command("export-features")

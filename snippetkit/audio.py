@@ -1,8 +1,9 @@
-"""Decode one clip to samples at the recipe's rate, and say what is wrong with a file.
+"""Decode one clip to samples at the recipe's rate, say how loud it is and what is wrong with a file.
 
 One decoder for everything, since decoders differ by a frame. What to do about a bad clip is for others to decide.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,21 @@ def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seco
         signal, rate = np.zeros((0, 1), np.float32), sample_rate
     signal = np.nan_to_num(signal, nan=0, posinf=0, neginf=0)
     return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or len(signal) / rate)
+
+
+def level(signal):
+    """Root mean square of a signal in dBFS, decibels below full scale (1); -inf for silence.
+
+    Parameters
+    ----------
+    signal : ndarray
+
+    Returns
+    -------
+    float
+    """
+    power = np.mean(np.square(signal, dtype=np.float64)) if np.size(signal) else 0
+    return 10 * math.log10(power) if power else -math.inf
 
 
 def check(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):

@@ -14,6 +14,7 @@ from .members import average
 
 # Subsets of one size that are looked at, where there are more.
 _MOST_SUBSETS = 200
+_FEWEST_GROUPS = 5  # of which a bootstrap says anything
 
 
 def evaluate(logits, labels, *, class_names):
@@ -73,30 +74,34 @@ def accuracy_by_size(logits, labels, *, seed=0):
     return pd.DataFrame(rows)
 
 
-def interval(is_right, songs, *, level=0.95, draws=2000, seed=0):
-    """How far the accuracy may lie from that on other songs: a bootstrap over songs.
+def interval(values, groups, *, level=0.95, draws=2000, seed=0):
+    """How far a mean may lie from that on other songs: a bootstrap over songs.
 
     Clips of a song are right or wrong together, so a song counts as one draw, not each of its clips: Efron and
     Tibshirani, "An Introduction to the Bootstrap" (1993), percentile interval, clusters resampled whole.
 
     Parameters
     ----------
-    is_right : ndarray, shape (clips,), bool
-    songs : ndarray, shape (clips,), int
+    values : ndarray, shape (clips,)
+        True and False for the interval of an accuracy; the difference of two such for that of a gain.
+    groups : ndarray, shape (clips,), int
+        Songs, or songs that cannot be told apart.
     level : float
         The share of draws within.
     draws, seed : int
 
     Returns
     -------
-    dict
-        ``low``, ``high``, ``level`` and ``songs``, their number.
+    dict or None
+        ``low``, ``high``, ``level`` and ``groups``, their number; None for fewer than five, which say nothing.
     """
-    _, which = np.unique(songs, return_inverse=True)
-    right, clips = np.bincount(which, weights=is_right), np.bincount(which)
+    _, which = np.unique(groups, return_inverse=True)
+    sums, clips = np.bincount(which, weights=values), np.bincount(which)
+    if len(clips) < _FEWEST_GROUPS:
+        return None
     times = np.random.default_rng(seed).multinomial(len(clips), np.full(len(clips), 1 / len(clips)), size=draws)
-    low, high = np.quantile(times @ right / (times @ clips), [(1 - level) / 2, (1 + level) / 2])
-    return {"low": float(low), "high": float(high), "level": level, "songs": len(clips)}
+    low, high = np.quantile(times @ sums / (times @ clips), [(1 - level) / 2, (1 + level) / 2])
+    return {"low": float(low), "high": float(high), "level": level, "groups": len(clips)}
 
 
 def _subsets(members, size, generator):

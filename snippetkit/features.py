@@ -14,7 +14,7 @@ from . import audio, filterbank
 from .errors import KitError, listed
 from .progress import progress
 from .recipe import digest
-from .rows import claim, rows_done, write_rows
+from .rows import claim, is_of, rows_done, write_rows
 from .storage import fingerprint, read_json, replacing
 
 # Clips that are computed and written at once: small enough to lose, large enough to be worth a process.
@@ -89,8 +89,8 @@ def is_complete(sources, path, recipe):
     bool
     """
     path = Path(path)
-    theirs = read_json(path.with_suffix(".json")) or {}
-    return path.exists() and _identity(sources, recipe).items() <= theirs.items()
+    theirs = read_json(path.with_suffix(".json"))
+    return path.exists() and theirs is not None and is_of(theirs, _identity(sources, recipe))
 
 
 def load(path):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .errors import KitError, listed
 from .features import Features
-from .recipe import Recipe, difference, digest
+from .recipe import Recipe, completed, difference, digest
 from .songs.table import Songs
 from .storage import read_json
 
@@ -38,11 +38,10 @@ class TrainingData:
     classes: int
     songs: Songs | None = None
 
-    @property
-    def fingerprint(self):
-        """Changes with any clip, label, fold or choice behind the features."""
-        folds = self.songs and self.songs.fingerprint
-        return digest([self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes, folds])
+    def fingerprint(self, recipe):
+        """Changes with any clip, label or choice behind the features; where songs are kept apart, with them, too."""
+        of = [self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes]
+        return digest(of if recipe.split == "random" else [*of, self.songs and self.songs.fingerprint])
 
 
 def member_folder(folder, member):
@@ -52,7 +51,7 @@ def member_folder(folder, member):
 
 def identity(member, recipe, data):
     """What tells one member from another: on one CPU, two runs with the same identity end with the same bits."""
-    return {"member": member, "recipe": recipe.part("member"), "data": data.fingerprint}
+    return {"member": member, "recipe": recipe.part("member"), "data": data.fingerprint(recipe)}
 
 
 def is_finished(folder, member, recipe, data):
@@ -65,9 +64,11 @@ def is_finished(folder, member, recipe, data):
     """
     folder = Path(folder)
     ours, theirs = identity(member, recipe, data), read_json(folder / "recipe.json")
+    if theirs is not None:
+        theirs["recipe"] = completed(theirs.get("recipe", {}), "member")
     if theirs is not None and theirs != ours:
-        what = difference(ours["recipe"], theirs.get("recipe", {}))
-        what = f"by another recipe: here {what}" if what else "from other clips or labels"
+        what = difference(ours["recipe"], theirs["recipe"])
+        what = f"by another recipe: here {what}" if what else "from other clips, labels or songs"
         raise KitError(
             f"{folder} was trained {what}. Choose another output folder, or delete {folder.parent} to start anew."
         )

@@ -230,6 +230,11 @@ def difference(ours, theirs):
     return "; ".join(f"{name}={ours.get(name)!r}, there {theirs.get(name)!r}" for name in names)
 
 
+def completed(values, part):
+    """The choices of a part as an earlier version of the kit wrote them: what it did not know was as published."""
+    return {**Recipe.published().part(part), **values}
+
+
 def _refuse_unknown(names):
     for name in names:
         if name not in _FIELDS:

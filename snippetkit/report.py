@@ -23,7 +23,7 @@ from .storage import read_json
 
 _WHAT_WAS_HELD_OUT = {
     "random": "The {} clips held out were drawn at random: " + folds.FLATTERS,
-    "songs": "Songs were kept apart: {} of {} train clips were judged by members that heard none of their songs.",
+    "songs": "Songs were kept apart: {} of {} train clips were judged by members that saw no clip of their songs.",
 }
 _NEIGHBOURS = 0.5   # the share at which the report says what a clip's song is worth
 
@@ -46,7 +46,8 @@ class Result:
     test_logits : ndarray, shape (members, test clips, classes)
     neighbours : float
         How far a test clip's logits were moved towards the mean over its song.
-    test_songs : ndarray, shape (test clips,), or None
+    test_songs : ndarray, shape (test clips,)
+        -1 where it is not known.
     """
 
     members: list
@@ -55,8 +56,8 @@ class Result:
     valid_clips: np.ndarray
     valid_labels: np.ndarray
     test_logits: np.ndarray
-    neighbours: float = 0.0
-    test_songs: np.ndarray | None = None
+    neighbours: float
+    test_songs: np.ndarray
 
     @property
     def answer(self):
@@ -95,9 +96,9 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     """
     finished = [i for i in finished_members(folder) if not members or i < members]
     recipe, trained_on = shared_recipe(folder, finished)
-    if trained_on != data.fingerprint:
+    if trained_on != data.fingerprint(recipe):
         raise KitError(
-            f"the members in {folder} were trained on other clips, labels or features than those given now; "
+            f"the members in {folder} were trained on other clips, labels, features or songs than those given now; "
             "choose another output folder, or delete them to train anew."
         )
     held_out = [folds.split(data, recipe, i)[1] for i in finished]
@@ -110,7 +111,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
         valid_labels=data.labels[valid_clips],
         test_logits=stack_test_logits(folder, finished, len(data.test.ids)),
         neighbours=neighbours,
-        test_songs=data.songs and data.songs.of("test")["song"].to_numpy(),
+        test_songs=data.songs.of("test")["song"].to_numpy(),
     )
 
 
@@ -151,6 +152,8 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     done = [read_json(member_folder(workspace.members, i) / "done.json") for i in result.members]
     faults = read_json(workspace.vocals / "clips.json")["faults"]
     notes = [_WHAT_WAS_HELD_OUT[result.recipe.split].format(len(result.valid_clips), len(data.labels))]
+    about_songs, about = _about_songs(data.songs, result)
+    notes += about
     sources = {"train": data.train.source, "test": data.test.source}
     if set(sources.values()) != {COMPUTED}:
         notes.append("Features were not computed here: " + "; ".join(f"{name}: {how}" for name, how in sources.items()))
@@ -170,6 +173,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "members_wanted": max(wanted, len(done)),
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},
         "features": sources,
+        "songs": about_songs,
         "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
         "validation": _validated(result, data),
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
@@ -184,14 +188,48 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     }
 
 
+def headline(figures):
+    """The validation in a line: accuracy, clips, who judged them, and the interval where there is one.
+
+    Parameters
+    ----------
+    figures : dict
+        ``validation`` of a report.
+    """
+    answers = figures["answers"]
+    text = f"{figures['accuracy']:.4f} on {figures['clips']} clips held out"
+    text += f", each judged by {answers} member{'s'[: answers > 1]}"
+    if around := figures["interval"]:
+        text += (f"; on other songs, {around['level']:.0%} of the time between {around['low']:.3f} and "
+                 f"{around['high']:.3f} ({around['groups']} groups)")
+    return text
+
+
 def _validated(result, data):
     """The figures of the clips held out, with an interval, and with what their songs would add."""
     logits, labels = average(result.valid_logits), result.valid_labels
-    figures = {"split": result.recipe.split, **evaluate(logits, labels, class_names=CLASSES)}
-    if data.songs is None:
-        return figures
     train = data.songs.of("train").iloc[result.valid_clips]
-    figures["interval"] = interval(logits.argmax(axis=1) == labels, train["group"].to_numpy())
-    blended = blend(logits, train["song"].to_numpy(), share=_NEIGHBOURS)
-    figures["with_neighbours"] = {"share": _NEIGHBOURS, "accuracy": float((blended.argmax(axis=1) == labels).mean())}
-    return figures
+    is_right = logits.argmax(axis=1) == labels
+    share = result.neighbours or _NEIGHBOURS
+    blended = blend(logits, train["song"].to_numpy(), share=share)
+    return {
+        "split": result.recipe.split,
+        "answers": len(result.valid_logits),
+        **evaluate(logits, labels, class_names=CLASSES),
+        # Where songs were heard in training, the scatter over songs says nothing of other songs.
+        "interval": interval(is_right, train["group"].to_numpy()) if result.recipe.split == "songs" else None,
+        "with_neighbours": {"share": share, "accuracy": float((blended.argmax(axis=1) == labels).mean())},
+    }
+
+
+def _about_songs(songs, result):
+    """The songs' part of the report, and what a person should know of them."""
+    known = songs.table[songs.table["song"] >= 0]
+    part = {
+        "source": "inferred" if songs.is_inferred else "own table",
+        "songs": int(known["song"].nunique()), "groups": int(known["group"].nunique()),
+    }
+    notes = [songs.caveat] if songs.caveat and result.recipe.split == "songs" else []
+    if result.neighbours and (result.test_songs < 0).all():
+        notes.append(f"neighbours={result.neighbours:g} changed nothing: the songs of the test clips are not known.")
+    return part, notes

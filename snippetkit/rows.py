@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 from .errors import KitError
-from .recipe import difference, digest
+from .recipe import completed, difference, digest
 from .storage import read_json, write_json
 
 
@@ -37,9 +37,9 @@ def claim(path, identity, *, source):
         raise KitError(f"{path} has lost its {note.name}, so nobody knows what it holds; delete it and run again.")
     if theirs is None:
         write_json(note, {**identity, "source": source})
-    elif theirs.get("recipe") != identity["recipe"]:
+    elif difference(identity["recipe"], their_recipe := completed(theirs.get("recipe", {}), "features")):
         raise KitError(
-            f"{path} was made by another recipe: here {difference(identity['recipe'], theirs.get('recipe', {}))}. "
+            f"{path} was made by another recipe: here {difference(identity['recipe'], their_recipe)}. "
             "Choose another output folder, or delete its features and members to start anew."
         )
     elif theirs.get("weights") != identity.get("weights"):
@@ -47,13 +47,19 @@ def claim(path, identity, *, source):
             f"{path} was made from vocals that other weights separated; choose another output folder, "
             "or delete its features and members to start anew."
         )
-    elif {name: theirs.get(name) for name in identity} != identity:
+    elif not is_of(theirs, identity):
         raise KitError(
             f"{path} was made from other clips; choose another output folder, "
             "or delete its features and members to start anew."
         )
     elif not path.exists() and theirs["source"] != source:
         write_json(note, {**identity, "source": source})
+
+
+def is_of(note, identity):
+    """Whether a note that may be of an earlier version of the kit says the same as an identity."""
+    theirs = {**note, "recipe": completed(note.get("recipe", {}), "features")}
+    return all(theirs.get(name) == value for name, value in identity.items() if name != "recipe_hash")
 
 
 def rows_done(path, identity, *, source):

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from . import models
 from .errors import KitError
 from .progress import say
+from .recipe import completed
 from .storage import replacing
 
 
@@ -125,7 +126,10 @@ def load_state(state, path, device):
         If the file is damaged, or belongs to another member, recipe or data.
     """
     content = _read_archive(path)
-    if content.get("identity") != state.identity:
+    theirs = content.get("identity") or {}
+    if "recipe" in theirs:
+        theirs = {**theirs, "recipe": completed(theirs["recipe"], "member")}
+    if theirs != state.identity:
         raise KitError(f"{path} belongs to another member, recipe or data; delete it to train this member anew.")
     try:
         moved = _restore(state, content, device)

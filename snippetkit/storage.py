@@ -60,6 +60,12 @@ def write_json(path, content):
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def write_table(path, table):
+    """Write a DataFrame as CSV under `path`, without its index, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
 def read_json(path):
     """Read a JSON file; None where there is none.
 

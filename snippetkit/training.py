@@ -20,7 +20,7 @@ from .members import identity, is_finished, read_histories
 from .progress import progress, say
 from .songs import folds
 from .state import load_state, new_state, save_state
-from .storage import replacing, write_json
+from .storage import replacing, write_json, write_table
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -117,8 +117,7 @@ def _slowest_epoch(members, device):
 
 
 def _write_history(state, folder):
-    with replacing(folder / "history.csv") as temporary:
-        pd.DataFrame(state.history).to_csv(temporary, index=False)
+    write_table(folder / "history.csv", pd.DataFrame(state.history))
 
 
 def _save_array(path, array):

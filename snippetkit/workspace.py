@@ -64,6 +64,10 @@ class Workspace:
         return self.folder / "submission.csv"
 
     @property
+    def held_out(self):
+        return self.folder / "held_out.csv"
+
+    @property
     def report(self):
         return self.folder / "report.json"
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from snippetkit.audio import level
 from snippetkit.errors import KitError
-from snippetkit.vocals.energy import FLOOR, energies, level
+from snippetkit.vocals.energy import FLOOR, energies
 from snippetkit.vocals.sources import Sources
 
 

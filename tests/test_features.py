@@ -8,6 +8,7 @@ import pytest
 from snippetkit import audio, competition, features, filterbank
 from snippetkit.errors import KitError
 from snippetkit.recipe import Recipe
+from snippetkit.storage import read_json, write_json
 from snippetkit.vocals.separate import separate
 
 RECIPE = Recipe.published().having(separator="none")
@@ -79,6 +80,18 @@ def test_features_of_another_recipe_are_refused_with_the_difference(sources, tmp
     sentence = "train.npy was made by another recipe: here n_fft=2048, there 1024; n_mels=64, there 40"
     with pytest.raises(KitError, match=sentence):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(n_mels=64, n_fft=2048), jobs=1)
+
+
+def test_features_made_before_the_recipe_had_all_its_choices_are_complete(sources, tmp_path):
+    features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    path = tmp_path / "train.json"
+    note = read_json(path)
+    del note["recipe"]["pool"], note["recipe"]["scale"]
+    write_json(path, {**note, "recipe_hash": "of another version"})
+    assert features.is_complete(sources[0], tmp_path / "train.npy", RECIPE)
+    before = (tmp_path / "train.npy").stat().st_mtime_ns
+    features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
+    assert (tmp_path / "train.npy").stat().st_mtime_ns == before
 
 
 def test_features_of_other_clips_are_refused(copied_demo, tmp_path):

@@ -44,7 +44,9 @@ def test_a_clip_and_its_vocals_are_drawn_on_one_scale():
 
 def test_songs_are_drawn_by_their_size_and_folds_by_their_classes():
     labels = np.array([0, 1, 2, 3, 3, 3, 1, 1])
-    found = with_songs(make_data(seed=0, clips=8), np.array([0, 0, 0, 1, 1, 2, 3, 3]), np.array([0, 0, 0, 1, 1, 1, 0, 0]))
+    found = with_songs(
+        make_data(seed=0, clips=8), np.array([0, 0, 0, 1, 1, 2, 3, 3]), np.array([0, 0, 0, 1, 1, 1, 0, 0])
+    )
     figure = figures.songs(found.songs, labels, CLASSES)
     sizes = {round(bar.get_x() + 0.4): bar.get_height() for bar in axis_titled(figure, "size").containers[0]}
     assert sizes == {1: 1, 2: 4, 3: 3}     # one clip alone, two songs of two, one of three

@@ -19,7 +19,7 @@ from snippetkit.evaluation import evaluate
 from snippetkit.features import load
 from snippetkit.hardware import find_devices
 from snippetkit.labels import CLASSES
-from snippetkit.members import TrainingData, average, finished_members, load_logits
+from snippetkit.members import TrainingData, average, finished_members, stack_test_logits
 from snippetkit.pipeline import NOTEBOOKS
 from snippetkit.places import project_folder
 from snippetkit.recipe import Recipe
@@ -62,7 +62,7 @@ def test_the_demo_ends_with_everything_promised(demo_run):
     submission = pd.read_csv(out / "submission.csv")
     assert submission["id"].tolist() == list(range(report["clips"]["test"]))
     assert {path.stem for path in (out / "notebooks").iterdir()} == set(NOTEBOOKS)
-    figures = {"clip", "triangles", "gallery", "bands", "learning_curves", "confusion", "ensemble_size"}
+    figures = {"clip", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion", "ensemble_size"}
     assert {path.stem for path in (out / "figures").iterdir()} == figures
 
 
@@ -83,7 +83,7 @@ def test_shuffled_labels_fall_to_chance(demo_run, tmp_path):
     data = TrainingData(train=train, labels=shuffled, test=test, classes=4)
     recipe = Recipe.published().having(members=2, epochs=4)
     finished = ensemble.train_ensemble(tmp_path, recipe, data, devices=find_devices())
-    logits = average(load_logits(tmp_path, finished, "test"))
+    logits = average(stack_test_logits(tmp_path, finished, len(test.ids)))
     largest_class = np.bincount(found.test_labels).max() / len(found.test_labels)
     assert evaluate(logits, found.test_labels, class_names=CLASSES)["accuracy"] <= largest_class + 0.08
 
@@ -132,6 +132,37 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
         assert "Warning" not in text and '"stderr"' not in text  # what JupyterLab shows on red
         assert "\\r" not in text  # of a progress bar only the end is left
     assert texts["03_train_ensemble"].count("member 00: 100%") == 1
+
+
+def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_path):
+    out = tmp_path / "out"
+    songs = small_demo / "answers" / "songs.csv"
+    options = [*SHORT, "--set", "split=songs", "--set", "folds=2", "--songs", songs, "--neighbours", "0.5"]
+    result = run("--data", small_demo, "--out", out, *options)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "report.json").read_text())
+    truth = pd.read_csv(songs)
+    train = truth[truth["split"] == "train"]["song"].to_numpy()
+    assert report["songs"] == {"source": "own table", "songs": truth["song"].nunique(), "groups": truth["song"].nunique()}
+    validation = report["validation"]
+    assert validation["split"] == "songs" and validation["clips"] == 24 and validation["answers"] == 1
+    assert any("Songs were kept apart: 24 of 24" in note for note in report["notes"])
+    assert "on 24 clips held out, each judged by 1 member" in result.stdout
+    held_out = pd.read_csv(out / "held_out.csv")
+    assert held_out["id"].tolist() == list(range(24))
+    assert (held_out["label"] == held_out["predicted"]).mean() == pytest.approx(validation["accuracy"])
+    fold = np.array(json.loads((out / "features" / "folds.json").read_text())["fold"])
+    assert set(fold) == {0, 1} and all(len(set(fold[train == song])) == 1 for song in set(train))
+
+    # the answers to the test clips are those of clip and song together
+    logits = np.mean([np.load(path) for path in sorted(out.glob("members/*/test_logits.npy"))], axis=0)
+    test = truth[truth["split"] == "test"]["song"].to_numpy()
+    blended = [(row + logits[test == song].mean(axis=0)) / 2 for row, song in zip(logits, test)]
+    assert pd.read_csv(out / "submission.csv")["category"].tolist() == np.argmax(blended, axis=1).tolist()
+
+    command = [sys.executable, "-m", "snippetkit", "compare", out, short_run[0]]
+    compared = subprocess.run(command, capture_output=True, text=True)
+    assert compared.returncode == 0 and compared.stdout.startswith("8 clips: ")
 
 
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):

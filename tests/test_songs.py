@@ -105,19 +105,38 @@ def test_inferred_songs_are_the_true_ones(inferred, true_songs):
 
 
 def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
-    song, group = inferred
+    song, group, _ = inferred
     assert all(len(set(group[song == number])) == 1 for number in set(song))
     assert pair_scores(group, true_songs)[1] > max(0.8, pair_scores(song, true_songs)[1])
 
 
+def test_what_follows_is_of_the_same_song(inferred, true_songs):
+    follows = inferred[2]
+    first = np.flatnonzero(follows >= 0)
+    assert len(first) > 300 and np.mean(true_songs[first] == true_songs[follows[first]]) > 0.98
+
+
+def test_only_what_fits_at_the_cut_follows_however_alike(traces):
+    generator = np.random.default_rng(0)
+    noise = {name: generator.normal(size=traces.head.shape).astype(np.float32) for name in ("head", "tail")}
+    likeness = Likeness(traces.sound, *following(traces, margin=0.25))
+    first, _ = following(replace(traces, **noise), margin=0.2, likeness=likeness.log_odds, weight=0.03)
+    assert len(first) < 5
+
+
+def test_two_clips_that_do_not_fit_do_not_follow_one_another(traces):
+    assert len(following(traces.of(np.array([0, 1])), margin=0.25)[0]) == 0
+    assert len(following(traces.of(np.array([0])), margin=0.25)[0]) == 0
+
+
 def test_songs_are_numbered_by_their_first_clips(inferred):
-    for numbers in inferred:
+    for numbers in inferred[:2]:
         assert pd.unique(numbers).tolist() == list(range(len(set(numbers))))
 
 
 def test_too_few_clips_to_learn_from_make_chains_and_it_is_said(small_competition, capsys):
     paths = [*small_competition.train, *small_competition.test]
-    song, group = infer(listen(paths), [path.as_posix() for path in paths])
+    song, group, _ = infer(listen(paths), [path.as_posix() for path in paths])
     assert np.array_equal(song, group)
     assert "too few to learn what a song sounds like" in capsys.readouterr().err
     truth = pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"].to_numpy()
@@ -140,6 +159,26 @@ def test_clips_of_equal_samples_are_of_one_song(copied_demo, tmp_path, small_rec
     assert largest(songs, clips=2) == np.flatnonzero(song == np.bincount(song).argmax())[:2].tolist()
 
 
+def test_silent_clips_are_of_no_song_and_no_duplicates(copied_demo, tmp_path, small_recipe):
+    for name in ("train_mp3s/3.mp3", "train_mp3s/9.mp3", "test_mp3s/2.mp3"):
+        soundfile.write(copied_demo / name, np.zeros(3 * RATE), RATE, format="MP3")
+    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
+    song = songs.table["song"].to_numpy()
+    assert all((song == song[row]).sum() == 1 for row in (3, 9, 24 + 2))
+    assert duplicate_pairs(songs, found.labels) == (0, 0)
+    assert audit(songs, found.labels).loc["identical in train and test", "count"] == 0
+
+
+def test_silence_among_many_clips_changes_no_song(traces, inferred):
+    silent = trace(np.zeros(3 * RATE, np.float32))
+    pairs = zip((traces.head, traces.tail, traces.onward, traces.backward, traces.sound), silent)
+    more = type(traces)(*(np.concatenate([each, one[None], one[None]]) for each, one in pairs))
+    song, group, _ = infer(more, [*(str(i) for i in range(len(traces))), "", ""])
+    assert np.array_equal(song[:-2], inferred[0]) and np.array_equal(group[:-2], inferred[1])
+    assert song[-2] != song[-1]
+
+
 def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path, small_recipe):
     soundfile.write(copied_demo / "train_mp3s" / "3.mp3", np.zeros(3 * RATE), RATE, format="MP3")
     shutil.copy(copied_demo / "train_mp3s" / "4.mp3", copied_demo / "test_mp3s" / "1.mp3")
@@ -147,7 +186,7 @@ def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path,
     songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
     table = audit(songs, found.labels)["count"]
     assert table["near-silent clips"] == 1 and table["songs in train and test"] >= 1
-    assert songs.table["level"].min() == -200
+    assert table["identical in train and test"] == 1 and songs.table["level"].min() == -200
 
 
 # --- the table ---
@@ -184,8 +223,28 @@ def test_what_is_there_is_not_inferred_again(own_songs, tmp_path):
     before = path.stat().st_mtime_ns
     assert own_songs(table="").table.equals(songs.table)  # nor is the table asked for that they were taken from
     assert path.stat().st_mtime_ns == before
-    path.with_suffix(".json").unlink()                    # as a kill between the two leaves it
+
+
+def test_a_run_that_was_killed_before_its_table_stood_does_not_infer_what_it_was_given(own_songs, tmp_path):
+    songs = own_songs()
+    path = tmp_path / "features" / "songs.csv"
+    path.unlink()
+    with pytest.raises(KitError, match="was to be made from a table of your own; give it again"):
+        own_songs(table="")
     assert own_songs().table.equals(songs.table)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(KitError, match="has lost its songs.json"):
+        own_songs()
+
+
+def test_other_labels_or_another_number_of_folds_make_other_folds_of_the_same_songs(own_songs, small_recipe):
+    songs = own_songs(recipe=small_recipe.having(folds=2))
+    assert set(songs.fold) == {0, 1}
+    other = own_songs(recipe=small_recipe.having(folds=3))
+    assert set(other.fold) == {0, 1, 2} and other.table.equals(songs.table)
+    assert other.fingerprint != songs.fingerprint
+    again = own_songs(recipe=small_recipe.having(folds=3), labels=np.arange(24) % 2)
+    assert all(len(set(again.fold[again.group == group])) == 1 for group in set(again.group))
 
 
 def test_songs_of_ones_own_are_used(own_songs, small_demo):
@@ -193,7 +252,7 @@ def test_songs_of_ones_own_are_used(own_songs, small_demo):
     truth = pd.read_csv(small_demo / "answers" / "songs.csv")["song"].to_numpy()
     assert pair_scores(songs.table["song"].to_numpy(), truth) == (1, 1)
     assert np.array_equal(songs.table["song"], songs.table["group"])
-    assert songs.source.startswith("taken from mine.csv")
+    assert not songs.is_inferred and not songs.caveat
 
 
 def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
@@ -208,6 +267,7 @@ def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
     (lambda table: table.drop(index=3), "gives no song for the train clips 3"),
     (lambda table: pd.concat([table, table[5:6]]), "gives train clip 5 more than one song"),
     (lambda table: table.assign(split="both"), "line 2 of .* has the split 'both', not train or test"),
+    (lambda table: table.assign(song=[" ", *table["song"][1:]]), "line 2 of .* names no song"),
     (lambda table: table.rename(columns={"song": "sung"}), "has no column song"),
     (lambda table: table.assign(id="one"), "line 2 of .* has 'one' where a whole number belongs"),
 ])
@@ -223,23 +283,44 @@ def test_a_missing_table_is_a_sentence(own_songs, tmp_path):
         own_songs(table=tmp_path / "nowhere.csv")
 
 
-def test_songs_made_otherwise_are_refused(own_songs, small_recipe, tmp_path):
-    songs = own_songs()
-    with pytest.raises(KitError, match="was made with other folds"):
-        own_songs(recipe=small_recipe.having(folds=2))
-    with pytest.raises(KitError, match="was made with other labels"):
-        own_songs(labels=np.zeros(24, int))
-    path = tmp_path / "other.csv"
-    songs.table.assign(song=0)[["split", "id", "song"]].to_csv(path, index=False)
-    with pytest.raises(KitError, match="was made with other source"):
-        own_songs(table=path)
+def test_songs_of_another_table_or_of_other_clips_are_refused(own_songs, copied_demo, small_recipe, tmp_path):
+    own_songs()
+    table = pd.read_csv(tmp_path / "mine.csv")
+    table.loc[5, "song"] = "another"    # one word in the middle
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(KitError, match="holds songs that are not those of the table given now"):
+        own_songs()
+    shutil.copy(copied_demo / "train_mp3s" / "1.mp3", copied_demo / "train_mp3s" / "0.mp3")
+    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path / "changed")
+    with pytest.raises(KitError, match="was made from other clips"):
+        find_songs(train, test, found.labels, tmp_path / "features" / "songs.csv", small_recipe)
+
+
+def test_clips_keep_their_songs_where_ids_are_no_rows(damaged, tmp_path, small_recipe):
+    """Clip 3 is left out, and the sample submission lists the test clips backwards."""
+    sample = damaged.root / "example_submission.csv"
+    sample.write_text("id,category\n" + "\n".join(f"{i},1" for i in range(7, -1, -1)))
+    found, train, test = sources_of(damaged.root, small_recipe.having(separator="none"), tmp_path)
+    truth = pd.read_csv(damaged.root / "answers" / "songs.csv").set_index(["split", "id"])["song"]
+    truth.reset_index().to_csv(tmp_path / "mine.csv", index=False)
+    songs = find_songs(train, test, np.delete(found.labels, 3), tmp_path / "songs.csv", small_recipe,
+                       own=tmp_path / "mine.csv")
+    assert songs.of("train")["id"].tolist() == [i for i in range(24) if i != 3]
+    assert songs.of("test")["id"].tolist() == list(range(7, -1, -1))
+    theirs = [truth[(split, i)] for split, i in zip(songs.table["split"], songs.table["id"])]
+    assert pair_scores(songs.table["song"].to_numpy(), np.array(theirs)) == (1, 1)
+    assert len(songs.fold) == 23
 
 
 def test_a_damaged_table_is_a_sentence(own_songs, tmp_path):
     own_songs()
     path = tmp_path / "features" / "songs.csv"
+    whole = path.read_text()
     path.write_text("split,id\ntrain,0\n")
-    with pytest.raises(KitError, match="songs.csv cannot be read .* delete it with its JSON"):
+    with pytest.raises(KitError, match="songs.csv cannot be read .* delete it and run"):
+        own_songs()
+    path.write_text("\n".join(whole.splitlines()[:-1]) + "\n")
+    with pytest.raises(KitError, match="does not list the clips in their order"):
         own_songs()
 
 

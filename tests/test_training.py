@@ -282,7 +282,7 @@ def test_a_finished_member_leaves_all_its_files(finished, small_data, small_reci
         "recipe.json", "last.pt", "history.csv", "valid_logits.npy", "test_logits.npy", "done.json",
     }
     done = json.loads((finished / "done.json").read_text())
-    assert done["recipe_hash"] == small_recipe.hash("member") and done["data"] == small_data.fingerprint
+    assert done["recipe_hash"] == small_recipe.hash("member") and done["data"] == small_data.fingerprint(small_recipe)
     assert done["seconds"] > 0 and torch.__version__.startswith(done["versions"]["torch"])
     assert np.load(finished / "valid_logits.npy").shape == (18, 4)
     assert np.load(finished / "test_logits.npy").shape == (20, 4)
@@ -304,8 +304,25 @@ def test_a_member_of_another_recipe_is_refused_with_the_difference(finished, sma
         train_member(finished, 0, small_recipe.having(epochs=5), small_data, device=cpu)
 
 
+def test_a_member_begun_before_the_recipe_had_all_its_choices_goes_on(tmp_path, small_data, small_recipe, cpu):
+    folder = tmp_path / "member_00"
+    train_member(folder, 0, small_recipe, small_data, device=cpu)
+    note = json.loads((folder / "recipe.json").read_text())
+    for name in ("pool", "scale", "overlay"):
+        del note["recipe"][name]
+    (folder / "recipe.json").write_text(json.dumps(note))
+    saved = torch.load(folder / "last.pt", weights_only=True)
+    torch.save({**saved, "identity": note}, folder / "last.pt")
+    (folder / "done.json").unlink()
+    assert train_member(folder, 0, small_recipe, small_data, device=cpu)
+    note["recipe"]["pool"] = 2
+    (folder / "recipe.json").write_text(json.dumps(note))
+    with pytest.raises(KitError, match="by another recipe: here pool=1, there 2"):
+        train_member(folder, 0, small_recipe, small_data, device=cpu)
+
+
 def test_a_member_from_other_data_is_refused(finished, small_recipe, cpu):
-    with pytest.raises(KitError, match="member_00 was trained from other clips or labels"):
+    with pytest.raises(KitError, match="member_00 was trained from other clips, labels or songs"):
         train_member(finished, 0, small_recipe, make_data(seed=1), device=cpu)
 
 

@@ -38,6 +38,9 @@ def _sizes(axis, known):
 
 
 def _folds(axis, fold, labels, class_names):
+    if fold.max() < 0:
+        axis.set(title="too few songs for folds", xlabel="fold", ylabel="train clips")
+        return
     below = np.zeros(fold.max() + 1)
     for label, (name, colour) in enumerate(zip(class_names, COLOURS)):
         counts = np.bincount(fold[labels == label], minlength=len(below))

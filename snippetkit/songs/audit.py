@@ -25,26 +25,29 @@ def audit(songs, labels):
     agreeing, disagreeing = duplicate_pairs(songs, labels)
     sizes = song_sizes(songs)
     known = table[table["song"] != UNKNOWN]
-    shared = known.groupby("song")["split"].nunique().gt(1)
-    in_shared = known["song"].isin(shared.index[shared])
+    is_shared = known.groupby("song")["split"].transform("nunique") > 1
+    clips = table[table["content"] != ""]
+    both = clips.groupby("content")["split"].nunique() > 1
     findings = [
         ("songs", len(sizes), f"half of the clips in songs of {_typical(sizes)} or more"),
-        ("groups", known["group"].nunique(), "songs too much alike to tell apart for certain"),
+        ("groups", known["group"].nunique(), "a song, or several too much alike to tell"),
         ("clips alone in their song", int((sizes == 1).sum()), "nothing else sounds like them"),
-        ("songs in train and test", int(shared.sum()), f"with {int(in_shared.sum())} clips"),
-        ("identical train pairs, same label", agreeing, "samples equal to the last"),
+        ("clips that another continues", int((table["follows"] >= 0).sum()), "by the sound at the cut"),
+        ("songs in train and test", known["song"][is_shared].nunique(), f"with {int(is_shared.sum())} clips"),
+        ("identical train pairs, same label", agreeing, "equal samples"),
         ("identical train pairs, other label", disagreeing, "people heard the same, said something else"),
+        ("identical in train and test", int(both.sum()), "equal samples"),
         ("near-silent clips", int((table["level"] < NEAR_SILENT).sum()), f"below {NEAR_SILENT:g} dBFS"),
     ]
     return pd.DataFrame(findings, columns=["finding", "count", "what it means"]).set_index("finding")
 
 
 def duplicate_pairs(songs, labels):
-    """How many pairs of train clips hold the same samples: with equal labels, and with different ones."""
+    """How many pairs of train clips hold the same samples (not silence): with equal labels, and with different ones."""
     train = songs.of("train").assign(label=np.asarray(labels))
-    pairs = lambda counts: int((counts * (counts - 1) // 2).sum())  # noqa: E731
-    every = pairs(train.groupby("content").size())
-    agreeing = pairs(train.groupby(["content", "label"]).size())
+    train = train[train["content"] != ""]
+    every = _pairs(train.groupby("content").size())
+    agreeing = _pairs(train.groupby(["content", "label"]).size())
     return agreeing, every - agreeing
 
 
@@ -57,7 +60,11 @@ def song_sizes(songs):
 def largest(songs, *, clips):
     """The first clips of the song that most train clips come from: list of train clip ids."""
     train = songs.of("train")
-    return train["id"][train["song"] == train["song"].value_counts().idxmax()].tolist()[:clips]
+    return train["id"][train["song"] == train.groupby("song").size().idxmax()].tolist()[:clips]
+
+
+def _pairs(counts):
+    return int((counts * (counts - 1) // 2).sum())
 
 
 def _typical(sizes):

@@ -2,13 +2,14 @@
 
 import hashlib
 
-import numpy as np
 from joblib import Parallel, delayed
 
 from .. import audio
 from ..progress import progress
+from .traces import RATE
 
-_SILENCE = -200.0   # dBFS, stands for digital silence
+_LOWEST = -200.0    # dBFS, stands for digital silence
+_SILENT = -100.0    # dBFS: less than the last of 16 bits; it tells of no song, nor is it a duplicate
 
 
 def look(paths, *, jobs=-1):
@@ -24,7 +25,7 @@ def look(paths, *, jobs=-1):
     -------
     dict
         ``level``, the root mean square in dBFS, at least -200; ``content``, twelve hexadecimal digits that are equal
-        for clips of equal samples (byte-identical files are such). Lists with an entry a clip.
+        for clips of equal samples (byte-identical files are such), and empty for silence. Lists with an entry a clip.
     """
     waiting = Parallel(jobs, return_as="generator", batch_size=64)(delayed(_look_at)(path) for path in paths)
     found = list(progress(waiting, total=len(paths), title="looking for duplicates", unit="clip"))
@@ -32,6 +33,6 @@ def look(paths, *, jobs=-1):
 
 
 def _look_at(path):
-    signal = audio.salvage(path, sample_rate=44_100, seconds=None)
-    power = float(np.square(signal, dtype=np.float64).mean()) if len(signal) else 0.0
-    return max(10 * np.log10(power), _SILENCE) if power else _SILENCE, hashlib.sha256(signal.tobytes()).hexdigest()[:12]
+    signal = audio.salvage(path, sample_rate=RATE, seconds=None)
+    level = max(audio.level(signal), _LOWEST)
+    return level, hashlib.sha256(signal.tobytes()).hexdigest()[:12] if level > _SILENT else ""

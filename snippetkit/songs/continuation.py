@@ -6,6 +6,7 @@ A cut through a song leaves no trace in either clip but this: what the samples b
 import numpy as np
 
 _ROWS = 512     # of the table of all against all that are looked at at once
+_FITS = 0.3     # the score, of at most 2, from which a prediction fits at all: however alike, two clips need it
 
 
 def follow_scores(traces, rows):
@@ -24,17 +25,17 @@ def follow_scores(traces, rows):
     ndarray, shape (rows, clips), float32
         Entry (i, j), from -2 to 2: that clip j follows clip i.
     """
-    return (_agreement(traces.onward[rows], traces.head) + _agreement(traces.tail[rows], traces.backward))
+    return _agreement(traces.onward[rows], traces.head) + _agreement(traces.tail[rows], traces.backward)
 
 
 def following(traces, *, margin, likeness=None, weight=0.0):
-    """Pairs of clips that follow one another beyond doubt: each the other's best, and by far.
+    """Pairs of clips of which the second continues the first: each the other's best, and by far.
 
     Parameters
     ----------
     traces : Traces
     margin : float
-        By how much a pair's score must exceed the second best of both clips.
+        By how much a pair's score must exceed the second best of both clips, which counts as 0 at least.
     likeness : callable or None
         Takes a slice and gives what is to be added to the scores' rows.
     weight : float
@@ -45,20 +46,22 @@ def following(traces, *, margin, likeness=None, weight=0.0):
     first, second : ndarray, shape (pairs,), int64
         The clip ``second[k]`` follows ``first[k]``; `first` ascends.
     """
-    clips = len(traces.head)
-    best, value, runner_up = (np.empty(clips, kind) for kind in (np.int64, np.float32, np.float32))
+    clips = len(traces)
+    if clips < 2:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    best, value, runner_up, fit = (np.empty(clips, kind) for kind in (np.int64, np.float32, np.float32, np.float32))
     column = np.full(clips, -1), np.full(clips, -np.inf, np.float32), np.full(clips, -np.inf, np.float32)
     for start in range(0, clips, _ROWS):
         rows = slice(start, min(start + _ROWS, clips))
-        scores = follow_scores(traces, rows)
-        if likeness is not None:
-            scores += weight * likeness(rows)
-        scores[np.arange(rows.stop - start), np.arange(start, rows.stop)] = -np.inf
+        fits = follow_scores(traces, rows)
+        scores = fits if likeness is None else fits + weight * likeness(rows)
+        scores[np.arange(rows.stop - start), np.arange(start, rows.stop)] = -np.inf  # no clip follows itself
         best[rows], value[rows], runner_up[rows] = _two_best(scores)
+        fit[rows] = np.take_along_axis(fits, best[rows, None], axis=1)[:, 0]
         _merge(column, start, _two_best(scores.T))
     is_mutual = column[0][best] == np.arange(clips)
-    is_clear = value - np.maximum(runner_up, column[2][best]) > margin
-    first = np.flatnonzero(is_mutual & is_clear)
+    is_clear = value - np.maximum(np.maximum(runner_up, column[2][best]), 0) > margin
+    first = np.flatnonzero(is_mutual & is_clear & (fit > _FITS))
     return first, best[first]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import KitError, listed
 
-
 # Said wherever clips were held out at random.
 FLATTERS = (
     "pieces of the songs held out were trained on, so the validation accuracy may flatter by several points; "
@@ -33,7 +32,7 @@ def assign(labels, group, *, folds, seed):
     Returns
     -------
     ndarray, shape (clips,), int64
-        All -1 where there are fewer groups than folds, or fewer clips of any class.
+        All -1 where there are fewer groups than folds, or fewer clips of every class.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -63,7 +62,7 @@ def check(fold, group):
         groups = np.unique(group[order][1:][torn])
         raise KitError(
             f"the folds leak: clips of group {listed(groups)} are held out in one fold and trained on in it, too. "
-            "Delete songs.csv and songs.json beside the features, and run 02_features again."
+            "Delete folds.json beside the features, and run 02_features again."
         )
 
 
@@ -94,7 +93,7 @@ def split(data, recipe, member):
         raise KitError("split=songs needs the songs of the clips, which 02_features finds; these data have none.")
     check(data.songs.fold, data.songs.group)
     is_held_out = data.songs.fold == member % recipe.folds
-    if not is_held_out.any():
+    if not is_held_out.any() or data.songs.fold.max() + 1 != recipe.folds:
         groups = len(np.unique(data.songs.group))
         raise KitError(
             f"{len(data.labels)} labelled clips of {groups} songs are too few for {recipe.folds} folds; "

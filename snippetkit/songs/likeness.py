@@ -36,6 +36,7 @@ class Likeness:
         # The pair's covariance along a direction is [[t, t - 1], [t - 1, t]] for one song, [[t, 0], [0, t]] for two.
         t = total[is_telling]
         determinant = 2 * t - 1
+        self.clips = len(values)
         self._product = ((t - 1) / determinant).astype(np.float32)
         alone = -0.5 * np.square(self._places) @ (t / determinant - 1 / t)
         self._alone = (alone - 0.25 * np.sum(np.log(determinant) - 2 * np.log(t))).astype(np.float32)
@@ -57,8 +58,7 @@ class Likeness:
 
 def principal_components(sound):
     """The directions in which standardised numbers differ most, at most `_COMPONENTS` of them, fewer for few clips."""
-    from sklearn.decomposition import PCA
-
-    values = sound.astype(np.float64) - sound.mean(axis=0)
-    values /= sound.std(axis=0) + 1e-6
-    return PCA(min(_COMPONENTS, len(values) // 3), svd_solver="covariance_eigh").fit_transform(values)
+    values = sound.astype(np.float64) - sound.mean(axis=0, dtype=np.float64)
+    values /= values.std(axis=0) + 1e-6
+    directions = np.linalg.eigh(values.T @ values)[1]
+    return values @ directions[:, : -1 - min(_COMPONENTS, len(values) // 3) : -1]

@@ -3,6 +3,7 @@
 Where songs come from (the sound, or a person's own table) is settled here; how they are inferred is not known.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import pandas as pd
 from ..errors import KitError, listed
 from ..labels import read_table, whole_numbers
 from ..recipe import digest
-from ..storage import fingerprint, read_json, replacing, write_json
+from ..storage import fingerprint, read_json, write_json, write_table
 from . import folds
 from .contents import look
+from .inference import FEWEST_PAIRS, VERSION, infer
 
-INFERRED = "inferred from the sound"
 UNKNOWN = -1    # song and group of a test clip where a person's table knows train clips only
+_INFERRED = {"inferred": VERSION}
+_NUMBERS = ("id", "song", "group", "follows")
+_COLUMNS = ("split", *_NUMBERS, "level", "content")
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,18 @@ class Songs:
     Attributes
     ----------
     table : DataFrame
-        A row a clip, train before test: ``split``, ``id``, ``song``, ``group`` (songs that sound too much alike to be
-        told apart for certain), ``fold`` (in which a train clip is held out, -1 for test clips), ``level`` in dBFS and
-        ``content`` (equal for clips of equal samples).
-    source : str
-        'inferred from the sound', or 'taken from …'.
+        A row a clip, train before test: ``split``, ``id``, ``song``, ``group`` (one song, or several that sound too
+        much alike to be told apart for certain), ``follows`` (the row of the clip that continues this one, or -1),
+        ``level`` in dBFS, ``content`` (equal for clips of equal samples, empty for silence).
+    fold : ndarray, shape (train clips,), int64
+        In which a train clip is held out; -1 where there are too few songs for folds.
+    is_inferred : bool
+        From the sound; a person's own table otherwise.
     """
 
     table: pd.DataFrame
-    source: str = INFERRED
+    fold: np.ndarray
+    is_inferred: bool = True
 
     def of(self, split):
         """The rows of 'train' or 'test'."""
@@ -47,14 +54,18 @@ class Songs:
         return self.of("train")["group"].to_numpy()
 
     @property
-    def fold(self):
-        """Of the train clips: ndarray, shape (train clips,), int64."""
-        return self.of("train")["fold"].to_numpy()
-
-    @property
     def fingerprint(self):
         """Changes with the groups and folds of the train clips."""
         return digest([self.group.tolist(), self.fold.tolist()])
+
+    @property
+    def caveat(self):
+        """What a person should know before trusting that songs are kept apart; '' if nothing."""
+        if not self.is_inferred:
+            return ""
+        if (self.table["follows"] >= 0).sum() < FEWEST_PAIRS:
+            return "There are too few clips to tell songs by how they sound: many pieces of one song count as songs."
+        return "Songs were inferred from the sound, so a piece of one may be missing from its group."
 
 
 def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
@@ -66,7 +77,8 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
         Songs are told by the clips themselves, never by their vocals: the accompaniment is what a song is known by.
     labels : ndarray, shape (train clips,), int
     path : path-like
-        The table, such as ``features/songs.csv``; a JSON beside it says what it was made from.
+        The table, such as ``features/songs.csv``. A JSON of the same name says what it was made from, and
+        ``folds.json`` beside it keeps the folds; they are made anew when labels or the number of folds change.
     recipe : Recipe
         ``folds`` and ``split_seed``.
     own : path-like
@@ -82,78 +94,104 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     Raises
     ------
     KitError
-        If the table there was made from other clips, labels or songs, or a person's own lacks clips.
+        If the table there was made from other clips or songs, or a person's own lacks clips.
     """
     path = Path(path)
+    given = _read_own(own, train, test) if str(own) else None
+    source = _claim(path, train, test, given)
+    if not path.exists():
+        _make(path, train, test, given, jobs)
+    table = _read(path, train, test)
+    group = table["group"][table["split"] == "train"].to_numpy()
+    fold = _folds(path.with_name("folds.json"), labels, group, recipe)
+    folds.check(fold, group)
+    return Songs(table, fold, source == _INFERRED)
+
+
+def _claim(path, train, test, given):
+    """Write down what the table is to be made from, before it is made, or make sure that the note there says so."""
     note = path.with_suffix(".json")
-    identity = {
-        "clips": [fingerprint(train.clips.values()), fingerprint(test.clips.values())],
-        "labels": digest(labels.tolist()), "folds": recipe.folds, "split_seed": recipe.split_seed,
-    }
     theirs = read_json(note)
-    # Whoever names no table takes the songs that are there, wherever they came from.
-    source = (theirs or {}).get("source", INFERRED)
-    if str(own):
-        source = f"taken from {Path(own).name} ({fingerprint([Path(own)])})"
-    identity["source"] = source
-    if theirs is None or not path.exists():
-        song, group = _read_own(own, train, test) if str(own) else _inferred(train, test, jobs)
-        fold = folds.assign(labels, group[: len(train.clips)], folds=recipe.folds, seed=recipe.split_seed)
-        _write(path, train, test, song, group, fold, jobs)
-        write_json(note, identity)
-    elif theirs != identity:
-        names = listed(name for name in identity if theirs.get(name) != identity[name])
-        raise KitError(f"{path} was made with other {names}; choose another output folder, or delete it with its JSON "
-                       "and the members to start anew.")
-    songs = _read(path, source)
-    folds.check(songs.fold, songs.group)
-    return songs
+    if theirs is None and path.exists():
+        raise KitError(f"{path} has lost its {note.name}, so nobody knows what it is from; delete it and run again.")
+    clips = [fingerprint(train.clips.values()), fingerprint(test.clips.values())]
+    source = _INFERRED if given is None else {"own table": digest([given[0].tolist(), given[1].tolist()])}
+    if theirs is None:
+        write_json(note, {"clips": clips, "source": source})
+        return source
+    anew = f"choose another output folder, or delete {path.name}, {note.name} and the members to start anew."
+    if theirs["clips"] != clips:
+        raise KitError(f"{path} was made from other clips; {anew}")
+    if given is not None and theirs["source"] != source:
+        raise KitError(f"{path} holds songs that are not those of the table given now; {anew}")
+    if given is None and theirs["source"] != _INFERRED:
+        if "own table" not in theirs["source"]:
+            raise KitError(f"{path} was inferred by another version of the kit; {anew}")
+        if not path.exists():
+            raise KitError(f"{path} was to be made from a table of your own; give it again (--songs), or {anew}")
+    return theirs["source"]
 
 
-def _inferred(train, test, jobs):
-    from .inference import infer  # scipy and scikit-learn, for which a table that is there need not wait
-    from .traces import listen
-
+def _make(path, train, test, given, jobs):
     paths = [*train.clips.values(), *test.clips.values()]
-    return infer(listen(paths, jobs=jobs), look(paths, jobs=jobs)["content"])
+    contents = look(paths, jobs=jobs)
+    if given is None:
+        from .traces import listen  # librosa and scipy, for which a table that is there need not wait
 
-
-def _write(path, train, test, song, group, fold, jobs):
-    clips = {"train": train.clips, "test": test.clips}
+        song, group, follows = infer(listen(paths, jobs=jobs), contents["content"])
+    else:
+        song = group = np.concatenate(given)
+        follows = np.full(len(song), -1)
     table = pd.DataFrame({
-        "split": [split for split, its in clips.items() for _ in its],
-        "id": [i for its in clips.values() for i in its],
-        "song": song,
-        "group": group,
-        "fold": np.concatenate([fold, np.full(len(test.clips), UNKNOWN)]),
-        **look([*train.clips.values(), *test.clips.values()], jobs=jobs),
+        "split": ["train"] * len(train.clips) + ["test"] * len(test.clips),
+        "id": [*train.clips, *test.clips], "song": song, "group": group, "follows": follows, **contents,
     })
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.1f")
+    write_table(path, table.round({"level": 1}))
 
 
-def _read(path, source):
+def _read(path, train, test):
     try:
-        table = pd.read_csv(path, dtype={"content": str})
-        return Songs(table.astype(dict.fromkeys(("id", "song", "group", "fold"), np.int64)), source)
+        table = pd.read_csv(path, dtype={"content": str}, keep_default_na=False)[list(_COLUMNS)]
+        table = table.astype(dict.fromkeys(_NUMBERS, np.int64)).astype({"level": float})
     except (OSError, ValueError, KeyError) as error:
-        raise KitError(f"{path} cannot be read ({error}); delete it with its JSON, and run 02_features.") from error
+        raise KitError(f"{path} cannot be read ({error}); delete it and run 02_features again.") from error
+    clips = [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
+    if list(zip(table["split"], table["id"])) != clips:
+        raise KitError(f"{path} does not list the clips in their order, train before test; delete it and run again.")
+    return table
+
+
+def _folds(path, labels, group, recipe):
+    of = {"labels": digest(labels.tolist()), "group": digest(group.tolist()),
+          "folds": recipe.folds, "split_seed": recipe.split_seed}
+    kept = read_json(path)
+    if kept is None or kept["of"] != of:
+        fold = folds.assign(labels, group, folds=recipe.folds, seed=recipe.split_seed)
+        kept = {"of": of, "fold": fold.tolist()}
+        write_json(path, kept)
+    return np.array(kept["fold"])
 
 
 def _read_own(path, train, test):
+    """Song numbers of the train and the test clips, as a person's table has them."""
     path = Path(path)
     table = read_table(path, columns=("id", "song"))
-    split = table["split"] if "split" in table else pd.Series("train", index=table.index)
+    split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
+    song = table["song"].str.strip()
     wrong = split[~split.isin(["train", "test"])]
     if len(wrong):
         raise KitError(f"line {wrong.index[0] + 2} of {path} has the split {wrong.iloc[0]!r}, not train or test.")
+    if (song == "").any():
+        raise KitError(f"line {song.index[song == ''][0] + 2} of {path} names no song.")
     keys = list(zip(split, whole_numbers(table["id"], path).tolist()))
-    if len(set(keys)) < len(keys):
-        twice = listed(sorted({f"{split} clip {i}" for split, i in keys if keys.count((split, i)) > 1}))
-        raise KitError(f"{path} gives {twice} more than one song.")
-    numbers = dict(zip(keys, pd.factorize(table["song"])[0].tolist()))
+    twice = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
+    if twice:
+        raise KitError(f"{path} gives {listed(twice)} more than one song.")
+    numbers = dict(zip(keys, pd.factorize(song)[0].tolist()))
     missing = [i for i in train.clips if ("train", i) not in numbers]
     if missing:
         raise KitError(f"{path} gives no song for the train clips {listed(missing)}.")
-    song = [numbers[("train", i)] for i in train.clips] + [numbers.get(("test", i), UNKNOWN) for i in test.clips]
-    return np.array(song), np.array(song)
+    return (
+        np.array([numbers[("train", i)] for i in train.clips]),
+        np.array([numbers.get(("test", i), UNKNOWN) for i in test.clips], np.int64),
+    )

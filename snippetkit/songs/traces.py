@@ -41,6 +41,13 @@ class Traces:
     backward: np.ndarray
     sound: np.ndarray
 
+    def __len__(self):
+        return len(self.sound)
+
+    def of(self, clips):
+        """The traces of some of the clips: ndarray of int."""
+        return Traces(self.head[clips], self.tail[clips], self.onward[clips], self.backward[clips], self.sound[clips])
+
 
 def listen(paths, *, jobs=-1):
     """Traces of many clips, in their order.
@@ -143,7 +150,7 @@ def _rhythm(signal):
 def _power(signal, *, n_fft, hop):
     import librosa
 
-    return np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop, center=len(signal) < n_fft)) ** 2
+    return np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop, center=False)) ** 2
 
 
 def _mel_weights(n_fft, bands, f_min):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from .. import audio
+from ..audio import level
 from .backends import RATE, open_backend, stereo
-from .energy import level
 from .package import find_python
 from .weights import find_weights
 

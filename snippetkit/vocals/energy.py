@@ -1,15 +1,13 @@
 """How much of a clip the separator took for voice: a single number, and already a judge of "no voice"."""
 
-import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from .. import audio
 from ..progress import progress
-from ..storage import replacing
+from ..storage import write_table
 from .backends import RATE
 
 FLOOR = -96.0   # dBFS: what 16 bits can hold
@@ -47,25 +45,9 @@ def energies(sources, folder, *, jobs=-1):
         levels = list(progress(measured, total=len(ids), title="energy of the vocals", unit="clip"))
         table = pd.DataFrame(levels, columns=["mixture", "vocals"])
         table.insert(0, "clip", ids)
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(path, table)
     return table.assign(share=(table["vocals"] - table["mixture"]).where(table["mixture"] > FLOOR))
 
 
-def level(signal):
-    """Root mean square of a signal in dBFS, decibels below full scale (1); -inf for silence.
-
-    Parameters
-    ----------
-    signal : ndarray
-
-    Returns
-    -------
-    float
-    """
-    power = np.mean(np.square(signal, dtype=np.float64)) if np.size(signal) else 0
-    return 10 * math.log10(power) if power else -math.inf
-
-
 def _levels(*paths):
-    return tuple(max(FLOOR, level(audio.load(path, sample_rate=RATE, seconds=None))) for path in paths)
+    return tuple(max(FLOOR, audio.level(audio.load(path, sample_rate=RATE, seconds=None))) for path in paths)

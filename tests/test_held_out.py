@@ -1,0 +1,41 @@
+"""Two runs compared clip by clip."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from snippetkit import held_out
+from snippetkit.errors import KitError
+
+
+def run_of(right, *, ids=range(60), label=2):
+    return pd.DataFrame({"id": ids, "group": np.arange(len(right)) // 4, "label": label,
+                         "predicted": np.where(right, label, label + 1)})
+
+
+def test_a_gain_is_told_on_the_clips_that_both_held_out():
+    generator = np.random.default_rng(0)
+    theirs = generator.random(60) < 0.5
+    ours = theirs | (generator.random(60) < 0.4)
+    found = held_out.compare(run_of(ours), run_of(theirs))
+    assert (found["clips"], found["ours"], found["theirs"]) == (60, ours.mean(), theirs.mean())
+    assert 0 < found["interval"]["low"] < ours.mean() - theirs.mean() < found["interval"]["high"]
+    backwards = held_out.compare(run_of(theirs), run_of(ours))
+    assert backwards["interval"]["high"] < 0
+    half = held_out.compare(run_of(ours), run_of(theirs).iloc[30:])
+    assert half["clips"] == 30 and half["ours"] == ours[30:].mean()
+
+
+def test_what_both_get_wrong_or_right_widens_nothing():
+    right = np.arange(60) % 2 == 0
+    found = held_out.compare(run_of(right), run_of(right))
+    assert found["interval"]["low"] == found["interval"]["high"] == 0
+
+
+def test_runs_that_cannot_be_compared_are_a_sentence(tmp_path):
+    with pytest.raises(KitError, match="held out no clip in common"):
+        held_out.compare(run_of([True] * 60), run_of([True] * 60, ids=range(100, 160)))
+    with pytest.raises(KitError, match="not of the same competition"):
+        held_out.compare(run_of([True] * 60), run_of([True] * 60, label=1))
+    with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
+        held_out.read(tmp_path)
