@@ -21,7 +21,7 @@ class SnippetDataset(Dataset):
     statistics : tuple of ndarray, or None
         Mean and deviation of each band, as `features.band_statistics` gives them, to standardise with.
     channels : int
-        The bands of so many spectra stand one behind the other.
+        The bands of so many spectra stand side by side in the columns.
     """
 
     def __init__(self, features, labels=None, *, device="cpu", statistics=None, channels=1):

@@ -187,7 +187,7 @@ def log_mel(signal, recipe=_PUBLISHED):
     Returns
     -------
     ndarray, shape (..., *shape_of(samples, recipe)), float64, in dB
-        (299, 40) for 48,000 samples of the published recipe. With a second spectrum its bands stand behind the first's.
+        (299, 40) for 48,000 samples of the published recipe. The bands of a second spectrum stand beside the first's.
     """
     emphasised = preemphasise(signal, coefficient=recipe.preemphasis)
     energy = _band_energy(emphasised, recipe, length=recipe.frame_length, n_fft=recipe.n_fft)

@@ -40,7 +40,7 @@ def build(name, *, classes, dropout, channels=1):
 def _resnet(name):
     def make(classes, dropout, channels):
         network = _torchvision(name)
-        network.conv1 = _first(network.conv1, channels)
+        network.conv1 = _with_channels(network.conv1, channels)
         network.fc = _head(network.fc.in_features, classes, dropout)
         return network
 
@@ -49,7 +49,7 @@ def _resnet(name):
 
 def _densenet121(classes, dropout, channels):
     network = _torchvision("densenet121")
-    network.features.conv0 = _first(network.features.conv0, channels)
+    network.features.conv0 = _with_channels(network.features.conv0, channels)
     network.classifier = _head(network.classifier.in_features, classes, dropout)
     return network
 
@@ -73,7 +73,7 @@ def _torchvision(name):
     return models.get_model(name, weights=None)
 
 
-def _first(first, channels):
+def _with_channels(first, channels):
     return nn.Conv2d(channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)
 
 

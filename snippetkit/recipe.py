@@ -123,8 +123,25 @@ class Recipe:
 
     @classmethod
     def best(cls):
-        """The kit's own recipe: the published features and network, trained as is usual today."""
+        """The kit's own recipe: the published network, on features that tell voices apart, by folds of songs.
+
+        Two voices show in their harmonics, which 40 bands over 25 ms blur. So there are 24 bands an octave, seen
+        through frames of 93 ms, which tell when something sounds, and of 372 ms, which tell how many tones it has.
+        """
         return cls(
+            sample_rate=22_050,
+            preemphasis=0.0,
+            frame_length=2048,
+            hop=512,
+            pool=2,
+            window="hann",
+            n_fft=2048,
+            second_n_fft=8192,
+            scale="log",
+            n_mels=168,         # seven octaves from 65 Hz, 24 an octave
+            f_min=63.5,
+            f_max=8_372.0,
+            floor=1e-10,
             split="songs",
             standardise=True,
             epochs=12,
@@ -133,8 +150,8 @@ class Recipe:
             schedule="one_cycle",
             label_smoothing=0.05,
             mixup=0.3,
-            time_mask=40,
-            band_mask=6,
+            time_mask=16,
+            band_mask=20,
             ema_decay=0.99,
         )
 
@@ -189,7 +206,7 @@ class Recipe:
 
     @property
     def channels(self):
-        """Spectra that a network sees one behind the other."""
+        """Spectra that a network sees, each a channel."""
         return 2 if self.second_n_fft else 1
 
     @property

@@ -18,7 +18,10 @@ def test_the_published_numbers():
     assert published.items() >= expected.items()
     assert 10 <= published["epochs"] <= 20
     # nothing that the published solution did not do
-    for name in ("standardise", "label_smoothing", "mixup", "time_mask", "band_mask", "ema_decay", "fast_separation"):
+    for name in (
+        "standardise", "label_smoothing", "mixup", "time_mask", "band_mask", "ema_decay", "fast_separation",
+        "second_n_fft", "overlay", "equaliser", "band_shift", "floor",
+    ):
         assert not published[name]
 
 

@@ -253,6 +253,8 @@ def test_songs_of_ones_own_are_used(own_songs, small_demo):
     assert pair_scores(songs.table["song"].to_numpy(), truth) == (1, 1)
     assert np.array_equal(songs.table["song"], songs.table["group"])
     assert not songs.is_inferred and not songs.caveat
+    torn = replace(songs, table=songs.table.assign(content=["same", "same", *songs.table["content"][2:]]))
+    assert audit(torn, np.zeros(24, int)).loc["identical train clips, other group", "count"] == 2
 
 
 def test_a_table_may_know_train_clips_only(own_songs, tmp_path):

@@ -36,6 +36,7 @@ def audit(songs, labels):
         ("songs in train and test", known["song"][is_shared].nunique(), f"with {int(is_shared.sum())} clips"),
         ("identical train pairs, same label", agreeing, "equal samples"),
         ("identical train pairs, other label", disagreeing, "people heard the same, said something else"),
+        ("identical train clips, other group", _torn(table), "as a table of one's own may have it; folds may leak"),
         ("identical in train and test", int(both.sum()), "equal samples"),
         ("near-silent clips", int((table["level"] < NEAR_SILENT).sum()), f"below {NEAR_SILENT:g} dBFS"),
     ]
@@ -61,6 +62,12 @@ def largest(songs, *, clips):
     """The first clips of the song that most train clips come from: list of train clip ids."""
     train = songs.of("train")
     return train["id"][train["song"] == train.groupby("song").size().idxmax()].tolist()[:clips]
+
+
+def _torn(table):
+    """Train clips of which others of the same samples are in another group."""
+    train = table[(table["split"] == "train") & (table["content"] != "")]
+    return int((train.groupby("content")["group"].transform("nunique") > 1).sum())
 
 
 def _pairs(counts):
