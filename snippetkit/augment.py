@@ -6,11 +6,13 @@ Every draw comes from a generator that the caller keeps, so that a resumed run d
 import numpy as np
 import torch
 
-_LOUDER = 12.0      # dB of the features (which are twice those of a level meter): a clip laid over another, at most
+# In the dB of the features, which are twice those of a level meter.
+_LOUDER = 12.0              # a clip laid over another, at most
+_SILENT_BESIDE = 120.0      # than which two clips differ more if one of them is silence
 
 
 def overlay(features, labels, together, *, share, generator):
-    """Lay another clip of the batch over some clips, as loud on average give or take a random difference.
+    """Lay another clip of the batch over some clips, as loud give or take a random difference.
 
     Energies of sounds that have nothing to do with one another add up. What is then heard is no average of two labels:
     a singer over somebody else's accompaniment is still that singer, two singers are more than one. Tokozume et al.,
@@ -32,10 +34,15 @@ def overlay(features, labels, together, *, share, generator):
         Of the same shapes.
     """
     batch = len(labels)
-    partner = torch.randperm(batch, generator=generator).to(features.device)
+    if batch < 2:
+        return features, labels
+    # by going some places on, so that no clip is laid over itself: one singer twice is not two
+    step = torch.randint(1, batch, (1,), generator=generator)
+    partner = ((torch.arange(batch) + step) % batch).to(features.device)
     is_laid_over = (torch.rand(batch, generator=generator) < share).to(features.device)
     difference = (_LOUDER * (2 * torch.rand(batch, generator=generator) - 1)).to(features.device)
-    level = features.mean(dim=(1, 2, 3))
+    level = 20 * torch.log10((10 ** (features / 20)).mean(dim=(1, 2, 3)).clamp_min(1e-30))
+    is_laid_over &= (level - level[partner]).abs() < _SILENT_BESIDE
     others = features[partner] + (level - level[partner] + difference)[:, None, None, None]
     # 20 log10(10^(a/20) + 10^(b/20)), without leaving the range of a float
     louder, softer = torch.maximum(features, others), torch.minimum(features, others)

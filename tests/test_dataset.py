@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from snippetkit.augment import equalise, mixup, overlay, shift_bands, spec_augment
@@ -83,18 +84,33 @@ def test_mixup_mixes_clips_and_targets_alike():
     assert not torch.equal(mixed_targets, targets)
 
 
-def test_sounds_laid_over_one_another_add_their_energies():
+@pytest.mark.parametrize("seed", range(5))
+def test_sounds_laid_over_one_another_add_their_energies(seed):
     features = torch.tensor([-60.0, -20.0], dtype=torch.float64)[:, None, None, None].expand(2, 1, 6, 3).clone()
     features[0, 0, 0, 0] = -30  # one loud spot
-    swaps = seeded(1)
-    mixed, labels = overlay(features, torch.tensor([0, 2]), torch.tensor(TOGETHER), share=1, generator=swaps)
-    level = features.mean(dim=(1, 2, 3))
+    mixed, labels = overlay(features, torch.tensor([0, 2]), torch.tensor(TOGETHER), share=1, generator=seeded(seed))
+    level = 20 * torch.log10((10 ** (features / 20)).mean(dim=(1, 2, 3)))
     for row, other in ((0, 1), (1, 0)):
         difference = (10 ** (mixed[row] / 20) - 10 ** (features[row] / 20)) / 10 ** (features[other] / 20)
         gain = 20 * torch.log10(difference)     # of the other clip: the same everywhere
         torch.testing.assert_close(gain, gain[0, 0, 1].expand_as(gain), atol=0.05, rtol=0)
         assert abs(gain[0, 0, 1] - (level[row] - level[other])) <= 12.1
     assert labels.tolist() == [2, 2]
+
+
+def test_nothing_is_laid_over_itself_nor_over_silence():
+    features = torch.randn(32, 1, 5, 4)
+    features[7] = -313
+    labels = torch.arange(32) % 4
+    for seed in range(20):
+        mixed, mixed_labels = overlay(features, labels, torch.tensor(TOGETHER), share=1, generator=seeded(seed))
+        assert torch.equal(mixed[7], features[7]) and mixed_labels[7] == labels[7]
+        is_same = (mixed == features).flatten(1).all(1)
+        assert is_same.sum() == 2   # the silent one, and the one that it would have been laid over
+        gain = (mixed - features).flatten(1)
+        assert (gain[~is_same].std(dim=1) > 0).all()    # a clip over itself would be louder everywhere alike
+    alone = overlay(features[:1], labels[:1], torch.tensor(TOGETHER), share=1, generator=seeded())
+    assert torch.equal(alone[0], features[:1])
 
 
 def test_what_is_heard_of_two_clips_at_once():

@@ -185,7 +185,8 @@ def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["--recipe", "best"], "was trained by another recipe: here standardise=True, there False"),
+    (["--recipe", "best"], "was made by another recipe: here sample_rate=22050, there 16000"),
+    (["--set", "standardise=true"], "was trained by another recipe: here standardise=True, there False"),
     (["--set", "hop=200"], "was made by another recipe: here hop=200, there 160"),
     (["--recipe", "bets"], "there is no recipe 'bets'; choose one of published, best"),
     (["--set", "epochs=many"], "epochs='many' has the wrong type: it must be a whole number"),
@@ -228,7 +229,7 @@ def test_other_labels_for_the_same_clips_are_one_sentence(short_run, copied_demo
     labels = copied_demo / "train_label.txt"
     labels.write_text("".join(f"{(int(line) + 1) % 4}\n" for line in labels.read_text().split()))
     result = run("--data", copied_demo, "--out", short_run[0], *SHORT)
-    assert result.returncode == 1 and "was trained from other clips or labels" in result.stderr
+    assert result.returncode == 1 and "was trained from other clips, labels or songs" in result.stderr
 
 
 def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
