@@ -15,9 +15,6 @@ from .recipe import Recipe, completed, difference, digest
 from .songs.table import Songs
 from .storage import read_json
 
-# The weights are there, so a lost or damaged result is no loss.
-_MADE_ANEW = "delete {done} and run 03_train_ensemble again: the weights are there, and the logits are made anew."
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
@@ -114,42 +111,12 @@ def shared_recipe(folder, members):
     if not members:
         raise KitError(f"no finished member in {folder}; run the notebook 03_train_ensemble first.")
     notes = {i: read_json(member_folder(folder, i) / "recipe.json") for i in members}
-    shared = [{name: note[name] for name in ("recipe", "data")} for note in notes.values()]
+    # as recipes, so that a choice that an older note does not know counts as published
+    shared = [(Recipe.from_dict(note["recipe"]), note["data"]) for note in notes.values()]
     odd = [f"member_{i:02d}" for i, note in zip(members, shared) if note != shared[0]]
     if odd:
         raise KitError(f"{listed(odd)} in {folder} came from another recipe or data than member_{members[0]:02d}.")
-    return Recipe.from_dict(shared[0]["recipe"]), shared[0]["data"]
-
-
-def load_logits(folder, members, split):
-    """Logits of several members.
-
-    Parameters
-    ----------
-    folder : path-like
-    members : sequence of int
-    split : str
-        'valid' or 'test'.
-
-    Returns
-    -------
-    list of ndarray, shape (clips, classes), float32
-        One a member; the clips held out differ where each member is kept from a fold of its own.
-
-    Raises
-    ------
-    KitError
-        If a file is missing or damaged.
-    """
-    return [_read_logits(member_folder(folder, i) / f"{split}_logits.npy") for i in members]
-
-
-def _read_logits(path):
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        advice = _MADE_ANEW.format(done=path.with_name("done.json"))
-        raise KitError(f"{path} cannot be read ({error}); {advice}") from error
+    return shared[0]
 
 
 def stack_test_logits(folder, members, clips):
@@ -160,10 +127,7 @@ def stack_test_logits(folder, members, clips):
     KitError
         If a file is missing, damaged or of another size than so many clips.
     """
-    logits = load_logits(folder, members, "test")
-    for i, its in zip(members, logits):
-        _check_rows(its, clips, member_folder(folder, i) / "test_logits.npy")
-    return np.stack(logits)
+    return np.stack([_read_logits(member_folder(folder, i) / "test_logits.npy", clips) for i in members])
 
 
 def held_out_logits(folder, members, rows):
@@ -189,9 +153,9 @@ def held_out_logits(folder, members, rows):
     KitError
         If a file is missing, damaged or of another size than the rows.
     """
-    logits = load_logits(folder, members, "valid")
-    for i, its, held_out in zip(members, logits, rows):
-        _check_rows(its, len(held_out), member_folder(folder, i) / "valid_logits.npy")
+    logits = [
+        _read_logits(member_folder(folder, i) / "valid_logits.npy", len(held_out)) for i, held_out in zip(members, rows)
+    ]
     answers = np.zeros(1 + max(each.max() for each in rows), np.int64)
     table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
     for its, held_out in zip(logits, rows):
@@ -201,10 +165,17 @@ def held_out_logits(folder, members, rows):
     return table[: answers[clips].min(), clips], clips
 
 
-def _check_rows(logits, clips, path):
+def _read_logits(path, clips):
+    # The weights are there, so a lost or damaged result is no loss.
+    advice = (f"delete {path.with_name('done.json')} and run 03_train_ensemble again: the weights are there, "
+              "and the logits are made anew.")
+    try:
+        logits = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise KitError(f"{path} cannot be read ({error}); {advice}") from error
     if logits.ndim != 2 or len(logits) != clips:
-        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips; "
-                       + _MADE_ANEW.format(done=path.with_name("done.json")))
+        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips; {advice}")
+    return logits
 
 
 def average(logits):

@@ -224,10 +224,9 @@ def _validated(result, data):
 
 def _about_songs(songs, result):
     """The songs' part of the report, and what a person should know of them."""
-    known = songs.table[songs.table["song"] >= 0]
     part = {
         "source": "inferred" if songs.is_inferred else "own table",
-        "songs": int(known["song"].nunique()), "groups": int(known["group"].nunique()),
+        "songs": int(songs.known["song"].nunique()), "groups": int(songs.known["group"].nunique()),
     }
     notes = [songs.caveat] if songs.caveat and result.recipe.split == "songs" else []
     if result.neighbours and (result.test_songs < 0).all():

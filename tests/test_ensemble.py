@@ -75,6 +75,14 @@ def test_members_of_different_recipes_are_not_averaged(members, small_recipe):
         shared_recipe(members, [0, 1])
 
 
+def test_members_of_an_older_kit_and_of_this_one_are_averaged(members, small_recipe):
+    path = members / "member_01" / "recipe.json"
+    note = json.loads(path.read_text())
+    del note["recipe"]["pool"], note["recipe"]["scale"]
+    path.write_text(json.dumps(note))
+    assert shared_recipe(members, [0, 1])[0].part("member") == small_recipe.part("member")
+
+
 def test_damaged_logits_are_a_sentence(members):
     path = members / "member_01" / "test_logits.npy"
     path.write_bytes(path.read_bytes()[:100])

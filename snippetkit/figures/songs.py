@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..songs.table import UNKNOWN
 from .canvas import COLOURS, subplots
 
 
@@ -20,7 +19,7 @@ def songs(found, labels, class_names):
     matplotlib.figure.Figure
     """
     figure, (left, right) = subplots(1, 2, size=(11, 3.6))
-    _sizes(left, found.table[found.table["song"] != UNKNOWN])
+    _sizes(left, found.known)
     _folds(right, found.fold, np.asarray(labels), class_names)
     return figure
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from .table import UNKNOWN
-
 NEAR_SILENT = -60.0     # dBFS
 
 
@@ -23,8 +21,8 @@ def audit(songs, labels):
     """
     table = songs.table
     agreeing, disagreeing = duplicate_pairs(songs, labels)
-    sizes = song_sizes(songs)
-    known = table[table["song"] != UNKNOWN]
+    known = songs.known
+    sizes = known.groupby("song").size()
     is_shared = known.groupby("song")["split"].transform("nunique") > 1
     clips = table[table["content"] != ""]
     both = clips.groupby("content")["split"].nunique() > 1
@@ -50,12 +48,6 @@ def duplicate_pairs(songs, labels):
     every = _pairs(train.groupby("content").size())
     agreeing = _pairs(train.groupby(["content", "label"]).size())
     return agreeing, every - agreeing
-
-
-def song_sizes(songs):
-    """Clips of each song: Series by song number, the unknown left out."""
-    known = songs.table[songs.table["song"] != UNKNOWN]
-    return known.groupby("song").size()
 
 
 def largest(songs, *, clips):

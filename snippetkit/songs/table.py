@@ -17,6 +17,7 @@ from ..storage import fingerprint, read_json, write_json, write_table
 from . import folds
 from .contents import look
 from .inference import FEWEST_PAIRS, VERSION, infer
+from .traces import listen
 
 UNKNOWN = -1    # song and group of a test clip where a person's table knows train clips only
 _INFERRED = {"inferred": VERSION}
@@ -47,6 +48,11 @@ class Songs:
     def of(self, split):
         """The rows of 'train' or 'test'."""
         return self.table[self.table["split"] == split]
+
+    @property
+    def known(self):
+        """The rows of the clips whose song is known."""
+        return self.table[self.table["song"] != UNKNOWN]
 
     @property
     def group(self):
@@ -136,8 +142,6 @@ def _make(path, train, test, given, jobs):
     paths = [*train.clips.values(), *test.clips.values()]
     contents = look(paths, jobs=jobs)
     if given is None:
-        from .traces import listen  # librosa and scipy, for which a table that is there need not wait
-
         song, group, follows = infer(listen(paths, jobs=jobs), contents["content"])
     else:
         song = group = np.concatenate(given)
