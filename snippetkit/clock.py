@@ -2,6 +2,11 @@
 
 import time
 
+from .places import is_kaggle_batch
+
+# Of the 12 that a session on Kaggle has: an hour to save what was made.
+_KAGGLE_HOURS = 11.0
+
 
 class Clock:
     """How much of a session is left.
@@ -9,10 +14,11 @@ class Clock:
     Parameters
     ----------
     max_hours : float
-        0 is no limit. Counted from now, by a clock that nobody can set back.
+        0 is no limit, but on Kaggle in batch 11 hours. Counted from now, by a clock that nobody can set back.
     """
 
     def __init__(self, max_hours=0.0):
+        max_hours = max_hours or (_KAGGLE_HOURS if is_kaggle_batch() else 0.0)
         self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
 
     def hours_left(self):

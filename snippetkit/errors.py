@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The exceptions that are meant for the person at the keyboard."""
 
 
 class KitError(Exception):
@@ -10,6 +10,10 @@ class KitError(Exception):
     def _render_traceback_(self):
         # IPython asks an exception for this before it formats a traceback of its own.
         return [f"{type(self).__name__}: {self}"]
+
+
+class Stopped(KitError):
+    """The person at the keyboard stopped the work; the text says what is kept and how to go on."""
 
 
 def listed(names, *, most=5):

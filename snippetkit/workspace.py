@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import demo
+from .earlier import adopt
 from .errors import KitError
 from .places import KAGGLE, project_folder
 from .recipe import Recipe
@@ -97,8 +98,8 @@ class Workspace:
         return recipe.having_settings(settings.split())
 
 
-def open_workspace(data="", out="", *, kaggle=KAGGLE):
-    """Settle where the data are and where results go.
+def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
+    """Settle where the data are and where results go; on Kaggle, take over what earlier sessions made.
 
     Parameters
     ----------
@@ -108,6 +109,8 @@ def open_workspace(data="", out="", *, kaggle=KAGGLE):
     out : path-like
         The work folder. Empty: on Kaggle its working folder, elsewhere ``runs/<name of the data folder>`` in the
         project, or in the current folder where the kit was installed without its project.
+    weights : bool
+        As in `earlier.adopt`.
     kaggle : Path
         Where Kaggle mounts its folders.
 
@@ -134,6 +137,8 @@ def open_workspace(data="", out="", *, kaggle=KAGGLE):
         raise KitError(f"the work folder {out} cannot be made: {error.strerror or error}.") from error
     if is_demo:
         data = demo.make(out / "competition")
+    if on_kaggle:
+        adopt(out, kaggle / "input", weights=weights)
     return Workspace(data=data, folder=out, is_demo=is_demo)
 
 
