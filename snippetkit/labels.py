@@ -14,9 +14,6 @@ from .storage import replacing
 
 CLASSES = ("no voice", "one male voice", "one female voice", "more than one voice")
 
-# What is heard where two clips sound at once: who sings alone over an accompaniment still sings alone.
-TOGETHER = ((0, 1, 2, 3), (1, 3, 3, 3), (2, 3, 3, 3), (3, 3, 3, 3))
-
 LABEL_SUFFIXES = (".txt", ".npz", ".csv")
 
 

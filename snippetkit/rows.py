@@ -9,7 +9,8 @@ import os
 import numpy as np
 
 from .errors import KitError
-from .recipe import completed, difference, digest
+from .fingerprints import difference, digest
+from .recipe import completed
 from .storage import read_json, write_json
 
 

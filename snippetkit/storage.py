@@ -3,7 +3,6 @@
 Whoever finds a file under its final name may trust it to be whole. Nothing here knows what is in the file.
 """
 
-import hashlib
 import json
 import os
 from contextlib import contextmanager
@@ -81,34 +80,6 @@ def read_json(path):
         return None
     except ValueError as error:
         raise KitError(f"{path} is damaged ({error}); delete it and run again.") from error
-
-
-def fingerprint(paths):
-    """Twelve hexadecimal digits that tell one set of clips from another.
-
-    They depend on each file's name, its size and a kilobyte from its middle: two MP3s of different sound differ there,
-    and reading every byte of 14,000 clips would take longer than the stage that is to be skipped. An edit that spares
-    that kilobyte and keeps the size is not noticed.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-
-    Raises
-    ------
-    KitError
-        If a file cannot be read.
-    """
-    state = hashlib.sha256()
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(size // 2)
-                state.update(f"{path.name} {size} ".encode() + file.read(1024))
-        except OSError as error:
-            raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return state.hexdigest()[:12]
 
 
 def _flush(path):

@@ -12,7 +12,7 @@ from snippetkit.errors import KitError
 from snippetkit.evaluation import interval
 from snippetkit.members import average, held_out_logits, member_folder
 from snippetkit.recipe import Recipe
-from snippetkit.report import collect
+from snippetkit.results import collect
 from snippetkit.songs import folds
 from snippetkit.training import train_member
 

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from snippetkit.errors import KitError
-from snippetkit.storage import fingerprint, read_json, replacing, write_json
+from snippetkit.storage import read_json, replacing, write_json
 
 
 def test_nothing_has_the_final_name_before_the_end(tmp_path):
@@ -61,17 +61,3 @@ def test_json_comes_back_and_a_torso_is_refused(tmp_path):
     path.write_text('{"ä": [1,')
     with pytest.raises(KitError, match="note.json is damaged"):
         read_json(path)
-
-
-def test_the_fingerprint_notices_every_change_of_a_folder(tmp_path):
-    one, two = tmp_path / "1.mp3", tmp_path / "2.mp3"
-    one.write_bytes(bytes(5000))
-    two.write_bytes(bytes(5000))
-    before = fingerprint([one, two])
-    assert fingerprint([one, two]) == before
-    assert fingerprint([one]) != before
-    assert fingerprint([two, one]) != before
-    two.write_bytes(bytes(2500) + b"x" + bytes(2499))
-    assert fingerprint([one, two]) != before
-    with pytest.raises(KitError, match="3.mp3 cannot be read"):
-        fingerprint([tmp_path / "3.mp3"])

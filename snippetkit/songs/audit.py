@@ -34,7 +34,7 @@ def audit(songs, labels):
         ("songs in train and test", known["song"][is_shared].nunique(), f"with {int(is_shared.sum())} clips"),
         ("identical train pairs, same label", agreeing, "equal samples"),
         ("identical train pairs, other label", disagreeing, "people heard the same, said something else"),
-        ("identical train clips, other group", _torn(table), "as a table of one's own may have it; folds may leak"),
+        ("identical train clips, other group", _torn(table), "only by a table of one's own; folds may leak"),
         ("identical in train and test", int(both.sum()), "equal samples"),
         ("near-silent clips", int((table["level"] < NEAR_SILENT).sum()), f"below {NEAR_SILENT:g} dBFS"),
     ]

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import KitError, listed
+from ..fingerprints import digest, fingerprint
 from ..labels import read_table, whole_numbers
-from ..recipe import digest
-from ..storage import fingerprint, read_json, write_json, write_table
+from ..lock import at_work
+from ..storage import read_json, write_json, write_table
 from . import folds
 from .contents import look
 from .inference import FEWEST_PAIRS, VERSION, infer
@@ -106,7 +107,9 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     given = _read_own(own, train, test) if str(own) else None
     source = _claim(path, train, test, given)
     if not path.exists():
-        _make(path, train, test, given, jobs)
+        with at_work(path.parent, "finding songs"):
+            if not path.exists():  # who held the folder until now may have found them
+                _make(path, train, test, given, jobs)
     table = _read(path, train, test)
     group = table["group"][table["split"] == "train"].to_numpy()
     fold = _folds(path.with_name("folds.json"), labels, group, recipe)

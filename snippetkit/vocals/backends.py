@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..lock import undisturbed
+
 RATE = 44_100   # Hz: what Spleeter was trained on
 
 
@@ -33,9 +35,10 @@ def open_backend(separator, weights, *, fast=False):
     KitError
         If the weights are missing, damaged or another model's, or the package is not installed.
     """
-    # Imported here: what is complete need wait neither for torch nor for TensorFlow.
+    # Imported here: what is complete need wait neither for torch, which no process can load twice, nor for TensorFlow.
     if separator == "torch":
-        from .network import Network
+        with undisturbed():
+            from .network import Network
 
         yield Network(weights, fast=fast)
     else:

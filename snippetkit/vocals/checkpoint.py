@@ -16,7 +16,7 @@ import google_crc32c
 import numpy as np
 
 from ..errors import KitError, listed
-from ..recipe import digest
+from ..fingerprints import digest
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48            # bytes: two block handles, zeros, the magic number

@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 
 from .. import audio
 from ..errors import KitError
+from ..lock import at_work
 from ..progress import progress
 from ..storage import replacing
 from . import checkpoint
@@ -64,7 +65,8 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     found = _ready(recipe, weights) if weights or not is_begun else None
     splits = check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
-        _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
+        with at_work(folder, "separating vocals"):
+            _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
     elif found:
         claim(folder, recipe, checkpoint.fingerprint(found))
     return tuple(replace(split, weights=made_with(folder, recipe)) for split in splits)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .. import audio
 from ..errors import KitError, listed
-from ..storage import fingerprint, read_json, write_json
+from ..fingerprints import fingerprint
+from ..storage import read_json, write_json
 from .provenance import claim, made_with, refusal
 
 
