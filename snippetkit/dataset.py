@@ -25,33 +25,21 @@ class SnippetDataset(Dataset):
     """
 
     def __init__(self, features, labels=None, *, device="cpu", statistics=None, channels=1):
-        self._channels = channels
         values = torch.tensor(np.asarray(features), dtype=torch.float32, device=device)
-        self.features = self._by_channel(values)  # (clips, channels, frames, bands)
-        self.labels = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=device)
         if statistics is not None:
-            statistics = [torch.tensor(each, dtype=torch.float32, device=device) for each in statistics]
-            self._mean, self._deviation = (self._by_channel(each[None, None]) for each in statistics)
-        self._standardises = statistics is not None
+            mean, deviation = (torch.tensor(each, dtype=torch.float32, device=device) for each in statistics)
+            values.sub_(mean).div_(deviation)
+        self.features = values.unflatten(-1, (channels, -1)).movedim(-2, 1)  # (clips, channels, frames, bands)
+        self.labels = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=device)
 
     def __len__(self):
         return len(self.features)
 
     def __getitem__(self, index):
-        """One clip, shape (channels, frames, bands), in dB, or a clip and its label."""
+        """One clip, shape (channels, frames, bands), or a clip and its label."""
         return self.features[index] if self.labels is None else (self.features[index], self.labels[index])
 
-    def standardised(self, batch):
-        """Each band of a batch in deviations from its mean, or the batch itself where there are no statistics.
-
-        Only now, not beforehand: what changes a batch as sound (a filter, another clip over it) needs its dB.
-        """
-        return (batch - self._mean) / self._deviation if self._standardises else batch
-
-    def _by_channel(self, values):
-        return values.unflatten(-1, (self._channels, -1)).movedim(-2, 1)
-
-    def batches(self, size, *, order=None):
+    def batches(self, size, *, order=None, generator=None):
         """Cut the clips into batches.
 
         Parameters
@@ -59,10 +47,12 @@ class SnippetDataset(Dataset):
         size : int
         order : Tensor, shape (clips,), int64, or None
             Rows in the order wanted; None is ascending. The last batch may be smaller.
+        generator : torch.Generator or None
+            For data sets that make their clips as they go; these are what they are.
 
         Yields
         ------
-        Tensor (batch, channels, frames, bands), in dB, or that and the labels (batch,)
+        Tensor (batch, channels, frames, bands), or that and the labels (batch,)
         """
         if order is None:
             order = torch.arange(len(self))

@@ -6,16 +6,16 @@ What a member does before and after, and what it saves, is not known here.
 import torch
 from torch.nn import functional
 
-from .augment import equalise, mixup, overlay, shift_bands, spec_augment
+from . import losses
+from .augment import mixup, random_crop, spec_augment
 from .errors import KitError
-from .labels import TOGETHER
 
 # Without gradients more clips fit at once, and the result of a clip does not depend on its neighbours.
 _PREDICTION_BATCH = 256
 
 
 def train_one_epoch(state, dataset, recipe, device, bar):
-    """Show the network every clip once, and step weights and learning rate after every batch.
+    """Show the network every clip once, or with oversampling as many drawn ones; weights move after each batch.
 
     Parameters
     ----------
@@ -41,12 +41,15 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     state.model.train()
     loss_sum = torch.zeros((), device=device.name)
     correct = torch.zeros((), device=device.name)
-    order = torch.randperm(len(dataset), generator=state.generator)
-    for features, labels in dataset.batches(recipe.batch_size, order=order):
-        features, targets = _augmented(features, labels, dataset, recipe, state)
+    weights = losses.balanced(_classes_of(dataset), state.classes) if recipe.class_weights else None
+    order = _order(dataset, recipe, state)
+    for features, labels in dataset.batches(recipe.batch_size, order=order, generator=state.generator):
+        features, targets = _augmented(features, labels, recipe, state)
         with device.autocast():
             logits = state.model(features.contiguous(memory_format=device.memory_format))
-        loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+        loss = losses.loss(
+            logits.float(), targets, label_smoothing=recipe.label_smoothing, focal=recipe.focal, class_weights=weights
+        )
         _step(state, loss)
         loss_sum += loss.detach() * len(labels)
         # under mixup a clip counts as what it holds most of
@@ -64,23 +67,31 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     }
 
 
-def _augmented(features, labels, dataset, recipe, state):
-    """The batch as the network shall see it; targets are labels, or probabilities where clips were mixed."""
-    if recipe.overlay:
-        together = torch.tensor(TOGETHER, device=labels.device)
-        features, labels = overlay(features, labels, together, share=recipe.overlay, generator=state.generator)
-    if recipe.equaliser:
-        features = equalise(features, deviation=recipe.equaliser, generator=state.generator)
-    if recipe.band_shift:
-        features = shift_bands(features, widest=recipe.band_shift, generator=state.generator)
-    features = dataset.standardised(features)
+def _order(dataset, recipe, state):
+    """The order in which clips are shown; with oversampling, drawn so that every class comes as often as any other."""
+    if not recipe.oversample:
+        return torch.randperm(len(dataset), generator=state.generator)
+    labels = _classes_of(dataset)
+    shares = losses.balanced(labels, state.classes)[labels].cpu()
+    return torch.multinomial(shares, len(dataset), replacement=True, generator=state.generator)
+
+
+def _classes_of(dataset):
+    """A class a clip, also where the labels are probabilities."""
+    return dataset.labels if dataset.labels.ndim == 1 else dataset.labels.argmax(dim=1)
+
+
+def _augmented(features, labels, recipe, state):
+    """The batch as the network shall see it; targets are labels, or probabilities where clips were mixed or taught."""
+    if recipe.crop:
+        features = random_crop(features, frames=recipe.crop, generator=state.generator)
     if recipe.time_mask or recipe.band_mask:
         features = spec_augment(
             features, time_mask=recipe.time_mask, band_mask=recipe.band_mask, generator=state.generator
         )
     if not recipe.mixup:
         return features, labels
-    probabilities = functional.one_hot(labels, state.classes).float()
+    probabilities = labels if labels.ndim == 2 else functional.one_hot(labels, state.classes).float()
     return mixup(features, probabilities, alpha=recipe.mixup, generator=state.generator)
 
 
@@ -122,7 +133,7 @@ def predict(model, dataset, device):
     model.eval()
     logits = []
     for batch in dataset.batches(_PREDICTION_BATCH):
-        features = dataset.standardised(batch if dataset.labels is None else batch[0])
+        features = batch if dataset.labels is None else batch[0]
         with device.autocast():
             logits.append(model(features.contiguous(memory_format=device.memory_format)).float())
     return torch.cat(logits).cpu().numpy()

@@ -6,6 +6,7 @@ No network has weights from elsewhere; all start from torch's global random gene
 from torch import nn
 
 from .errors import KitError
+from .recipe import LAB
 
 
 def build(name, *, classes, dropout, channels=1):
@@ -15,10 +16,11 @@ def build(name, *, classes, dropout, channels=1):
     ----------
     name : str
         'resnet34' (the published one: torchvision's, first convolution with one channel, head dropout → linear),
-        'resnet18', 'resnet50', 'densenet121' (changed likewise) or 'cnn3'.
+        'resnet18', 'resnet50', 'densenet121' (changed likewise), 'cnn3', 'alexnet' or 'dense'; or 'lab.crnn' and others
+        of `lab.networks`.
     classes : int
     dropout : float, 0 to 1
-        Before the last layer.
+        Before the last layer; in 'alexnet' and 'dense' before those in front of it.
     channels : int
         1, as published, unless there are several spectra.
 
@@ -32,9 +34,27 @@ def build(name, *, classes, dropout, channels=1):
     KitError
         If there is no such network; the text lists those there are.
     """
-    if name not in _BUILDERS:
-        raise KitError(f"there is no model {name!r}; choose one of {', '.join(_BUILDERS)}.")
-    return _BUILDERS[name](classes, dropout, channels)
+    return _builder(name)(classes, dropout, channels)
+
+
+def check(name):
+    """Refuse a name that `build` does not know, as it would, before anything is written for it."""
+    _builder(name)
+
+
+def _builder(name):
+    builders = _BUILDERS | (_builders_of_the_lab() if name.startswith(LAB) else {})
+    if name not in builders:
+        raise KitError(f"there is no model {name!r}; choose one of {', '.join(builders)}.")
+    return builders[name]
+
+
+def _builders_of_the_lab():
+    try:
+        from .lab import networks
+    except ModuleNotFoundError:
+        raise KitError("models whose names begin with lab. are in snippetkit/lab, which is not here.") from None
+    return {LAB + name: builder for name, builder in networks.BUILDERS.items()}
 
 
 def _resnet(name):
@@ -67,6 +87,41 @@ def _cnn3(classes, dropout, channels):
     )
 
 
+def _alexnet(classes, dropout, channels):
+    """AlexNet with LeakyReLU and with batch norm behind every convolution, as a study of song identification has it.
+
+    The convolutions are those of its second version (Krizhevsky, arXiv:1404.5997); the two dense layers have 1024
+    units each, not 4096. Pools are padded, so that 40 bands are enough.
+    """
+    layers = []
+    for ahead, maps, kernel, stride, pool in (
+        (channels, 64, 11, 4, True), (64, 192, 5, 1, True), (192, 384, 3, 1, False), (384, 256, 3, 1, False),
+        (256, 256, 3, 1, True),
+    ):
+        layers += [nn.Conv2d(ahead, maps, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(maps), _leaky()]
+        layers += [nn.MaxPool2d(3, 2, padding=1)] if pool else []
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d((6, 3)), nn.Flatten(),
+        nn.Dropout(dropout), nn.Linear(256 * 6 * 3, 1024), _leaky(),
+        nn.Dropout(dropout), nn.Linear(1024, 1024), _leaky(),
+        nn.Linear(1024, classes),
+    )
+
+
+def _dense(classes, dropout, channels):
+    """Fully connected layers alone, on features brought to one size: the baseline of song identification."""
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d((64, 64)), nn.Flatten(),
+        nn.Linear(channels * 64 * 64, 512), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(512, 256), nn.ReLU(),
+        _head(256, classes, dropout),
+    )
+
+
+def _leaky():
+    return nn.LeakyReLU(0.01)
+
+
 def _torchvision(name):
     from torchvision import models  # seconds, for which a run that has nothing left to train need not wait
 
@@ -87,6 +142,8 @@ _BUILDERS = {
     "resnet50": _resnet("resnet50"),
     "densenet121": _densenet121,
     "cnn3": _cnn3,
+    "alexnet": _alexnet,
+    "dense": _dense,
 }
 
 NAMES = tuple(_BUILDERS)

@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from . import models
 from .errors import KitError
+from .lock import undisturbed
 from .progress import say
 from .recipe import completed
 from .storage import replacing
@@ -71,9 +72,10 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     device : Device
     """
     torch.manual_seed(seed)
-    model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
-    model = model.to(device.name, memory_format=device.memory_format)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    with undisturbed():  # the first model and the first optimizer import torchvision, torch._dynamo and sympy
+        model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
+        model = model.to(device.name, memory_format=device.memory_format)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     averaged = None
     if recipe.ema_decay:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
@@ -107,7 +109,8 @@ def save_state(state, path, device):
         "gpu_generator": torch.cuda.get_rng_state(device.name) if device.kind == "cuda" else None,
         "precision": device.precision,
     }
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    # an interrupt in the midst of it would come out of torch's archive writer as one of the writer's own errors
+    with undisturbed(), replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's archive writer hides the disk's own error behind one of its own
@@ -137,6 +140,41 @@ def load_state(state, path, device):
         raise _damaged(path, error) from error
     if moved:
         say(f"{path.parent.name} was begun {moved} and goes on on {device.title} in {device.precision}")
+
+
+def load_network(path, recipe, *, classes, device):
+    """The network that a member predicts with, alone and on any device: for those who do not train it any more.
+
+    Parameters
+    ----------
+    path : path-like
+        ``last.pt``. It is not trusted: it cannot run code.
+    recipe : Recipe
+        The member's.
+    classes : int
+    device : Device
+
+    Returns
+    -------
+    nn.Module
+
+    Raises
+    ------
+    KitError
+        If the file is damaged or of another network.
+    """
+    content = _read_archive(path)
+    network = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
+    try:
+        if recipe.ema_decay:
+            averaged = AveragedModel(network, use_buffers=True)
+            averaged.load_state_dict(content["averaged"])
+            network = averaged.module
+        else:
+            network.load_state_dict(content["model"])
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    return network.eval().to(device.name, memory_format=device.memory_format)
 
 
 def _restore(state, content, device):

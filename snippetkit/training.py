@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from . import models
 from .clock import Clock
-from .dataset import SnippetDataset
 from .epoch import predict, train_one_epoch, validate
-from .features import band_statistics
+from .lock import held
 from .members import identity, is_finished, read_histories
 from .progress import progress, say
-from .songs import folds
 from .state import load_state, new_state, save_state
 from .storage import replacing, write_json, write_table
 
@@ -35,6 +34,7 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
         Starts from seed ``recipe.seed + member``.
     recipe : Recipe
     data : TrainingData
+        Or what has its `classes`, `fingerprint` and `datasets`.
     device : Device
     clock : Clock or None
 
@@ -46,14 +46,22 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     Raises
     ------
     KitError
-        If the folder holds a member of another recipe or other data, a checkpoint is damaged, the disk refuses, or
-        the loss is no number any more.
+        If the folder holds a member of another recipe or other data, another process trains it, a checkpoint is
+        damaged, the disk refuses, or the loss is no number any more.
     """
     folder = Path(folder)
+    models.check(recipe.model)
     if is_finished(folder, member, recipe, data):
         return True
+    datasets = data.datasets(recipe, member, device)    # which may refuse, before anything is written
+    # Whoever trains the ensemble holds its folder; but what a cluster has begun may outlive its ensemble.
+    with held(folder, "training"):
+        return _go_on(folder, member, recipe, data, datasets, device, clock or Clock())
+
+
+def _go_on(folder, member, recipe, data, datasets, device, clock):
     who = identity(member, recipe, data)
-    train, valid, test = _datasets(data, recipe, member, device)
+    train, valid, test = datasets
     write_json(folder / "recipe.json", who)
     batches = -(-len(train) // recipe.batch_size)
     state = new_state(
@@ -61,12 +69,13 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     )
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt", device)
+        say(f"{folder.name} goes on after epoch {state.epoch} of {recipe.epochs}")
         _write_history(state, folder)  # a kill may have come between the state and its history
     bar = progress(
         total=recipe.epochs * batches, done=state.epoch * batches, title=f"member {member:02d}", unit="batch"
     )
     with bar:
-        if not _train(state, folder, train, valid, recipe, device, clock or Clock(), bar):
+        if not _train(state, folder, train, valid, recipe, device, clock, bar):
             return False
     _save_array(folder / "valid_logits.npy", predict(state.evaluated, valid, device))
     _save_array(folder / "test_logits.npy", predict(state.evaluated, test, device))
@@ -92,21 +101,6 @@ def _train(state, folder, train, valid, recipe, device, clock, bar):
         _write_history(state, folder)
         bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
     return True
-
-
-def _datasets(data, recipe, member, device):
-    """Clips to train on, to validate on and to predict, on the device."""
-    train_rows, valid_rows = folds.split(data, recipe, member)
-    statistics = band_statistics(data.train.array[train_rows]) if recipe.standardise else None
-
-    def placed(array, labels=None):
-        return SnippetDataset(array, labels, device=device.name, statistics=statistics, channels=recipe.channels)
-
-    return (
-        placed(data.train.array[train_rows], data.labels[train_rows]),
-        placed(data.train.array[valid_rows], data.labels[valid_rows]),
-        placed(data.test.array),
-    )
 
 
 def _slowest_epoch(members, device):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import make_data, weights_of
+from conftest import make_data, same_bits, weights_of
 
 from snippetkit import training
 from snippetkit.clock import Clock
+from snippetkit.dataset import SnippetDataset
 from snippetkit.errors import KitError
 from snippetkit.hardware import Device
 from snippetkit.recipe import Recipe
@@ -22,24 +24,6 @@ from snippetkit.state import load_state, new_state, save_state
 from snippetkit.training import train_member
 
 SCRIPT = Path(__file__).with_name("train_one_member.py")
-
-
-def same_bits(one, other):
-    """Whether two members ended with the same weights, averages, optimizer state, logits and figures."""
-    states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
-    for part in ("model", "averaged"):
-        if part in states[0]:
-            assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])
-    moments = [state["optimizer"]["state"] for state in states]
-    for index, values in moments[0].items():
-        assert all(torch.equal(values[name], moments[1][index][name]) for name in values)
-    assert torch.equal(states[0]["generator"], states[1]["generator"])
-    assert torch.equal(states[0]["cpu_generator"], states[1]["cpu_generator"])
-    for name in ("valid_logits.npy", "test_logits.npy"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]
-    pd.testing.assert_frame_equal(*histories, check_exact=True)
-    return True
 
 
 # --- killed ---
@@ -137,6 +121,23 @@ def test_the_reference_learned_and_was_not_restarted(never_killed):
 
 
 # --- stopped, and a disk that refuses ---
+
+
+def test_an_interrupt_while_saving_is_heard_as_one_and_the_file_is_whole(tmp_path, small_recipe, cpu):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)    # who runs the tests may have ignored it
+    state, path = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=cpu), tmp_path / "last.pt"
+    save_state(state, path, cpu)
+    start = time.monotonic()
+    save_state(state, path, cpu)
+    seconds = time.monotonic() - start
+    for i in range(40):
+        timer = threading.Timer(seconds * i / 40, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            timer.start()
+            save_state(state, path, cpu)
+            time.sleep(10)
+    load_state(state, path, cpu)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_stopped_by_the_clock_and_resumed_ends_with_the_same_bits(tmp_path, small_recipe, small_data, cpu):
@@ -279,7 +280,7 @@ def finished(tmp_path_factory, small_data, cpu):
 
 def test_a_finished_member_leaves_all_its_files(finished, small_data, small_recipe):
     assert {path.name for path in finished.iterdir()} == {
-        "recipe.json", "last.pt", "history.csv", "valid_logits.npy", "test_logits.npy", "done.json",
+        "recipe.json", "last.pt", "history.csv", "valid_logits.npy", "test_logits.npy", "done.json", ".lock",
     }
     done = json.loads((finished / "done.json").read_text())
     assert done["recipe_hash"] == small_recipe.hash("member") and done["data"] == small_data.fingerprint(small_recipe)
@@ -308,7 +309,7 @@ def test_a_member_begun_before_the_recipe_had_all_its_choices_goes_on(tmp_path, 
     folder = tmp_path / "member_00"
     train_member(folder, 0, small_recipe, small_data, device=cpu)
     note = json.loads((folder / "recipe.json").read_text())
-    for name in ("pool", "scale", "overlay"):
+    for name in ("pool", "scale", "window"):
         del note["recipe"][name]
     (folder / "recipe.json").write_text(json.dumps(note))
     saved = torch.load(folder / "last.pt", weights_only=True)
@@ -421,5 +422,5 @@ def test_the_averaged_weights_are_what_predicts(tmp_path, small_recipe, small_da
     assert not all(torch.equal(averaged[name], saved["model"][name]) for name in saved["model"])
     state = new_state({}, small_recipe, seed=0, batches=1, classes=4, device=cpu)
     state.model.load_state_dict(averaged)
-    test = training.SnippetDataset(small_data.test.array)
+    test = SnippetDataset(small_data.test.array)
     np.testing.assert_array_equal(training.predict(state.model, test, cpu), np.load(folder / "test_logits.npy"))
