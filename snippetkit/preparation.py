@@ -8,7 +8,7 @@ from .vocals.separate import separate
 from .vocals.sources import check
 
 
-def prepare(competition, workspace, recipe, *, on_bad="fail", songs=""):
+def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):
     """Run the stages before training, or find them complete; complete features need no vocals beside them.
 
     Parameters
@@ -20,6 +20,9 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs=""):
         As in `vocals.sources.check`.
     songs : path-like
         A table of songs of one's own, as in `songs.table.find_songs`.
+
+    cluster : str
+        As in `features.extract`.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs=""):
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     if not all(is_complete(split, path, recipe) for split, path in zip(splits, paths)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad)
-    train, test = (extract(split, path, recipe) for split, path in zip(splits, paths))
+    train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
     labels = competition.labels[train.ids]
     found = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
     return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=found)
