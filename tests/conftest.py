@@ -152,3 +152,21 @@ def with_songs(data, group, fold=None):
 def weights_of(folder):
     """The final weights of a member, for comparisons to the bit."""
     return torch.load(folder / "last.pt", weights_only=True)["model"]
+
+
+def same_bits(one, other):
+    """Whether two members ended with the same weights, averages, optimizer state, logits and figures."""
+    states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
+    for part in ("model", "averaged"):
+        if part in states[0]:
+            assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])
+    moments = [state["optimizer"]["state"] for state in states]
+    for index, values in moments[0].items():
+        assert all(torch.equal(values[name], moments[1][index][name]) for name in values)
+    assert torch.equal(states[0]["generator"], states[1]["generator"])
+    assert torch.equal(states[0]["cpu_generator"], states[1]["cpu_generator"])
+    for name in ("valid_logits.npy", "test_logits.npy"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    return True
