@@ -9,6 +9,7 @@ import click
 
 from . import __version__
 from .errors import KitError
+from .kaggle.commands import kaggle
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -35,13 +36,15 @@ def main():
 @click.option("--recipe", default="published", show_default=True, help="published or best.")
 @click.option("--members", default=0, help="Networks in the ensemble. Default: as the recipe says; 2 on the demo.")
 @click.option("--epochs", default=0, help="Epochs of each. Default: as the recipe says; 9 on the demo.")
-@click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs before it is over.")
+@click.option("--max-hours", default=0.0, type=click.FloatRange(min=0), help="Stop between epochs; on Kaggle: 11.")
 @click.option("--on-bad", default="fail", show_default=True, help="Bad clips: fail, or skip (train clips only).")
 @click.option("--weights", default="", help="Folder of Spleeter's weights. Default: those at hand, else a download.")
 @click.option("--songs", default="", help="CSV id,song of your own. Default: songs are inferred from the sound.")
 @click.option("--neighbours", default=0.0, type=click.FloatRange(0, 1), help="Share of its song in a clip's answer.")
+@click.option("--beside", multiple=True, type=_FOLDER, help="Work folder of another run to average in; repeatable.")
+@click.option("--cluster", default="", help="dask://host:port or ray://host:port, for features and members.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
-def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, settings):
+def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
     from .pipeline import run as run_pipeline
     from .workspace import open_workspace
@@ -49,7 +52,8 @@ def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, n
     workspace = open_workspace(data, out)
     outcome = run_pipeline(
         workspace, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings),
-        max_hours=max_hours, on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours,
+        max_hours=max_hours, on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours, cluster=cluster,
+        beside=",".join(str(folder.resolve()) for folder in beside),
     )
     if outcome.report is not None:
         _print_result(workspace, outcome.report)
@@ -189,6 +193,18 @@ def compare(ours, theirs):
     click.echo(gain)
 
 
+@main.command()
+@click.argument("data", type=_FOLDER)
+@click.argument("parts", nargs=-1)
+@click.option("--out", type=_FOLDER, default="runs/benchmarks", show_default=True, help="Folder for the tables.")
+@click.option("--rounds", default=0, type=click.IntRange(min=0), help="Default: each benchmark's own.")
+def benchmark(data, parts, out, rounds):
+    """Time the kit on the clips in DATA beside what people do otherwise: all PARTS, or those named."""
+    from . import benchmark as benchmarks
+
+    click.echo(benchmarks.run(data, out, parts=parts or benchmarks.PARTS, rounds=rounds))
+
+
 @main.command("export-features")
 @click.argument("array", type=_FOLDER)
 @click.argument("folder", type=_FOLDER)
@@ -227,6 +243,14 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     import_published(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
     click.echo("Import the other split likewise; then nothing is left to separate: run with --set separator=none.")
+
+
+main.add_command(kaggle)
+if Path(__file__).with_name("lab").is_dir():  # it may have been deleted: the rest needs nothing of it
+    from .lab.commands import app, identify
+
+    main.add_command(app)
+    main.add_command(identify)
 
 
 if __name__ == "__main__":

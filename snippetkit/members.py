@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from .errors import KitError, listed
-from .features import Features
-from .recipe import Recipe, completed, difference, digest
+from .features import Features, band_statistics
+from .fingerprints import difference, digest
+from .recipe import Recipe, completed
+from .songs import folds
 from .songs.table import Songs
 from .storage import read_json
 
@@ -39,6 +41,34 @@ class TrainingData:
         """Changes with any clip, label or choice behind the features; where songs are kept apart, with them, too."""
         of = [self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes]
         return digest(of if recipe.split == "random" else [*of, self.songs and self.songs.fingerprint])
+
+    def datasets(self, recipe, member, device):
+        """Clips to train on, to validate on and to predict, on the device.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        member : int
+        device : Device
+
+        Returns
+        -------
+        tuple of three SnippetDataset
+            The third without labels.
+        """
+        from .dataset import SnippetDataset  # with torch behind it
+
+        train_rows, valid_rows = folds.split(self, recipe, member)
+        statistics = band_statistics(self.train.array[train_rows]) if recipe.standardise else None
+
+        def placed(array, labels=None):
+            return SnippetDataset(array, labels, device=device.name, statistics=statistics, channels=recipe.channels)
+
+        return (
+            placed(self.train.array[train_rows], self.labels[train_rows]),
+            placed(self.train.array[valid_rows], self.labels[valid_rows]),
+            placed(self.test.array),
+        )
 
 
 def member_folder(folder, member):
@@ -166,9 +196,9 @@ def held_out_logits(folder, members, rows):
 
 
 def _read_logits(path, clips):
-    # The weights are there, so a lost or damaged result is no loss.
-    advice = (f"delete {path.with_name('done.json')} and run 03_train_ensemble again: the weights are there, "
-              "and the logits are made anew.")
+    # Where the weights are, a lost or damaged result is no loss; on Kaggle they may be in an earlier output.
+    advice = f"delete {path.with_name('done.json')} and run 03_train_ensemble again where the weights are: " \
+             "the logits are made anew from them."
     try:
         logits = np.load(path)
     except (OSError, ValueError, EOFError) as error:

@@ -28,7 +28,7 @@ def players(clips, *, columns=4):
         f'<figure style="margin:0 1em 1em 0"><figcaption>{html.escape(title)}</figcaption>{_player(clip)}</figure>'
         for title, clip in clips.items()
     ]
-    layout = f"display:grid;grid-template-columns:repeat({columns},max-content)"
+    layout = f"display:grid;grid-template-columns:repeat({columns},minmax(0,20em))"  # narrower where the page is
     return HTML(f'<div style="{layout}">{"".join(cells)}</div>')
 
 
@@ -74,7 +74,8 @@ def download_link(path, *, type="text/csv"):
 
 def _player(clip):
     if isinstance(clip, tuple):
-        return Audio(clip[0], rate=clip[1], normalize=False)._repr_html_()
-    player = Audio(filename=clip, embed=True)
-    player.mimetype = _TYPES.get(Path(clip).suffix.lower(), player.mimetype)
-    return player._repr_html_()
+        player = Audio(clip[0], rate=clip[1], normalize=False)
+    else:
+        player = Audio(filename=clip, embed=True)
+        player.mimetype = _TYPES.get(Path(clip).suffix.lower(), player.mimetype)
+    return player._repr_html_().replace("<audio", '<audio style="width:100%"', 1)

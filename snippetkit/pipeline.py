@@ -15,7 +15,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from .clock import Clock
-from .errors import KitError
+from .errors import KitError, Stopped
+from .lock import at_work
 from .members import finished_members
 from .places import project_folder
 from .progress import say
@@ -24,9 +25,9 @@ from .storage import read_json, replacing
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {
     "01_spleeter": ("data", "out", "recipe", "settings", "on_bad", "weights"),
-    "02_features": ("data", "out", "recipe", "settings", "on_bad", "songs"),
-    "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours"),
-    "04_predict": ("data", "out", "on_bad", "members", "neighbours"),
+    "02_features": ("data", "out", "recipe", "settings", "on_bad", "songs", "cluster"),
+    "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours", "cluster"),
+    "04_predict": ("data", "out", "on_bad", "members", "neighbours", "beside"),
 }
 
 _STOPPED = "stopped; what was saved is kept: run again to go on."
@@ -51,7 +52,7 @@ class Outcome:
 
 def run(
     workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
-    songs="", neighbours=0.0, folder=None,
+    songs="", neighbours=0.0, beside="", cluster="", folder=None,
 ):
     """Run the four notebooks into ``notebooks/`` of the work folder.
 
@@ -61,7 +62,7 @@ def run(
     recipe, members, epochs, settings
         As in `Workspace.recipe`.
     max_hours : float
-        For the whole run; 0 is no limit.
+        For the whole run; 0 as in `Clock`.
     on_bad : str
         As in `vocals.sources.check`.
     weights : path-like
@@ -69,7 +70,11 @@ def run(
     songs : path-like
         As in `songs.table.find_songs`.
     neighbours : float
-        As in `report.collect`.
+        As in `results.collect`.
+    beside : str
+        Work folders for `results.collect_beside`, with commas between them.
+    cluster : str
+        As in `cluster.connected`, for features and members.
     folder : path-like or None
         Where the notebooks are; None is the project's own.
 
@@ -89,15 +94,17 @@ def run(
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
         "recipe": recipe, "members": wanted, "epochs": epochs, "settings": settings, "on_bad": on_bad,
-        "weights": str(weights), "songs": str(songs), "neighbours": neighbours,
+        "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside,
+        "cluster": cluster,
     }
-    for number, name in enumerate(NOTEBOOKS, start=1):
-        if name == "04_predict" and not finished_members(workspace.members):
-            return Outcome(0, wanted, None)
-        say(f"[{number}/{len(NOTEBOOKS)}] {name}")
-        parameters["max_hours"] = clock.hours_left()
-        given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
-        _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
+    with at_work(workspace.folder, "a run"):
+        for number, name in enumerate(NOTEBOOKS, start=1):
+            if name == "04_predict" and not finished_members(workspace.members):
+                return Outcome(0, wanted, None)
+            say(f"[{number}/{len(NOTEBOOKS)}] {name}")
+            parameters["max_hours"] = clock.hours_left()
+            given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
+            _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
     return Outcome(report["members"], wanted, report)
 
@@ -110,20 +117,22 @@ def _execute(source, target, parameters):
         papermill.execute_notebook(
             str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
             stdout_file=sys.stderr, stderr_file=sys.stderr,
-            # newer kernels warn, before anything of ours, that the loopback connection is not encrypted
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # Kernels warn that the loopback connection is not encrypted, and call it an error to be shut down at work.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except KeyboardInterrupt:
         # The kernel's answer to the interrupt is on its way, and nobody is left to receive it: no traceback for that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise KitError(_STOPPED) from None
+        raise Stopped(_STOPPED) from None
     except PapermillExecutionError as error:
+        if error.ename == Stopped.__name__:
+            raise Stopped(error.evalue) from None
         if error.ename == KeyboardInterrupt.__name__:
-            raise KitError(_STOPPED) from None
+            raise Stopped(_STOPPED) from None
         if error.ename == KitError.__name__:
             raise KitError(error.evalue) from None
         raise KitError(
-            f"cell {error.exec_count} of {source.name} failed with {error.ename}: {error.evalue}. "
+            f"cell [{error.exec_count}] of {source.name} failed with {error.ename}: {error.evalue}. "
             f"The executed copy with the whole traceback is {target}."
         ) from error
     except OSError as error:

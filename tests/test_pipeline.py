@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snippetkit import competition, ensemble
+from snippetkit import competition, ensemble, results
+from snippetkit.errors import KitError
 from snippetkit.evaluation import evaluate
 from snippetkit.features import load
 from snippetkit.hardware import find_devices
@@ -22,7 +24,9 @@ from snippetkit.labels import CLASSES
 from snippetkit.members import TrainingData, average, finished_members, stack_test_logits
 from snippetkit.pipeline import NOTEBOOKS
 from snippetkit.places import project_folder
+from snippetkit.preparation import prepare
 from snippetkit.recipe import Recipe
+from snippetkit.workspace import Workspace
 
 # A network and a length that make the road short; what is proved here does not depend on them.
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
@@ -126,7 +130,7 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
         texts[name] = nbformat.writes(notebook)
     assert "separator: none. Nothing was taken away" in texts["01_spleeter"]
     assert texts["01_spleeter"].count("<audio") >= 4 and texts["04_predict"].count("<audio") >= 4
-    assert "All 2 members are finished" in texts["03_train_ensemble"]
+    assert "2 of 2 members are finished" in texts["03_train_ensemble"]
     assert 'download=\\"submission.csv\\"' in texts["04_predict"]
     for text in texts.values():
         assert "Warning" not in text and '"stderr"' not in text  # what JupyterLab shows on red
@@ -143,7 +147,8 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     report = json.loads((out / "report.json").read_text())
     truth = pd.read_csv(songs)
     train = truth[truth["split"] == "train"]["song"].to_numpy()
-    assert report["songs"] == {"source": "own table", "songs": truth["song"].nunique(), "groups": truth["song"].nunique()}
+    songs_in_it = truth["song"].nunique()
+    assert report["songs"] == {"source": "own table", "songs": songs_in_it, "groups": songs_in_it}
     validation = report["validation"]
     assert validation["split"] == "songs" and validation["clips"] == 24 and validation["answers"] == 1
     assert any("Songs were kept apart: 24 of 24" in note for note in report["notes"])
@@ -163,6 +168,35 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     command = [sys.executable, "-m", "snippetkit", "compare", out, short_run[0]]
     compared = subprocess.run(command, capture_output=True, text=True)
     assert compared.returncode == 0 and compared.stdout.startswith("8 clips: ")
+
+
+def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path):
+    theirs, out = short_run[0], tmp_path / "out"
+    result = run("--data", small_demo, "--out", out, *SHORT[:-1], 1, "--set", "n_mels=20", "--beside", theirs)
+    assert result.returncode == 0, result.stderr
+    folders = [*sorted(out.glob("members/member_*")), *sorted(theirs.glob("members/member_*"))]
+    logits = np.mean([np.load(folder / "test_logits.npy") for folder in folders], axis=0)
+    assert len(folders) == 3 and pd.read_csv(out / "submission.csv")["category"].tolist() == logits.argmax(1).tolist()
+    logits = np.mean([np.load(folder / "valid_logits.npy") for folder in folders], axis=0)
+    assert pd.read_csv(out / "held_out.csv")["predicted"].tolist() == logits.argmax(1).tolist()
+    report = json.loads((out / "report.json").read_text())
+    assert (report["members"], report["members_wanted"], report["validation"]["answers"]) == (3, 3, 3)
+    assert [each["members"] for each in report["beside"]] == [2] and report["beside"][0]["recipe"]["n_mels"] == 40
+    assert "Averaged with the members of other runs: 2 of out." in report["notes"]
+
+
+def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small_competition, tmp_path):
+    work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().having(separator="none")
+    data = prepare(small_competition, work, recipe)
+    result = results.collect(work.members, data)
+    with pytest.raises(KitError, match="there is no work folder .*nowhere"):
+        results.collect_beside(result, data, [tmp_path / "nowhere"], small_competition)
+    by_songs = replace(result, recipe=result.recipe.having(split="songs"))
+    with pytest.raises(KitError, match="split=random, those of this run with split=songs: what the one held out"):
+        results.collect_beside(by_songs, data, [work.folder], small_competition)
+    other = replace(data, labels=1 - data.labels)
+    with pytest.raises(KitError, match="are of other clips, labels or songs; they cannot be averaged"):
+        results.collect_beside(result, other, [work.folder], small_competition)
 
 
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
@@ -185,7 +219,7 @@ def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["--recipe", "best"], "was made by another recipe: here sample_rate=22050, there 16000"),
+    (["--recipe", "best"], "was trained by another recipe: here split='songs', there 'random'; standardise=True"),
     (["--set", "standardise=true"], "was trained by another recipe: here standardise=True, there False"),
     (["--set", "hop=200"], "was made by another recipe: here hop=200, there 160"),
     (["--recipe", "bets"], "there is no recipe 'bets'; choose one of published, best"),
@@ -212,7 +246,8 @@ def test_in_a_notebook_a_mistake_is_the_sentence_alone(tmp_path):
     result = run("--data", tmp_path / "empty", "--out", tmp_path / "out")
     assert result.returncode == 1 and "no train clips found" in result.stderr
     notebook = nbformat.read(tmp_path / "out" / "notebooks" / "01_spleeter.ipynb", as_version=4)
-    (error,) = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    (error,) = [output for output in outputs if output.output_type == "error"]
     assert len(error.traceback) == 1 and error.traceback[0].startswith("KitError: no train clips found")
 
 
