@@ -51,12 +51,33 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     if length != expected:
         what = "it is cut short" if length < expected else "it is longer than a clip"
         raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples): {what}.")
+    return checked(path, signal, rate, sample_rate=sample_rate, seconds=seconds, mono=mono)
+
+
+def checked(path, signal, rate, *, sample_rate, seconds=None, mono=True):
+    """What `load` makes of decoded samples, for those who have decoded them otherwise.
+
+    Parameters
+    ----------
+    path : path-like
+        For the sentences.
+    signal : ndarray, shape (samples, channels), float32
+    rate : int
+        Its own, in Hz.
+    sample_rate, seconds, mono
+        As in `load`; `seconds` is not checked.
+
+    Raises
+    ------
+    KitError
+        If it holds NaN or a constant offset.
+    """
     if not np.isfinite(signal).all():
         raise KitError(f"{path} holds samples that are not numbers (NaN or infinite).")
     offset = float(signal.mean())
     if abs(offset) > _LARGEST_OFFSET:
         raise KitError(f"{path} carries a constant offset of {offset:+.2f} of full scale, which clips it.")
-    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or length / rate)
+    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or len(signal) / rate)
 
 
 def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from . import audio, filterbank
+from .cluster import connected, one_by_one
 from .errors import KitError, listed
+from .fingerprints import digest, fingerprint
+from .lock import at_work
 from .progress import progress
-from .recipe import digest
 from .rows import claim, is_of, rows_done, write_rows
-from .storage import fingerprint, read_json, replacing
+from .storage import read_json, replacing
 
 # Clips that are computed and written at once: small enough to lose, large enough to be worth a process.
 _BLOCK = 64
@@ -45,8 +47,14 @@ class Features:
     fingerprint: str
     source: str = COMPUTED
 
+    def __reduce__(self):
+        # Another process opens the file for itself instead of being sent half a gigabyte.
+        if isinstance(self.array, np.memmap):
+            return load, (self.array.filename,)
+        return Features, (self.array, self.ids, self.fingerprint, self.source)
 
-def extract(sources, path, recipe, *, jobs=-1):
+
+def extract(sources, path, recipe, *, jobs=-1, cluster=""):
     """Compute the features of all clips, or find them complete, or go on where an earlier run stopped.
 
     Parameters
@@ -57,6 +65,8 @@ def extract(sources, path, recipe, *, jobs=-1):
     recipe : Recipe
     jobs : int
         Processes, as joblib counts them.
+    cluster : str
+        As in `cluster.connected`; all its workers, instead of processes here.
 
     Returns
     -------
@@ -65,13 +75,17 @@ def extract(sources, path, recipe, *, jobs=-1):
     Raises
     ------
     KitError
-        If the file was made (or begun) by another recipe or from other clips, or a clip has gone bad.
+        If the file was made (or begun) by another recipe or from other clips, a clip has gone bad, or as
+        `cluster.connected` does.
     """
     path = Path(path)
     identity = _identity(sources, recipe)
     claim(path, identity, source=COMPUTED)
     if not path.exists():
-        _compute(sources, path, identity, recipe, jobs)
+        with at_work(path.parent, "computing features"):
+            if not path.exists():  # who held the folder until now may have computed them
+                with connected(cluster):
+                    _compute(sources, path, identity, recipe, None if cluster else jobs)
     return load(path)
 
 
@@ -184,13 +198,14 @@ def import_published(folder, sources, path, recipe):
     identity = _identity(sources, recipe)
     source = f"imported from {folder.name}"
     claim(path, identity, source=source)
-    todo = list(sources.clips)[rows_done(path, identity, source=source) :]
-    blocks = (
-        np.stack([_published_values(folder / f"{i}feature.npz", identity["shape"][1:]) for i in block])
-        for block in _blocks(todo)
-    )
-    with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
-        write_rows(path, identity, blocks, bar, source=source)
+    with at_work(path.parent, "importing features"):
+        todo = list(sources.clips)[rows_done(path, identity, source=source) :]
+        blocks = (
+            np.stack([_published_values(folder / f"{i}feature.npz", identity["shape"][1:]) for i in block])
+            for block in _blocks(todo)
+        )
+        with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
+            write_rows(path, identity, blocks, bar, source=source)
     return load(path)
 
 
@@ -223,9 +238,10 @@ def _identity(sources, recipe):
 def _compute(sources, path, identity, recipe, jobs):
     ids = list(sources.paths)
     done = rows_done(path, identity, source=COMPUTED)
-    computed = Parallel(jobs, return_as="generator")(
-        delayed(_block)([(sources.paths[i], i in sources.faults) for i in block], recipe)
-        for block in _blocks(ids[done:])
+    # a worker of a cluster has another current folder
+    clips = {i: (each.absolute(), i in sources.faults) for i, each in sources.paths.items()}
+    computed = one_by_one(
+        (delayed(_block)([clips[i] for i in block], recipe) for block in _blocks(ids[done:])), jobs
     )
     with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
         write_rows(path, identity, computed, bar, source=COMPUTED)

@@ -1,8 +1,11 @@
 """From samples to features: pre-emphasis, framing, power spectrum, triangles along mel or log frequency, logarithm.
 
-The maths and nothing else: no files, no state. Every function works on one clip or on many at once (leading axes
-are kept) and computes in float64, so that a batch gives the same numbers as one clip at a time.
+The maths and nothing else: no files, and nothing is kept but the triangles of a recipe. Every function works on one
+clip or on many at once (leading axes are kept) and computes in float64, so that a batch gives the same numbers as one
+clip at a time.
 """
+
+import functools
 
 import numpy as np
 
@@ -10,6 +13,7 @@ from .errors import KitError
 from .recipe import Recipe
 
 _PUBLISHED = Recipe.published()
+_FRAMES = 64    # whose spectra are computed at once
 
 
 def preemphasise(signal, *, coefficient=_PUBLISHED.preemphasis):
@@ -226,14 +230,27 @@ def pool_frames(levels, pool):
 
 
 def _band_energy(signal, recipe, *, length, n_fft):
-    power = power_spectrum(frame(signal, length=length, hop=recipe.hop), n_fft=n_fft, window=recipe.window)
-    return power @ recipe_triangles(recipe, n_fft=n_fft).T
+    frames = frame(signal, length=length, hop=recipe.hop)
+    triangles = recipe_triangles(recipe, n_fft=n_fft).T
+    # A spectrum of all frames at once would be megabytes, which the system gives and takes back for every clip: that
+    # takes longer than the sums. A single frame that is left over goes with those before: alone it would be multiplied
+    # otherwise, and have other last bits.
+    count = frames.shape[-2]
+    starts = [start for start in range(0, count, _FRAMES) if start == 0 or start < count - 1]
+    return np.concatenate([
+        power_spectrum(frames[..., start:end, :], n_fft=n_fft, window=recipe.window) @ triangles
+        for start, end in zip(starts, [*starts[1:], count])
+    ], axis=-2)
 
 
+@functools.lru_cache(maxsize=4)
 def recipe_triangles(recipe, *, n_fft=0):
-    """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1); `n_fft` 0 is the recipe's own."""
+    """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1), read-only; `n_fft` 0 is the recipe's own."""
     ends = {"sample_rate": recipe.sample_rate, "f_min": recipe.f_min, "f_max": recipe.f_max}
     n_fft = n_fft or recipe.n_fft
     if recipe.scale == "log":
-        return log_triangles(n_bands=recipe.n_mels, n_fft=n_fft, **ends)
-    return mel_triangles(n_mels=recipe.n_mels, n_fft=n_fft, **ends)
+        triangles = log_triangles(n_bands=recipe.n_mels, n_fft=n_fft, **ends)
+    else:
+        triangles = mel_triangles(n_mels=recipe.n_mels, n_fft=n_fft, **ends)
+    triangles.setflags(write=False)     # the same array for all who ask
+    return triangles

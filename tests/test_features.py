@@ -1,4 +1,5 @@
 import json
+import pickle
 import shutil
 import time
 
@@ -6,7 +7,8 @@ import numpy as np
 import pytest
 
 from snippetkit import audio, competition, features, filterbank
-from snippetkit.errors import KitError
+from snippetkit.errors import KitError, Stopped
+from snippetkit.features import Features, load
 from snippetkit.recipe import Recipe
 from snippetkit.storage import read_json, write_json
 from snippetkit.vocals.separate import separate
@@ -63,7 +65,7 @@ def test_it_goes_on_with_the_block_that_was_lost(sources, tmp_path, monkeypatch)
     monkeypatch.setattr(features, "_BLOCK", 5)
     whole = features.extract(sources[0], tmp_path / "whole.npy", RECIPE, jobs=1)
     calls = die_once_in_the_third_block(monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
     assert not (tmp_path / "train.npy").exists()
     with pytest.raises(KitError, match="no complete features"):
@@ -114,7 +116,7 @@ def test_rows_of_another_recipe_are_not_gone_on_with(sources, tmp_path, monkeypa
     expected = features.extract(sources[0], tmp_path / "expected.npy", other, jobs=1).array
 
     die_once_in_the_third_block(monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
     (tmp_path / "train.json").unlink()  # "delete its features to start anew", but only half done
     array = features.extract(sources[0], tmp_path / "train.npy", other, jobs=1).array
@@ -181,7 +183,7 @@ def test_wrong_published_files_are_refused(sources, tmp_path):
 
 
 def test_all_bad_clips_are_named_before_any_work(damaged, tmp_path):
-    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is empty.*2\.mp3 decodes to .*--on-bad skip"):
+    with pytest.raises(KitError, match=r"(?s)2 of 32 clips are bad:.*3\.mp3 is.*2\.mp3 decodes to .*--on-bad skip"):
         separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
 
 
@@ -207,3 +209,15 @@ def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_pa
 def test_a_word_that_is_no_answer_is_refused(small_competition, tmp_path):
     with pytest.raises(KitError, match="on_bad='ignore' is not known; choose one of fail, skip"):
         separate(small_competition, tmp_path, RECIPE, on_bad="ignore")
+
+
+def test_features_on_the_disk_are_opened_there_and_not_sent(tmp_path, small_data):
+    np.save(tmp_path / "train.npy", np.zeros((3, 40, 40), np.float32))
+    (tmp_path / "train.json").write_text('{"ids": [0, 1, 2], "shape": [3, 40, 40], "source": "computed"}')
+    features = load(tmp_path / "train.npy")
+    sent = pickle.dumps(features)
+    assert len(sent) < 1000
+    arrived = pickle.loads(sent)
+    assert arrived.fingerprint == features.fingerprint and np.array_equal(arrived.array, features.array)
+    arrived = pickle.loads(pickle.dumps(small_data.train))
+    assert isinstance(arrived, Features) and np.array_equal(arrived.array, small_data.train.array)

@@ -114,6 +114,17 @@ def test_silence_is_the_floor_and_not_minus_infinity():
     np.testing.assert_allclose(filterbank.log_mel(np.zeros(48_000)), 20 * np.log10(np.finfo(np.float64).eps))
 
 
+@pytest.mark.parametrize("frames", [1, 63, 64, 65, 129, 299])
+def test_spectra_of_some_frames_at_a_time_have_the_bits_of_all_at_once(frames):
+    recipe = Recipe.published()
+    signal = np.random.default_rng(frames).normal(size=400 + 160 * (frames - 1)) * 0.1
+    pieces = filterbank.frame(filterbank.preemphasise(signal))
+    at_once = filterbank.power_spectrum(pieces) @ filterbank.recipe_triangles(recipe).T
+    found = filterbank.log_mel(signal)
+    assert len(found) == len(pieces) == frames
+    assert np.array_equal(found, filterbank.decibels(at_once))
+
+
 def test_a_batch_equals_one_at_a_time(noisy_chirp):
     batch = np.stack([noisy_chirp, noisy_chirp[::-1], np.zeros(48_000)]).astype(np.float32)
     together = filterbank.log_mel(batch)
