@@ -1,0 +1,159 @@
+"""What the official Kaggle client sends, made from the checkout: the kit as a wheel, the notebooks, and their metadata.
+
+Nothing here talks to Kaggle. The templates are in the project's folder ``kaggle``.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from string import Template
+
+import nbformat
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from ..errors import KitError
+from ..pipeline import NOTEBOOKS
+from ..places import project_folder
+from ..storage import replacing
+
+# Where a network computes: to train, and to separate unless that is left out. Kaggle calls its pair of T4s so: https://github.com/Kaggle/kaggle-cli/pull/1198
+_MACHINE = "NvidiaTeslaT4"
+KIT = "kit"
+SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
+
+
+def build(folder, *, user, competition="", datasets=(), parameters=None, separates=True, internet=True):
+    """Write one folder for the dataset with the kit, and one for each notebook.
+
+    Parameters
+    ----------
+    folder : path-like
+        Gets ``kit``, ``01_spleeter``, … ``04_predict``; what is there of an earlier build is replaced.
+    user : str
+        Kaggle's name for the person.
+    competition : str
+        The competition's name in its address, or that address.
+    datasets : sequence of str
+        Further datasets to attach, ``owner/name`` each: Spleeter's weights, or the clips.
+    parameters : dict or None
+        For the notebooks' parameters cells; a notebook gets those that it knows.
+    separates : bool
+        Whether the recipe separates vocals: then 01_spleeter gets a GPU.
+    internet : bool
+        Whether 01_spleeter may then download Spleeter's weights. The others never go online.
+
+    Returns
+    -------
+    list of Path
+        The folders, in the order in which they are to be sent.
+
+    Raises
+    ------
+    KitError
+        If a name cannot be one of Kaggle's, this is no checkout, or the wheel cannot be built.
+    """
+    if competition.startswith("https://www.kaggle.com/"):
+        competition = competition.rstrip("/").rsplit("/", 1)[-1]
+    _check_names(user, competition, datasets)
+    project = project_folder()
+    if project is None or not (project / "kaggle").is_dir():
+        raise KitError("what is sent to Kaggle is built from a checkout of the project; run this from one.")
+    folder = Path(folder)
+    for part in (KIT, *NOTEBOOKS):
+        shutil.rmtree(folder / part, ignore_errors=True)
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    _write(folder / KIT / "dataset-metadata.json", _filled(project, "dataset-metadata.json", user=user))
+    wheel = _build_wheel(project, folder / KIT)
+    first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    before = None
+    for name in NOTEBOOKS:
+        given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
+        notebook = _notebook(project / "notebooks" / f"{name}.ipynb", first_cell, given)
+        has_gpu = name == TRAINING or name == SEPARATION and separates
+        choices = {
+            "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "), "gpu": has_gpu,
+            "machine": _MACHINE if has_gpu else None, "internet": name == SEPARATION and separates and internet,
+            "datasets": [f"{user}/snippetkit", *datasets], "competitions": [competition] if competition else [],
+            "kernels": [f"{user}/{slug(before)}"] if before else [], "id": f"{user}/{slug(name)}",
+        }
+        metadata = _filled(project, "kernel-metadata.json", **{key: json.dumps(each) for key, each in choices.items()})
+        _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
+        _write(folder / name / "kernel-metadata.json", metadata)
+        before = name
+    return [folder / part for part in (KIT, *NOTEBOOKS)]
+
+
+def slug(notebook):
+    """What a notebook is called in its address on Kaggle, such as ``snippetkit-01-spleeter``."""
+    return "snippetkit-" + notebook.replace("_", "-")
+
+
+def attach_own_output(folder):
+    """Have the training notebook in a built folder find what its last version left, beside what came before it.
+
+    Parameters
+    ----------
+    folder : Path
+        ``03_train_ensemble`` of a build.
+    """
+    path = folder / "kernel-metadata.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    if metadata["id"] not in metadata["kernel_sources"]:
+        metadata["kernel_sources"].append(metadata["id"])
+        _write(path, json.dumps(metadata, indent=2))
+
+
+def _check_names(user, competition, datasets):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", user):
+        raise KitError(f"{user!r} is no name on Kaggle; it is the last part of your profile's address.")
+    if competition and not re.fullmatch(r"[a-z0-9-]+", competition):
+        raise KitError(f"{competition!r} names no competition; give the last part of its address, as in 'titanic'.")
+    for dataset in datasets:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+", dataset):
+            raise KitError(f"{dataset!r} names no dataset; give its owner and name, as in 'somebody/spleeter-weights'.")
+    if not competition and not datasets:
+        raise KitError("no data would be attached: give the competition, or a dataset that holds its clips.")
+
+
+def _build_wheel(project, folder):
+    # From a copy, since setuptools leaves folders of its own beside what it builds; and with the setuptools at hand,
+    # so that nothing is downloaded. torch brings it.
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary, "project")
+        copy.mkdir()
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(project / name, copy)
+        shutil.copytree(project / "snippetkit", copy / "snippetkit", ignore=shutil.ignore_patterns("__pycache__"))
+        result = subprocess.run(
+            [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+             "--wheel-dir", str(folder), str(copy)],
+            capture_output=True, text=True,
+        )
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode or len(wheels) != 1:
+        raise KitError(f"the kit's wheel could not be built; pip says: {result.stderr.strip()[-500:]}")
+    return wheels[0]
+
+
+def _notebook(path, first_cell, parameters):
+    """A notebook that installs the kit first, right after its title, with other parameters where they are given."""
+    notebook = load_notebook_node(str(path))
+    if parameters:
+        notebook = parameterize_notebook(notebook, parameters, comment="As given when this was built.")
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(first_cell.rstrip(), id="install"))
+    return notebook
+
+
+def _filled(project, template, **values):
+    return Template((project / "kaggle" / template).read_text(encoding="utf-8")).substitute(values)
+
+
+def _write(path, text):
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

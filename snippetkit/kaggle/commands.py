@@ -1,0 +1,82 @@
+"""`python -m snippetkit kaggle …`: the four notebooks built, sent, resumed and fetched."""
+
+from pathlib import Path
+
+import click
+
+_BUILD = click.option(
+    "--build", "folder", default="kaggle/build", show_default=True, type=click.Path(path_type=Path),
+    help="Folder of what is sent.",
+)
+_EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between two looks.")
+
+
+@click.group()
+def kaggle():
+    """Put the four notebooks on Kaggle, by the official client: build, push, resume, fetch."""
+
+
+@kaggle.command()
+@click.option("--user", required=True, help="Your name on Kaggle.")
+@click.option("--competition", default="", help="The competition, as in its address.")
+@click.option("--dataset", "datasets", multiple=True, metavar="OWNER/NAME", help="A dataset to attach; repeatable.")
+@_BUILD
+@click.option("--recipe", default="published", show_default=True, help="As in run.")
+@click.option("--members", default=0, help="As in run.")
+@click.option("--epochs", default=0, help="As in run.")
+@click.option("--on-bad", default="fail", show_default=True, help="As in run.")
+@click.option("--neighbours", default=0.0, type=click.FloatRange(0, 1), help="As in run.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
+@click.option("--internet/--no-internet", default=True, help="Whether 01_spleeter may download Spleeter's weights.")
+def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
+    """Write what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
+    from ..recipe import Recipe
+    from .build import build as build_folders
+
+    asked = {"members": members, "epochs": epochs}
+    chosen = Recipe.named(recipe).having(**{name: value for name, value in asked.items() if value})
+    chosen = chosen.having_settings(settings)  # a wrong name is better known now than on Kaggle
+    folders = build_folders(
+        folder, user=user, competition=competition, datasets=datasets,
+        parameters={
+            "recipe": recipe, "settings": " ".join(settings), "members": members, "epochs": epochs,
+            "on_bad": on_bad, "neighbours": neighbours,
+        },
+        separates=chosen.separator != "none", internet=internet,
+    )
+    for each in folders:
+        click.echo(each)
+
+
+@kaggle.command()
+@_BUILD
+@click.option("--from", "start", default="kit", show_default=True, help="Leave out what comes before, as 04_predict.")
+@_EVERY
+def push(folder, start, seconds):
+    """Send the dataset and the notebooks in their order; each waits until the one before has run to its end.
+
+    What runs on Kaggle already is waited for and not sent again."""
+    from .client import push as push_parts
+
+    push_parts(folder, start=start, seconds=seconds)
+
+
+@kaggle.command()
+@_BUILD
+@_EVERY
+def resume(folder, seconds):
+    """Send 03_train_ensemble again, with what its last version left attached: it trains what is missing."""
+    from .client import resume as resume_training
+
+    resume_training(folder, seconds=seconds)
+
+
+@kaggle.command()
+@_BUILD
+@click.option("--out", default="runs/kaggle", show_default=True, type=click.Path(path_type=Path), help="Where to.")
+def fetch(folder, out):
+    """Fetch submission.csv, the report, the figures, and the notebooks as Kaggle gives them out."""
+    from .client import fetch as fetch_results
+
+    for path in fetch_results(folder, out):
+        click.echo(path)
