@@ -1,6 +1,6 @@
 """Separation side by side: Spleeter's own `Separator`, the kit's network, and the network in half precision.
 
-    python tests/benchmarks/separation.py CLIPS [--weights FOLDER] [--count 24] [--rounds 3]
+    python tests/benchmarks/separation.py CLIPS [--weights FOLDER] [--count 24] [--rounds 3] [--json FILE]
 
 Every way has a process of its own, one after the other and all of them several times over, on the same clips (the first
 ones in the folder CLIPS) and weights, which may be random: time does not depend on them. Reading and writing files is
@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from snippetkit import audio
+from snippetkit.benchmark import table
 from snippetkit.competition import mp3s_below
 from snippetkit.vocals.backends import RATE, stereo
 from snippetkit.vocals.comparison import snr
@@ -35,8 +36,9 @@ STOCK, EXACT, FAST = "stock `Separator`", "network, exact", "network, `fast_sepa
 @click.option("--weights", default="", help="Folder with Spleeter's weights.")
 @click.option("--count", default=24, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--json", "target", type=click.Path(path_type=Path), help="Write the rows there, too.")
 @click.option("--only", type=click.Choice(["exact", "fast"]), hidden=True)
-def main(clips, weights, count, rounds, only):
+def main(clips, weights, count, rounds, target, only):
     if only:
         return run_network(clips, Path(weights), fast=only == "fast")
     weights = find_weights(weights)
@@ -53,7 +55,12 @@ def main(clips, weights, count, rounds, only):
                 found[way].append(answer(command))
         vocals = {STOCK: "stock", EXACT: "exact", FAST: "fast"}
         vocals = {way: np.load(folder / f"{stem}.npy") for way, stem in vocals.items()}
-    show(found, vocals, count, rounds)
+    rows = rows_of(found, rounds, len(sounds))
+    if target:
+        target.write_text(json.dumps(rows, indent=2))
+    print(f"{platform.machine()}, {os.cpu_count()} cores\n\n{table(rows)}\n")
+    for way in (EXACT, FAST):
+        print(f"{way}: {snr(vocals[STOCK], vocals[way]):.0f} dB, of stock vocals to what differs from them")
 
 
 def run_stock(folder):
@@ -88,20 +95,19 @@ def answer(command, **options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def show(found, vocals, count, rounds):
-    print(f"{platform.machine()}, {os.cpu_count()} cores; {count} clips, {rounds} rounds; median and spread over all\n")
-    print("| way | seconds a clip | 5% to 95% | times as fast | peak memory | SNR to stock |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    slow = np.median([each["seconds"] for each in found[STOCK]])
+def rows_of(found, rounds, count):
+    """Rows as `side_by_side` makes them; a clip of a network counts as its share of a batch."""
+    slow = np.median([np.median(each["seconds"]) for each in found[STOCK]])
+    rows = []
     for way, runs in found.items():
-        seconds = np.concatenate([each["seconds"] for each in runs])
-        low, middle, high = np.percentile(seconds, [5, 50, 95])
-        memory = np.median([each["bytes"] for each in runs]) / 1e9
-        row = [
-            way, f"{middle:.3f}", f"{low:.3f} to {high:.3f}", f"{slow / middle:.1f}", f"{memory:.1f} GB",
-            "" if way == STOCK else f"{snr(vocals[STOCK], vocals[way]):.0f} dB",
-        ]
-        print(f"| {' | '.join(row)} |")
+        low, middle, high = 1000 * np.percentile([np.median(each["seconds"]) for each in runs], [0, 50, 100])
+        rows.append({
+            "part": "separation", "unit": "clip", "rounds": rounds, "is_floor": False, "over_floor": None, "way": way,
+            "count": count,
+            "low": low, "median": middle, "high": high, "ratio": 1000 * slow / middle,
+            "memory": float(np.median([each["bytes"] for each in runs])) / 1e9,
+        })
+    return rows
 
 
 if __name__ == "__main__":

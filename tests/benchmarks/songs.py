@@ -1,54 +1,49 @@
-"""How long songs take to infer, and how much memory: python tests/benchmarks/songs.py DATA [--sizes 1000,4000,14333].
+"""Songs of more and more clips: time and memory of listening to them, of inferring from it, and of the products alone.
 
-Each size runs in a process of its own, so that its peak memory is its own. Where there are fewer clips than asked for,
-those there are listened to again, with noise over what was heard, so that no two are equal.
+Where there are fewer clips than asked for, those there are listened to again, with noise over what was heard, so that
+no two are equal.
 """
 
-import os
-import resource
-import subprocess
-import sys
-import time
+from functools import partial
 
-import click
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
+from side_by_side import Stopwatch, benchmark
 
 from snippetkit import competition
 from snippetkit.songs.inference import infer
-from snippetkit.songs.traces import Traces, listen
+from snippetkit.songs.traces import AHEAD, Traces, listen
+
+SIZES = (1000, 2000, 4000, 8000, 14_333)
+# Three times over, each pair of clips: two predictions against two ends, and the likeness of what both sound like.
+PASSES, NUMBERS = 3, 2 * AHEAD + 200
+ROWS = 512
 
 
-@click.command()
-@click.argument("data")
-@click.option("--sizes", default="1000,2000,4000,8000,14333", show_default=True, help="Numbers of clips.")
-@click.option("--one", default=0, hidden=True)
-def main(data, sizes, one):
-    if one:
-        return _measure(data, one)
-    click.echo(f"{os.cpu_count()} cores\n")
-    click.echo("| clips | listening, s | inferring, s | peak memory, GB | songs | groups |")
-    click.echo("| --- | --- | --- | --- | --- | --- |")
-    for size in sizes.split(","):
-        subprocess.run([sys.executable, __file__, data, "--one", size], check=True)
+def listening(data, size):
+    clips = clips_of(data)
+    with Stopwatch() as watch:
+        listen([clips[i % len(clips)] for i in range(size)])
+    return watch, size
 
 
-def _measure(data, size):
+def inferring(data, size):
+    clips = clips_of(data)
+    heard = listen(clips[:size])
+    again = np.arange(size) % len(clips)
+    traces = told_apart(heard.of(again), len(clips))
+    get_reusable_executor().shutdown()      # those that listened shall not be counted
+    with Stopwatch() as watch:
+        infer(traces, [str(i) for i in range(size)])
+    return watch, size
+
+
+def clips_of(data):
     found = competition.find(data)
-    clips = [*found.train, *found.test]
-    start = time.perf_counter()
-    traces = listen([clips[i % len(clips)] for i in range(size)])
-    heard = time.perf_counter()
-    traces = _told_apart(traces, len(clips))
-    start_inferring = time.perf_counter()
-    song, group, _ = infer(traces, [str(i) for i in range(size)])
-    seconds = time.perf_counter() - start_inferring
-    # of the workers that listened, the largest, or of this process
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = max(resource.getrusage(each).ru_maxrss for each in who) / 1e6
-    click.echo(f"| {size} | {heard - start:.0f} | {seconds:.1f} | {peak:.1f} | {len(set(song))} | {len(set(group))} |")
+    return [*found.train, *found.test]
 
 
-def _told_apart(traces, clips):
+def told_apart(traces, clips):
     generator = np.random.default_rng(0)
     again = (np.arange(len(traces)) >= clips)[:, None]
     return Traces(*(
@@ -56,6 +51,23 @@ def _told_apart(traces, clips):
         for each in (traces.head, traces.tail, traces.onward, traces.backward, traces.sound)
     ))
 
+
+def products(data):
+    size = SIZES[-1]
+    numbers = np.random.default_rng(0).normal(size=(size, NUMBERS)).astype(np.float32)
+    with Stopwatch() as watch:
+        for _ in range(PASSES):
+            for start in range(0, size, ROWS):
+                numbers[start : start + ROWS] @ numbers.T
+    return watch, size
+
+
+main = benchmark("songs", {
+    f"listening, {SIZES[0]} clips": partial(listening, size=SIZES[0]),
+    f"listening, {SIZES[-1]} clips": partial(listening, size=SIZES[-1]),
+    **{f"inferring, {size} clips": partial(inferring, size=size) for size in SIZES},
+    f"products alone, {SIZES[-1]} clips": products,
+}, unit="clip", rounds=1, has_baseline=False, doc=__doc__)
 
 if __name__ == "__main__":
     main()
