@@ -11,9 +11,10 @@ from snippetkit.pipeline import NOTEBOOKS
 from snippetkit.places import project_folder
 
 FOLDER = project_folder() / "notebooks"
+ALL = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 
-@pytest.fixture(params=NOTEBOOKS)
+@pytest.fixture(params=ALL)
 def notebook(request):
     return nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
 

@@ -1,0 +1,227 @@
+"""The notebooks as a person meets them: in JupyterLab, in a real browser, with Run All, the stop button and the link.
+
+What the pages look like is kept as pictures in ``test-output`` in the project's folder.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.places import project_folder
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="what drives the browser: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if not CHROMIUM:
+    pytest.skip("there is no Chromium here; on Debian: apt-get install chromium", allow_module_level=True)
+
+PICTURES = project_folder() / "test-output"
+TOKEN = "a-token"
+# Long enough to be interrupted, short enough to wait for.
+SMALL = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 150}
+MINUTES = 60_000
+
+
+@pytest.fixture(scope="module")
+def lab(small_demo, tmp_path_factory):
+    """JupyterLab on the notebooks with small parameters; gives its address, their folder and the work folder."""
+    root = tmp_path_factory.mktemp("lab")
+    out = root / "out"
+    parameters = {"data": str(small_demo), "out": str(out), **SMALL}
+    (root / "notebooks").mkdir()
+    for name, known in NOTEBOOKS.items():
+        given = {key: value for key, value in parameters.items() if key in known}
+        notebook = load_notebook_node(str(project_folder() / "notebooks" / f"{name}.ipynb"))
+        notebook = parameterize_notebook(notebook, given)
+        nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+    settings = root / "settings"
+    for plugin, values in {
+        "notebook-extension/tracker": {"windowingMode": "none"},  # all cells in the page, not only those in view
+        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    }.items():
+        path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root",
+         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={root}"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "JUPYTERLAB_SETTINGS_DIR": str(settings)},
+    )
+    address = None
+    for line in process.stderr:
+        if match := re.search(r"http://127\.0\.0\.1:\d+/", line):
+            address = match[0]
+            break
+    assert address, "JupyterLab did not start"
+    # somebody has to read what it says, or it stands still in the end
+    reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+    yield address, root / "notebooks", out
+    process.terminate()
+    process.wait(timeout=30)
+    reader.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    yield page
+    page.close()
+
+
+def opened(page, lab, name):
+    address, *_ = lab
+    # a page that comes before the server has listed its kernels asks for one; a person takes the one it proposes
+    page.add_locator_handler(
+        page.get_by_role("dialog").filter(has_text="Select Kernel"),
+        lambda dialog: dialog.locator("button.jp-mod-accept").click(),
+    )
+    page.goto(f"{address}lab/tree/notebooks/{name}.ipynb?token={TOKEN}&reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=2 * MINUTES)
+    return page
+
+
+def run_all(page, *, restart=False):
+    before = page.locator(".jp-CodeCell .jp-InputPrompt").first
+    text = before.inner_text()
+    if restart:
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_text("Restart Kernel and Run All Cells…", exact=True).click()
+        page.get_by_role("button", name="Confirm Kernel Restart").click()
+        # until then the numbers of the run before stand there
+        sync_api.expect(last_prompt(page)).to_have_text(re.compile(r"\[[ *]\]:"))
+        return
+    # A notebook may say that it is idle before its kernel listens; what is asked of it then is lost.
+    for _ in range(5):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        try:
+            sync_api.expect(before).not_to_have_text(text, timeout=5_000)
+            return
+        except AssertionError:
+            page.wait_for_timeout(1_000)
+    pytest.fail("Run All was not heard")
+
+
+def last_prompt(page):
+    return page.locator(".jp-CodeCell .jp-InputPrompt").last
+
+
+def finish(page, lab, name):
+    """Wait until all cells have run, save, and give the notebook as it is then on the disk, without an error in it."""
+    sync_api.expect(last_prompt(page)).to_have_text(re.compile(r"\[\d+\]:"), timeout=5 * MINUTES)
+    page.keyboard.press("Control+s")
+    path = lab[1] / f"{name}.ipynb"
+    deadline = time.monotonic() + 30
+    while True:
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        if all(cell.execution_count for cell in code) or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert all(cell.execution_count for cell in code)
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    return notebook
+
+
+def picture(page, name):
+    """The whole notebook as one long picture, as far as it fits."""
+    PICTURES.mkdir(exist_ok=True)
+    outer = "document.querySelector('.jp-WindowedPanel-outer')"
+    cells = f"[...{outer}.querySelectorAll('.jp-Cell')]"
+    height = page.evaluate(f"() => {cells}.reduce((sum, each) => sum + each.offsetHeight, 0)")
+    page.set_viewport_size({"width": 1400, "height": min(height + 200, 12_000)})
+    page.evaluate(f"() => {outer}.scrollTo(0, 0)")
+    page.wait_for_timeout(1000)
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def runs_again(page, browser, lab, name):
+    """After a restart of the kernel everything runs to its end once more; and then it looks good."""
+    run_all(page, restart=True)
+    finish(page, lab, name)
+    looks_good(page, browser, lab, name)
+
+
+def looks_good(page, browser, lab, name):
+    """Nothing sticks out on the right, in JupyterLab and as a page of HTML; of both a picture is kept."""
+    assert wider_than_the_page(page) == []
+    picture(page, name)
+    source, exported = lab[1] / f"{name}.ipynb", lab[1].parent / f"{name}.html"
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output", exported, source]
+    subprocess.run(command, check=True, capture_output=True)
+    reader = browser.new_page(viewport={"width": 1200, "height": 1000})
+    reader.goto(exported.as_uri())
+    assert wider_than_the_page(reader) == []
+    reader.screenshot(path=PICTURES / f"{name}-html.png", full_page=True)
+    reader.close()
+
+
+def wider_than_the_page(page):
+    """Texts of outputs that stick out of the notebook on the right."""
+    return page.evaluate("""() => [...document.querySelectorAll('.jp-OutputArea-output')]
+        .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 80))""")
+
+
+@pytest.mark.parametrize("name", ["01_spleeter", "02_features"])
+def test_the_notebooks_before_training_run_and_run_again(lab, page, browser, name):
+    opened(page, lab, name)
+    run_all(page)
+    finish(page, lab, name)
+    runs_again(page, browser, lab, name)
+
+
+def test_training_is_interrupted_and_carried_on_with(lab, page, browser):
+    _, notebooks, out = lab
+    name = "03_train_ensemble"
+    opened(page, lab, name)
+    run_all(page)
+    page.get_by_text(re.compile(r"epoch \d+/150")).first.wait_for(timeout=3 * MINUTES)
+    page.get_by_role("button", name="Interrupt the kernel").click()
+    stopped = page.get_by_text(re.compile("Stopped: training was stopped: . of 2 members are finished"))
+    stopped.wait_for(timeout=MINUTES)
+    assert "member_00 has" in stopped.inner_text() and "run again to go on" in stopped.inner_text()
+    assert page.get_by_text("Traceback").count() == 0
+    picture(page, f"{name}-interrupted")
+    begun = (out / "members" / "member_00" / "history.csv").read_text().splitlines()
+    assert 1 < len(begun) <= 150 and not (out / "members" / "member_01" / "done.json").exists()
+
+    run_all(page)
+    notebook = finish(page, lab, name)
+    assert "2 of 2 members are finished." in nbformat.writes(notebook)
+    history = (out / "members" / "member_00" / "history.csv").read_text().splitlines()
+    assert history[: len(begun)] == begun and len(history) == 151
+    runs_again(page, browser, lab, name)
+
+
+def test_the_submission_is_one_click_away(lab, page, browser):
+    _, notebooks, out = lab
+    name = "04_predict"
+    opened(page, lab, name)
+    run_all(page)
+    finish(page, lab, name)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="submission.csv").click()
+    assert download.value.suggested_filename == "submission.csv"
+    assert Path(download.value.path()).read_bytes() == (out / "submission.csv").read_bytes()
+    assert page.locator("audio").count() == 4
+    runs_again(page, browser, lab, name)
