@@ -1,0 +1,252 @@
+"""Genres: a folder of recordings a genre, or a table of numbers somebody computed, as the methods take them."""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from ..errors import KitError, listed
+from ..features import Features
+from ..fingerprints import digest
+from ..members import TrainingData
+from ..progress import progress
+from ..recipe import Recipe
+from ..songs import folds
+from ..songs.table import Songs
+from . import sound
+from .spectrogram import MelSpectrogram
+
+SECONDS = 29.7      # of a recording, as the genre study has it
+
+# What a notebook takes where it is told nothing: on the demo as little as shows how it goes, elsewhere the study's
+# numbers where they are known.
+_ON_DEMO = {
+    "seconds": 6.0, "folds": 3, "epochs": 8, "tries": 4, "filters": 64, "shares": "95", "cv": 3, "weights": "random",
+}
+_ELSEWHERE = {
+    "seconds": SECONDS, "folds": 5, "epochs": 30, "tries": 30, "filters": 256, "shares": "90 95 99", "cv": 10,
+    "weights": "",
+}
+
+
+def settled(is_demo, **given):
+    """The choices of a notebook: what was given, and where that is 0 or empty what fits the demo or real recordings.
+
+    Parameters
+    ----------
+    is_demo : bool
+    given : scalars
+        ``seconds``, ``folds``, ``epochs``, ``tries``, ``filters``, ``shares``, ``cv``, ``weights``: each or some.
+
+    Returns
+    -------
+    SimpleNamespace
+        All of them; ``shares`` as a list of float, 0 to 1.
+    """
+    usual = _ON_DEMO if is_demo else _ELSEWHERE
+    if strangers := set(given) - set(usual):
+        raise KitError(f"there is no choice {listed(sorted(strangers))}; there are {', '.join(usual)}.")
+    found = {name: given.get(name) or value for name, value in usual.items()}
+    return SimpleNamespace(**{**found, "shares": [int(share) / 100 for share in found["shares"].split()]})
+
+
+def recipe(model="lab.cnn4", *, seconds=SECONDS, folds=5, epochs=30):
+    """The study's picture: 22,050 Hz, 128 mel bands, hop 512, which makes 1280 frames of 29.7 s; a member a fold.
+
+    How it is trained is the kit's own.
+    """
+    return Recipe(
+        members=folds, folds=folds, split="songs", separator="none", sample_rate=22_050, seconds=seconds,
+        preemphasis=0.0, frame_length=2048, n_fft=2048, hop=512, window="hann", n_mels=128, f_max=11_025.0,
+        standardise=True, model=model, dropout=0.25, epochs=epochs, batch_size=16, lr=1e-3, weight_decay=1e-2,
+        schedule="one_cycle",
+    )
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Recordings that can be used, and those that cannot.
+
+    Attributes
+    ----------
+    paths : list of Path
+    labels : ndarray, shape (clips,), int64
+    names : list of str
+        Of the genres.
+    groups : ndarray, shape (clips,), int64
+        Recordings of one artist have one number.
+    faults : dict
+        Path to what is wrong with it.
+    """
+
+    paths: list
+    labels: np.ndarray
+    names: list
+    groups: np.ndarray
+    faults: dict
+
+
+def read(folder, *, seconds=SECONDS, jobs=-1):
+    """The recordings below a folder that holds a folder a genre; what is damaged is reported and left out.
+
+    Parameters
+    ----------
+    folder : path-like
+        The artist is what stands before `` - `` in a file's name; without that a recording is a group of its own.
+    seconds : float
+        How long each must be; of longer ones no more is heard.
+    jobs : int
+        Processes, as joblib counts them.
+
+    Returns
+    -------
+    Clips
+
+    Raises
+    ------
+    KitError
+        If there are fewer than two genres.
+    """
+    names = sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and _recordings(path))
+    found = [(path, label) for label, name in enumerate(names) for path in _recordings(Path(folder, name))]
+    waiting = Parallel(jobs, return_as="generator")(delayed(_fault)(path, seconds) for path, _ in found)
+    checked = progress(waiting, total=len(found), title="checking recordings", unit="recording")
+    faults = {path: fault for fault, (path, _) in zip(checked, found) if fault}
+    good = [(path, label) for path, label in found if path not in faults]
+    if (genres := len({label for _, label in good})) < 2:
+        raise KitError(
+            f"{folder} holds recordings of {seconds:g} s and more of {genres} genres ({len(faults)} others are damaged "
+            "or shorter); give a folder with a folder for each genre."
+        )
+    groups = pd.factorize(np.array([_artist(path) for path, _ in good]))[0]
+    return Clips([path for path, _ in good], np.array([label for _, label in good]), names, groups, faults)
+
+
+def _recordings(folder):
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in sound.SUFFIXES)
+
+
+def _artist(path):
+    artist, dash, _ = path.stem.partition(" - ")
+    return artist.strip() if dash else str(path)
+
+
+def _fault(path, seconds):
+    try:
+        load(path, sample_rate=22_050, seconds=seconds)
+    except KitError as error:
+        return str(error)
+    return None
+
+
+def load(path, *, sample_rate, seconds):
+    """The first seconds of a recording: ndarray, shape (round(seconds · sample_rate),), float32.
+
+    Raises
+    ------
+    KitError
+        As `sound.load` does; if the recording is shorter.
+    """
+    signal, samples = sound.load(path, sample_rate=sample_rate), round(seconds * sample_rate)
+    if len(signal) < samples:
+        raise KitError(f"{Path(path).name} holds {len(signal) / sample_rate:.1f} s of sound instead of {seconds:g} s.")
+    return signal[:samples]
+
+
+def pictures(paths, recipe, *, jobs=-1):
+    """Log-mel spectra as grey pictures.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+    recipe : Recipe
+    jobs : int
+        Processes, as joblib counts them.
+
+    Returns
+    -------
+    ndarray, shape (clips, frames, bands), uint8
+        255 is a clip's loudest point, 0 what lies 80 dB below it or deeper.
+    """
+    waiting = Parallel(jobs, return_as="generator")(delayed(_picture)(path, recipe) for path in paths)
+    return np.stack(list(progress(waiting, total=len(paths), title="log-mel pictures", unit="clip")))
+
+
+def _picture(path, recipe):
+    signal = load(path, sample_rate=recipe.sample_rate, seconds=recipe.seconds)
+    return np.round(255 * (1 + MelSpectrogram(recipe).levels(signal) / 80)).astype(np.uint8)
+
+
+def training_data(features, labels, groups, *, classes, count=5, seed=8):
+    """Arrays of one's own as the core's training takes them, in folds that keep groups apart.
+
+    Parameters
+    ----------
+    features : ndarray, shape (clips, frames, columns)
+    labels : ndarray, shape (clips,), int
+    groups : ndarray, shape (clips,), int
+        Of artist or album: what must not stand on both sides.
+    classes, count, seed : int
+        Of genres and of folds; of how the folds are drawn.
+
+    Returns
+    -------
+    TrainingData
+        Its test clips are none.
+    """
+    clips, labels = len(labels), np.asarray(labels, np.int64)
+    name = digest([list(features.shape), zlib.crc32(np.ascontiguousarray(features)), labels.tolist()])
+    table = pd.DataFrame({
+        "split": "train", "id": np.arange(clips), "song": groups, "group": groups, "follows": -1, "level": -20.0,
+        "content": [f"{i:012x}" for i in range(clips)],
+    })
+    return TrainingData(
+        train=Features(features, np.arange(clips), f"train {name}"), labels=labels,
+        test=Features(features[:0], np.arange(0), f"test {name}"), classes=classes,
+        songs=Songs(table, folds.assign(labels, np.asarray(groups), folds=count, seed=seed)),
+    )
+
+
+def read_table(folder):
+    """GTZAN as a table: numbers somebody computed of 1000 recordings, and who recorded them.
+
+    Parameters
+    ----------
+    folder : path-like
+        With ``gtzan_features_30_sec.csv`` and ``tracks.csv``.
+
+    Returns
+    -------
+    numbers : ndarray, shape (recordings, numbers), float64
+    labels : ndarray, shape (recordings,), int64
+    artists : ndarray, shape (recordings,), int64
+        Where the artist is not known, a recording is an artist of its own.
+    names : list of str
+        Of the genres.
+
+    Raises
+    ------
+    KitError
+        If one of the tables is missing, or lacks a column.
+    """
+    numbers = _columns(Path(folder, "gtzan_features_30_sec.csv"), "filename", "label")
+    tracks = _columns(Path(folder, "tracks.csv"), "file", "artist").set_index("file")
+    label, names = pd.factorize(numbers["label"], sort=True)
+    artist = tracks["artist"].reindex(numbers["filename"]).reset_index(drop=True)
+    artist = artist.where(artist.notna() & artist.str.strip().ne(""), numbers["filename"])
+    columns = [name for name in numbers.columns if name not in ("filename", "length", "label")]
+    return numbers[columns].to_numpy(np.float64), label.astype(np.int64), pd.factorize(artist)[0], list(names)
+
+
+def _columns(path, *needed):
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(needed, str))     # there are artists whose names are numbers
+    except OSError as error:
+        raise KitError(f"{path} cannot be read: {error.strerror}.") from error
+    if missing := [name for name in needed if name not in table]:
+        raise KitError(f"{path} lacks the column {' and '.join(missing)}.")
+    return table
