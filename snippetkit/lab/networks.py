@@ -1,0 +1,154 @@
+"""The networks of the textbooks, for the features and the training of the core: ``model=lab.crnn`` and so on.
+
+Each takes (batch, channels, frames, bands) and gives (batch, classes), for any number of frames.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import KitError
+from ..models import build
+
+
+class CRNN(nn.Module):
+    """Convolutions, then a GRU over time (Choi et al., "Convolutional recurrent neural networks", ICASSP 2017)."""
+
+    def __init__(self, classes, dropout, channels, width=64):
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            _block(channels, width), _block(width, width), _block(width, 2 * width), nn.AdaptiveAvgPool2d((None, 4)),
+        )
+        self.recurrent = nn.GRU(4 * 2 * width, width, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * width, classes))
+
+    def forward(self, features):
+        maps = self.convolutions(features)                      # (batch, maps, frames, 4)
+        sequence = maps.transpose(1, 2).flatten(2)
+        states, _ = self.recurrent(sequence)
+        return self.head(states.mean(dim=1))
+
+
+class TCN(nn.Module):
+    """Dilated convolutions over time with residual paths (Bai, Kolter and Koltun, arXiv:1803.01271), not causal."""
+
+    def __init__(self, classes, dropout, channels, width=128, levels=5):
+        super().__init__()
+        self.bands = nn.AdaptiveAvgPool2d((None, 40))       # one size, whatever the features have
+        self.first = nn.Conv1d(40 * channels, width, 1)
+        self.levels = nn.ModuleList(_Dilated(width, 2**level, dropout) for level in range(levels))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+
+    def forward(self, features):
+        sequence = self.first(self.bands(features).transpose(2, 3).flatten(1, 2))   # (batch, width, frames)
+        for level in self.levels:
+            sequence = level(sequence)
+        return self.head(sequence.mean(dim=2))
+
+
+class _Dilated(nn.Module):
+    def __init__(self, width, dilation, dropout):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation), nn.BatchNorm1d(width), nn.ReLU(),
+            nn.Dropout(dropout), nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation), nn.BatchNorm1d(width),
+        )
+
+    def forward(self, sequence):
+        return torch.relu(sequence + self.layers(sequence))
+
+
+class Transformer(nn.Module):
+    """Patches of the spectrogram as words (Gong, Chung and Glass, "AST", Interspeech 2021), small and from scratch.
+
+    Places are told by sines of time and of frequency, so that any length will do.
+    """
+
+    def __init__(self, classes, dropout, channels, width=128, layers=4, patch=(16, 8)):
+        super().__init__()
+        self.patches = nn.Conv2d(channels, width, patch, stride=patch)
+        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, classes))
+
+    def forward(self, features):
+        patches = self.patches(features)
+        _, width, rows, columns = patches.shape
+        places = _sines(rows, columns, width, patches.device).to(patches.dtype)
+        words = (patches + places).flatten(2).transpose(1, 2)
+        return self.head(self.encoder(words).mean(dim=1))
+
+
+def _sines(rows, columns, width, device):
+    """Sines and cosines of a patch's time in the first half of the numbers, of its frequency in the second."""
+    quarter = width // 4
+    rates = 10_000 ** (-torch.arange(quarter, device=device) / quarter)
+    waves = []
+    for count in (rows, columns):
+        angles = torch.arange(count, device=device)[:, None] * rates
+        waves.append(torch.cat([angles.sin(), angles.cos()], dim=1))
+    time = waves[0][:, None].expand(rows, columns, -1)
+    frequency = waves[1][None].expand(rows, columns, -1)
+    return torch.cat([time, frequency], dim=2).permute(2, 0, 1)[None]
+
+
+def simple_cnn(classes, dropout, channels, filters=(32, 64, 64, 128), kernel=3):
+    """Four convolutions and one dense layer, as the genre study's first network has them."""
+    layers, ahead = [], channels
+    for maps in filters:
+        layers.append(_block(ahead, maps, kernel=kernel))
+        ahead = maps
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d((4, 2)), nn.Flatten(), nn.Linear(8 * ahead, 64), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(64, classes),
+    )
+
+
+class WaveCNN(nn.Module):
+    """Convolutions on the samples themselves (Dai et al., "Very deep convolutional networks for raw waveforms", 2017).
+
+    Its features are (batch, 1, samples, 1): a clip whose frames are its samples.
+    """
+
+    def __init__(self, classes, dropout, channels):
+        super().__init__()
+        layers, ahead = [nn.Conv1d(1, 64, 80, 4), nn.BatchNorm1d(64), nn.ReLU(), nn.MaxPool1d(4)], 64
+        for maps in (64, 128, 256, 512):
+            for _ in range(2):
+                layers += [nn.Conv1d(ahead, maps, 3, padding=1), nn.BatchNorm1d(maps), nn.ReLU()]
+                ahead = maps
+            layers.append(nn.MaxPool1d(4))
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, classes))
+
+    def forward(self, features):
+        if features.shape[-1] != 1:
+            raise KitError("lab.wave takes samples, one column a clip; choose another model for spectrograms.")
+        return self.head(self.layers(features[..., 0]).mean(dim=2))
+
+
+class TwoHeads(nn.Module):
+    """A ResNet18 that is asked twice: is there a voice, and if so, whose? (For the kit's classes: 0 is no voice.)
+
+    The logits of the classes are the logarithms of ``P(voice) · P(who | voice)``, so that cross-entropy is the sum of
+    both questions' own.
+    """
+
+    def __init__(self, classes, dropout, channels):
+        super().__init__()
+        self.body = build("resnet18", classes=1 + classes, dropout=dropout, channels=channels)
+
+    def forward(self, features):
+        voice, none, who = self.body(features).float().split([1, 1, self.body.fc[-1].out_features - 2], dim=1)
+        is_voice = nn.functional.logsigmoid(voice - none)
+        return torch.cat([nn.functional.logsigmoid(none - voice), is_voice + who.log_softmax(dim=1)], dim=1)
+
+
+def _block(ahead, maps, *, kernel=3):
+    return nn.Sequential(
+        nn.Conv2d(ahead, maps, kernel, padding="same", bias=False), nn.BatchNorm2d(maps), nn.ReLU(), nn.MaxPool2d(2),
+    )
+
+
+BUILDERS = {
+    "crnn": CRNN, "tcn": TCN, "transformer": Transformer, "cnn4": simple_cnn, "wave": WaveCNN, "two_heads": TwoHeads,
+}

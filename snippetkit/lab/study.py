@@ -1,0 +1,244 @@
+"""Methods side by side on the clips of one run: what notebook 07 asks for, a line of the table at a time."""
+
+import importlib.util
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..clock import Clock
+from ..competition import Competition, find
+from ..ensemble import train_ensemble
+from ..errors import KitError, listed
+from ..features import Features, band_statistics
+from ..fingerprints import fingerprint
+from ..hardware import Device, find_devices
+from ..members import TrainingData, finished_members, read_histories, shared_recipe
+from ..preparation import prepare
+from ..recipe import Recipe
+from ..results import collect
+from ..songs import folds
+from ..state import load_network
+from ..workspace import open_workspace, runs_folder
+from . import classical, handcrafted, inputs, waves
+from .board import Board
+from .kept import kept
+from .methods import Judged, cost, judge_network, row, sorted_table
+
+_PACKAGES = ("hmmlearn", "audiomentations", "captum", "onnx", "onnxscript", "onnxruntime")
+_INPUT_RATE = 22_050    # Hz, librosa's own, for all that is computed by it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The clips of a run, and the methods that were judged on them.
+
+    Attributes
+    ----------
+    folder : Path
+        Gets the networks and whatever takes long to compute.
+    competition : Competition
+    data : TrainingData
+        The run's own: its features, labels and folds.
+    recipe : Recipe
+        The run's own; networks are trained by it but for what is said otherwise.
+    run : Path
+        Its work folder.
+    device : Device
+    judged : int
+        Folds in which every method is fitted and judged, from the first on: of five, 1 is a fifth of the songs.
+    clock : Clock
+    rows : list of dict
+        Lines of the table, so far.
+    """
+
+    folder: Path
+    competition: Competition
+    data: TrainingData
+    recipe: Recipe
+    run: Path
+    device: Device
+    judged: int = 1
+    clock: Clock = field(default_factory=Clock)
+    rows: list = field(default_factory=list)
+
+    @property
+    def ensemble(self):
+        """What the members of the run say: `results.Result`."""
+        return collect(self.run / "members", self.data)
+
+    @property
+    def chance(self):
+        """What guessing would get: the share of the commonest class."""
+        return float(np.bincount(self.data.labels).max() / len(self.data.labels))
+
+    @property
+    def table(self):
+        """DataFrame, the most accurate first; see `methods.row`."""
+        return sorted_table(self.rows)
+
+    def on_numbers(self):
+        """Judge the textbooks' methods on the 518 numbers of the clips as they are, vocals or not."""
+        self._judge_all(classical.on_clips("518 numbers"), self._kept("numbers", "train", handcrafted.of_clips))
+
+    def on_frames(self, kind):
+        """Judge densities over frames, and an SVM on means and deviations over time, of one of `inputs.KINDS`."""
+        def frames(paths, **options):
+            return inputs.of_clips(kind, paths, **options)
+
+        found = self._kept(kind.replace(" ", "_"), "train", frames)
+        self._judge_all(classical.on_frames(kind), found)
+        moments = np.concatenate([found.mean(axis=1), found.std(axis=1)], axis=1)
+        svm = next(method for method in classical.on_clips(f"{kind}, mean and deviation") if "RBF" in method.name)
+        self._judge_all([svm], moments)
+
+    def train(self, name, epochs, **changes):
+        """Train a network on the features of the run, and judge it.
+
+        Parameters
+        ----------
+        name : str
+            As in `models.build`.
+        epochs : int
+        **changes
+            Other choices of the recipe, which are named in the table.
+        """
+        recipe = self.recipe.having(model=name, epochs=epochs, members=self.judged, **changes)
+        what = ", ".join([name, *(f"{key} {value}" for key, value in changes.items())])
+        self.judge(what, "as the ensemble", recipe, self.data)
+
+    def train_on_samples(self, epochs):
+        """Train the network that takes samples as they are, and judge it."""
+        train, test = (self._kept("samples", split, waves.of_clips, sample_rate=waves.RATE)
+                       for split in ("train", "test"))
+        mark = f"samples at {waves.RATE} Hz, "
+        data = replace(
+            self.data,
+            train=Features(train, self.data.train.ids, mark + self.data.train.fingerprint),
+            test=Features(test, self.data.test.ids, mark + self.data.test.fingerprint),
+        )
+        recipe = self.recipe.having(
+            model="lab.wave", epochs=epochs, members=self.judged, standardise=False, crop=0, time_mask=0, band_mask=0,
+            second_n_fft=0,
+        )
+        self.judge("lab.wave", f"samples, {waves.RATE} Hz", recipe, data)
+
+    def train_on_versions(self, name, epochs, count):
+        """Train a network on clips that were stretched, shifted and laid under noise, and judge it.
+
+        Raises
+        ------
+        KitError
+            If the run's features are of separated vocals: the changed clips would be the only mixtures.
+        """
+        if self.recipe.separator != "none":
+            raise KitError("versions are of the clips as they are, and this run separated vocals: set versions to 0.")
+        what = ["versions", count, waves.SEMITONES, waves.STRETCH, waves.NOISE, self.recipe.part("features")]
+        paths = self._paths("train")
+        versions = kept(
+            self.folder / "versions.npy", [*what, fingerprint(paths)],
+            lambda: waves.versions(paths, self.recipe, count),
+        )
+        recipe = self.recipe.having(model=name, epochs=epochs, members=self.judged)
+        self.judge(f"{name}, {count} changed versions", "as the ensemble", recipe,
+                   waves.Varied(data=self.data, versions=versions))
+
+    def held_out_clips(self, member):
+        """Paths of the clips that a member held out, in the order of its data set: list of Path."""
+        paths = self._paths("train")
+        return [paths[row] for row in folds.split(self.data, self.recipe, member)[1]]
+
+    def statistics(self, member):
+        """What a member's features are standardised with, or None: see `SnippetDataset`."""
+        rows, _ = folds.split(self.data, self.recipe, member)
+        return band_statistics(self.data.train.array[rows]) if self.recipe.standardise else None
+
+    def add_ensemble(self):
+        """Add the line of the run's own members, all together."""
+        result = self.ensemble
+        networks = [
+            load_network(folder / "last.pt", self.recipe, classes=self.data.classes, device=self.device)
+            for folder in result.members
+        ]
+        _, held_out, _ = self.data.datasets(self.recipe, 0, self.device)
+        parameters, milliseconds = cost(networks, held_out, self.device)
+        seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
+        judged = Judged(result, parameters, seconds, milliseconds)
+        self.rows.append(row(f"the ensemble of {len(networks)}", "its own", judged, self.data))
+
+    def judge(self, name, features, recipe, data):
+        """Train a network by a recipe on data, or what stands in for them, and add its line; gives its folder."""
+        folder = self.folder / "networks" / "".join(each if each.isalnum() else "_" for each in name)
+        self.rows.append(row(name, features, judge_network(
+            folder, recipe, data, device=self.device, clock=self.clock), data))
+        return folder
+
+    def _judge_all(self, methods, inputs):
+        board = Board(self.folder / "rows", self.data, self.recipe)
+        self.rows.extend(board.judge(methods, inputs, members=self.judged))
+
+    def _kept(self, name, split, compute, **options):
+        """What is computed of the clips of a split: ndarray."""
+        options = {"sample_rate": _INPUT_RATE, "seconds": self.recipe.seconds, **options}
+        paths = self._paths(split)
+        identity = [name, options["sample_rate"], options["seconds"], fingerprint(paths)]
+        return kept(self.folder / f"{name}_{split}.npy", identity, lambda: compute(paths, **options))
+
+    def _paths(self, split):
+        if split == "test":
+            return list(self.competition.test)
+        return [self.competition.train[i] for i in self.data.train.ids]
+
+
+def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, clock=None):
+    """Take up a run of notebooks 01 to 04; without one, train a small ensemble first.
+
+    Parameters
+    ----------
+    data : path-like
+        The competition's folder, as in `workspace.open_workspace`.
+    run : path-like
+        A work folder with finished members that keep songs apart; it is only read. Empty: ResNet18s are trained by the
+        recipe 'best', without separation.
+    out : path-like
+        Where all goes that is made. Empty: ``runs/models``, or ``runs/models-<name of the data folder>``.
+    members, epochs : int
+        Of those.
+    judged : int
+        As in `Study`.
+    clock : Clock or None
+
+    Returns
+    -------
+    Study
+        Its folder is ``lab`` in `out`.
+
+    Raises
+    ------
+    KitError
+        If a package is missing, the run's members held out clips at random, or the time was up.
+    """
+    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        raise KitError(f"the study takes {listed(missing)}: pip install -r requirements-lab.txt")
+    clock = clock or Clock()
+    out = Path(out or runs_folder() / (f"models-{Path(data).name}" if str(data) else "models")).resolve()
+    work = open_workspace(data, run or out)
+    if run:
+        recipe, _ = shared_recipe(work.members, finished_members(work.members))
+        recipe = recipe.having(members=len(finished_members(work.members)))
+        if recipe.split == "random":
+            raise KitError(
+                f"the members in {work.members} were judged on clips held out at random, with songs on both sides; "
+                "train with --set split=songs or --recipe best, and give that work folder."
+            )
+    else:
+        recipe = Recipe.best().having(separator="none", model="resnet18", members=members, epochs=epochs)
+    (device, *_) = find_devices(recipe.precision)
+    competition = find(work.data)
+    training = prepare(competition, work, recipe)
+    if not run and len(train_ensemble(work.members, recipe, training, devices=[device], clock=clock)) < members:
+        raise KitError("the time is up; what was trained is kept: run again to go on.")
+    return Study(
+        folder=out / "lab", competition=competition, data=training, recipe=recipe, run=work.folder,
+        device=device, judged=judged, clock=clock,
+    )
