@@ -114,7 +114,7 @@ def _ray(place, gpus):
         try:
             ray.init(f"ray://{place}")
             break
-        # the head answers, but did not get a process for us to run in its own half-minute: so a busy one, or at its start
+        # the head answers, but could not get a process for us to run: so one that is busy, or has just been started
         except (ConnectionAbortedError, RuntimeError) as error:
             if not left:
                 raise KitError(f"the Ray cluster at {place} takes nobody on: {error}") from error
