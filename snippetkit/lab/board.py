@@ -11,7 +11,7 @@ from ..evaluation import interval
 from ..fingerprints import digest
 from ..members import TrainingData, average
 from ..recipe import Recipe
-from ..storage import read_json, write_json
+from ..storage import read_json, replacing, write_json
 from . import methods
 from .genres import training_data
 from .kept import VERSION
@@ -24,7 +24,7 @@ class Board:
     Attributes
     ----------
     folder : Path
-        Gets a JSON a row.
+        Gets a file for each method: what it said, and what that cost.
     data : TrainingData
     recipe : Recipe
     """
@@ -33,28 +33,52 @@ class Board:
     data: TrainingData
     recipe: Recipe
 
-    def judge(self, found, inputs, *, members=0):
-        """Rows of methods, as `methods.row` gives them.
+    def judge(self, found, inputs, test_inputs=None, *, members=0):
+        """What methods say of the clips that are held out, and of the test clips.
 
         Parameters
         ----------
         found : list of Method
         inputs : ndarray, shape (clips, ...)
+        test_inputs : ndarray, shape (test clips, ...), or None
+            None asks about no test clip.
         members : int
             Judge in the first so many folds; 0 takes all.
 
         Returns
         -------
-        list of dict
+        list of Judged
         """
         recipe = self.recipe.having(members=members or self.recipe.folds)
+        test_inputs = inputs[:0] if test_inputs is None else test_inputs
+        of = [
+            self.data.fingerprint(recipe), _checksum(inputs), _checksum(test_inputs), recipe.folds, recipe.members,
+            recipe.seed,
+        ]
+        return [self._judged(method, inputs, test_inputs, recipe, of) for method in found]
 
-        def row(method):
-            judged = methods.judge(method, inputs, inputs[:0], self.data, recipe)
-            return methods.row(method.name, method.features, judged, self.data)
+    def rows(self, found, inputs, *, members=0):
+        """Lines of a table, as `methods.row` gives them, of what `judge` finds: list of dict."""
+        judged = self.judge(found, inputs, members=members)
+        return [methods.row(each.name, each.features, what, self.data) for each, what in zip(found, judged)]
 
-        of = [self.data.fingerprint(recipe), _checksum(inputs), recipe.folds, recipe.members, recipe.seed]
-        return [_kept(self.folder, method, of, row) for method in found]
+    def _judged(self, method, inputs, test_inputs, recipe, of):
+        path = _place(self.folder, method, of).with_suffix(".npz")
+        if not path.exists():
+            judged = methods.judge(method, inputs, test_inputs, self.data, recipe)
+            result, unknown = judged.result, judged.parameters is None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary, open(temporary, "wb") as file:
+                np.savez(
+                    file, valid_logits=result.valid_logits, valid_clips=result.valid_clips,
+                    test_logits=result.test_logits, parameters=-1 if unknown else judged.parameters,
+                    seconds=judged.seconds, milliseconds=judged.milliseconds,
+                )
+        with np.load(path) as found:
+            answers = [found[name] for name in ("valid_logits", "valid_clips", "test_logits")]
+            cost = [found[name].item() for name in ("parameters", "seconds", "milliseconds")]
+        parameters = None if cost[0] < 0 else cost[0]
+        return methods.Judged(methods.of_answers(self.data, recipe, *answers), parameters, *cost[1:])
 
 
 def both_ways(folder, found, numbers, labels, groups, *, recipe):
@@ -90,7 +114,13 @@ def both_ways(folder, found, numbers, labels, groups, *, recipe):
         }
 
     of = [*(data.fingerprint(recipe) for data in ways), recipe.folds, recipe.seed]
-    return pd.DataFrame([_kept(folder, method, of, row) for method in found])
+    rows = []
+    for method in found:
+        path = _place(folder, method, of).with_suffix(".json")
+        if read_json(path) is None:
+            write_json(path, row(method))
+        rows.append(read_json(path))
+    return pd.DataFrame(rows)
 
 
 def _right(result):
@@ -98,15 +128,11 @@ def _right(result):
     return (average(result.valid_logits).argmax(axis=1) == result.valid_labels).astype(float)
 
 
-def _kept(folder, method, of, make):
+def _place(folder, method, of):
+    """Where what a method said is kept, but for the end of the name."""
     # What scikit-learn can be told is among the parameters; what the lab's own methods do changes with the version.
     told = {name: str(value) for name, value in method.make(0).get_params().items()}
-    path = Path(folder) / f"{digest([VERSION, *of, method.name, method.features, told])}.json"
-    row = read_json(path)
-    if row is None:
-        row = make(method)
-        write_json(path, row)
-    return row
+    return Path(folder) / digest([VERSION, *of, method.name, method.features, told])
 
 
 def _checksum(array):

@@ -97,11 +97,17 @@ def judge(method, inputs, test_inputs, data, recipe):
         answered += len(held_out) + len(test_inputs)
         parameters = method.parameters(fitted) if method.parameters else None
     rows = np.sort(np.concatenate(judged))
-    result = Result(
-        members=[], recipe=recipe, valid_logits=logits[None, rows], valid_clips=rows, valid_labels=data.labels[rows],
-        test_logits=np.stack(test_logits), neighbours=0.0, test_songs=data.songs.of("test")["song"].to_numpy(),
-    )
+    result = of_answers(data, recipe, logits[None, rows], rows, np.stack(test_logits))
     return Judged(result, parameters, float(np.median(seconds)), 1000 * asked / answered)
+
+
+def of_answers(data, recipe, valid_logits, valid_clips, test_logits):
+    """The core's `Result` of what was said, by whatever has no member's folder; the arrays are as described there."""
+    return Result(
+        members=[], recipe=recipe, valid_logits=valid_logits, valid_clips=valid_clips,
+        valid_labels=data.labels[valid_clips], test_logits=test_logits, neighbours=0.0,
+        test_songs=data.songs.of("test")["song"].to_numpy(),
+    )
 
 
 def judge_network(folder, recipe, data, *, device, clock=None):

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ from ..state import load_network
 from ..workspace import open_workspace, runs_folder
 from . import classical, handcrafted, inputs, waves
 from .board import Board
+from .joined import joined, worth
 from .kept import kept
 from .methods import Judged, cost, judge_network, row, sorted_table
 
 _PACKAGES = ("hmmlearn", "audiomentations", "captum", "onnx", "onnxscript", "onnxruntime")
+_SPLITS = ("train", "test")
 _INPUT_RATE = 22_050    # Hz, librosa's own, for all that is computed by it
 
 
@@ -50,6 +53,9 @@ class Study:
     clock : Clock
     rows : list of dict
         Lines of the table, so far.
+    answers : dict of str to Result
+        What each of them said, but for the ensemble itself; networks by their name, others by name and features, as in
+        'SVM, linear on 518 numbers'.
     """
 
     folder: Path
@@ -61,8 +67,9 @@ class Study:
     judged: int = 1
     clock: Clock = field(default_factory=Clock)
     rows: list = field(default_factory=list)
+    answers: dict = field(default_factory=dict)
 
-    @property
+    @cached_property
     def ensemble(self):
         """What the members of the run say: `results.Result`."""
         return collect(self.run / "members", self.data)
@@ -79,18 +86,19 @@ class Study:
 
     def on_numbers(self):
         """Judge the textbooks' methods on the 518 numbers of the clips as they are, vocals or not."""
-        self._judge_all(classical.on_clips("518 numbers"), self._kept("numbers", "train", handcrafted.of_clips))
+        found = [self._kept("numbers", split, handcrafted.of_clips) for split in _SPLITS]
+        self._judge_all(classical.on_clips("518 numbers"), *found)
 
     def on_frames(self, kind):
         """Judge densities over frames, and an SVM on means and deviations over time, of one of `inputs.KINDS`."""
         def frames(paths, **options):
             return inputs.of_clips(kind, paths, **options)
 
-        found = self._kept(kind.replace(" ", "_"), "train", frames)
-        self._judge_all(classical.on_frames(kind), found)
-        moments = np.concatenate([found.mean(axis=1), found.std(axis=1)], axis=1)
+        found = [self._kept(kind.replace(" ", "_"), split, frames) for split in _SPLITS]
+        self._judge_all(classical.on_frames(kind), *found)
+        moments = [np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1) for each in found]
         svm = next(method for method in classical.on_clips(f"{kind}, mean and deviation") if "RBF" in method.name)
-        self._judge_all([svm], moments)
+        self._judge_all([svm], *moments)
 
     def train(self, name, epochs, **changes):
         """Train a network on the features of the run, and judge it.
@@ -109,8 +117,7 @@ class Study:
 
     def train_on_samples(self, epochs):
         """Train the network that takes samples as they are, and judge it."""
-        train, test = (self._kept("samples", split, waves.of_clips, sample_rate=waves.RATE)
-                       for split in ("train", "test"))
+        train, test = (self._kept("samples", split, waves.of_clips, sample_rate=waves.RATE) for split in _SPLITS)
         mark = f"samples at {waves.RATE} Hz, "
         data = replace(
             self.data,
@@ -169,13 +176,44 @@ class Study:
     def judge(self, name, features, recipe, data):
         """Train a network by a recipe on data, or what stands in for them, and add its line; gives its folder."""
         folder = self.folder / "networks" / "".join(each if each.isalnum() else "_" for each in name)
-        self.rows.append(row(name, features, judge_network(
-            folder, recipe, data, device=self.device, clock=self.clock), data))
+        judged = judge_network(folder, recipe, data, device=self.device, clock=self.clock)
+        self.rows.append(row(name, features, judged, data))
+        self.answers[name] = judged.result
         return folder
 
-    def _judge_all(self, methods, inputs):
+    def worth_joining(self):
+        """What each method adds to the ensemble: see `joined.worth`."""
+        return worth(self.ensemble, self.answers, self.data)
+
+    def joined(self, names):
+        """What the ensemble and some of the methods say together.
+
+        Parameters
+        ----------
+        names : sequence of str
+            As in `answers`.
+
+        Returns
+        -------
+        Result
+            Of which each method, and the ensemble, is one part.
+
+        Raises
+        ------
+        KitError
+            If nothing was judged under such a name.
+        """
+        for name in names:
+            if name not in self.answers:
+                those = "; ".join(self.answers)
+                raise KitError(f"there is no method {name!r} that could join the ensemble; there are: {those}.")
+        return joined(self.ensemble, [self.answers[name] for name in names])
+
+    def _judge_all(self, methods, inputs, test_inputs):
         board = Board(self.folder / "rows", self.data, self.recipe)
-        self.rows.extend(board.judge(methods, inputs, members=self.judged))
+        for method, judged in zip(methods, board.judge(methods, inputs, test_inputs, members=self.judged)):
+            self.rows.append(row(method.name, method.features, judged, self.data))
+            self.answers[f"{method.name} on {method.features}"] = judged.result
 
     def _kept(self, name, split, compute, **options):
         """What is computed of the clips of a split: ndarray."""
@@ -190,7 +228,7 @@ class Study:
         return [self.competition.train[i] for i in self.data.train.ids]
 
 
-def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, clock=None):
+def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, on_bad="fail", clock=None):
     """Take up a run of notebooks 01 to 04; without one, train a small ensemble first.
 
     Parameters
@@ -206,6 +244,8 @@ def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, clock=
         Of those.
     judged : int
         As in `Study`.
+    on_bad : str
+        As in `prepare`.
     clock : Clock or None
 
     Returns
@@ -235,7 +275,7 @@ def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, clock=
         recipe = Recipe.best().having(separator="none", model="resnet18", members=members, epochs=epochs)
     (device, *_) = find_devices(recipe.precision)
     competition = find(work.data)
-    training = prepare(competition, work, recipe)
+    training = prepare(competition, work, recipe, on_bad=on_bad)
     if not run and len(train_ensemble(work.members, recipe, training, devices=[device], clock=clock)) < members:
         raise KitError("the time is up; what was trained is kept: run again to go on.")
     return Study(

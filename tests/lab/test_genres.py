@@ -106,12 +106,15 @@ def test_what_was_judged_is_read_again_and_what_was_changed_is_not(leaking, tmp_
     recipe = Recipe.published().having(split="songs", folds=4)
     board = Board(tmp_path, genres.training_data(numbers[:, None], labels, groups, classes=2, count=4), recipe)
     method, other = classical.on_clips("numbers")[:2]
-    first = board.judge([method], numbers)
-    assert board.judge([method], numbers) == first and len(list(tmp_path.glob("*.json"))) == 1
+    first = board.rows([method], numbers)
+    assert board.rows([method], numbers) == first and len(list(tmp_path.glob("*.npz"))) == 1
     board.judge([other], numbers)
     board.judge([method], numbers[:, ::-1])
     board.judge([method], numbers, members=1)
-    assert len(list(tmp_path.glob("*.json"))) == 4
+    assert len(list(tmp_path.glob("*.npz"))) == 4
+    (judged,) = board.judge([method], numbers, numbers[:7])     # now about test clips, too
+    assert judged.result.test_logits.shape == (4, 7, 2) and len(list(tmp_path.glob("*.npz"))) == 5
+    assert (judged.result.valid_logits == board.judge([method], numbers)[0].result.valid_logits).all()
 
 
 @pytest.mark.parametrize("method", classical.dense_networks("numbers")[1:2], ids=lambda method: method.name)

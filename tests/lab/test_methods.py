@@ -1,5 +1,7 @@
 """Methods that are no networks, on the folds of songs, with the core's results."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import make_data
@@ -7,6 +9,9 @@ from conftest import make_data
 from snippetkit.errors import KitError
 from snippetkit.held_out import table
 from snippetkit.lab import classical, methods
+from snippetkit.lab.joined import joined, worth
+from snippetkit.lab.study import Study
+from snippetkit.members import average
 from snippetkit.recipe import Recipe
 from snippetkit.results import together
 
@@ -65,6 +70,32 @@ def test_a_method_stands_beside_another_in_an_average_and_in_a_table(data):
     both = together(svm.result, [forest.result])
     assert both.valid_logits.shape == (2, 120, 4) and both.test_logits.shape == (6, 40, 4)
     assert len(table(both, data)) == 120
+
+
+def test_joined_kinds_have_one_say_each_and_their_worth_is_told_on_the_same_clips(data):
+    svm, forest = (
+        methods.judge(method, numbers(data.train), numbers(data.test), data, RECIPE).result
+        for method in classical.on_clips("means of bands")[2:4]
+    )
+    threefold = together(svm, [svm, svm])
+    both = joined(threefold, [forest])
+    assert both.valid_logits.shape == (2, 120, 4) and both.test_logits.shape == (2, 40, 4)
+    mean = (svm.valid_logits[0] + forest.valid_logits[0]) / 2
+    assert np.allclose(average(both.valid_logits), mean)
+
+    wrong = replace(svm, valid_logits=10 * np.roll(svm.valid_logits, 1, axis=2))
+    found = worth(svm, {"itself": svm, "what is always wrong": wrong}, data).set_index("beside")
+    assert found.index.tolist() == ["itself", "what is always wrong"] and found.loc["itself", "gain"] == 0
+    row = found.loc["what is always wrong"]
+    assert row["alone"] > 0.9 and row["with it"] < 0.1 and row["high"] < -0.5
+    assert row["gain"] == pytest.approx(row["with it"] - row["alone"])
+
+
+def test_who_was_not_judged_cannot_join(data, cpu):
+    study = Study(folder=None, competition=None, data=data, recipe=RECIPE, run=None, device=cpu,
+                  answers={"lab.tcn": None, "SVM, linear on 518 numbers": None})
+    with pytest.raises(KitError, match="no method 'tcn' .*; there are: lab.tcn; SVM, linear on 518 numbers"):
+        study.joined(["tcn"])
 
 
 def test_an_answer_that_is_no_number_is_refused(data):

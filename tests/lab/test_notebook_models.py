@@ -22,6 +22,7 @@ def executed(tmp_path_factory):
     parameters = {
         "data": str(demo.make(folder / "competition", train=60, test=8)), "out": str(folder / "out"),
         "members": 1, "epochs": 1, "networks": "lab.tcn", "network_epochs": 1, "inputs": "MFCC", "numbers": True,
+        "joined": "lab.tcn; SVM, linear on 518 numbers",
     }
     for name in ("first", "again"):
         papermill.execute_notebook(str(NOTEBOOK), str(folder / f"{name}.ipynb"), parameters, progress_bar=False)
@@ -40,6 +41,14 @@ def test_what_is_complete_is_not_made_again(executed):
     first, again = (said(executed / f"{name}.ipynb") for name in ("first", "again"))
     for words in ("member 00", "518 numbers:", "samples:", "1 versions:"):
         assert words in first and words not in again
+
+
+def test_methods_that_joined_the_ensemble_answer_with_it(executed):
+    submission = pd.read_csv(executed / "out" / "lab" / "submission.csv")
+    assert len(submission) == 8 and submission["category"].isin(range(4)).all()
+    tables = [each.data["text/plain"] for cell in nbformat.read(executed / "first.ipynb", 4).cells
+              for each in cell.get("outputs", []) if each.output_type == "display_data" and "text/plain" in each.data]
+    assert any("with it" in table and "SVM, linear on 518 numbers" in table for table in tables)
 
 
 def said(path):

@@ -90,7 +90,7 @@ def test_what_follows_components_learns(name, clips, tmp_path):
     data = training_data(numbers[:, None], labels, groups, classes=2, count=3)
     board = Board(tmp_path, data, Recipe.published().having(split="songs", folds=3))
     (method,) = [each for each in transfer.on_layer("pixels", shares=[0.9], cv=3) if name in each.name]
-    (row,) = board.judge([method], numbers)
+    (row,) = board.rows([method], numbers)
     assert row["accuracy"] > 0.9 and row["parameters"] > 100, methods.sorted_table([row])
 
 
