@@ -46,7 +46,8 @@ def slow_frames(sound):
         found["zero_crossing_rate"].append(np.mean(np.signbit(piece[1:]) != np.signbit(piece[:-1])) * 2047 / 2048)
     found = {f"{name}_00": np.array(values) for name, values in found.items()}
     powers = np.array(powers).T
-    return {**found, **slow_cepstrum(powers), **slow_chroma(powers)}
+    return {**found, **slow_cepstrum(powers), **slow_chroma(powers), **slow_contrast(np.sqrt(powers), frequencies),
+            **slow_harmony(constant_q(sound))}
 
 
 def slow_cepstrum(powers):
@@ -66,8 +67,63 @@ def slow_chroma(powers):
     return {f"chroma_stft_{k:02d}": column for k, column in enumerate((energy / energy.max(axis=1, keepdims=True)).T)}
 
 
+def slow_contrast(magnitudes, frequencies):
+    """Peaks over valleys of seven bands an octave wide, the upper bound left to the next one, in dB."""
+    bounds = [0, *(200 * 2**k for k in range(7))]
+    ends = []
+    for k in range(7):
+        first = np.flatnonzero(frequencies >= bounds[k])[0] - (k > 0)
+        last = np.flatnonzero(frequencies <= bounds[k + 1])[-1] if k < 6 else len(frequencies) - 1
+        some = max(1, round(0.02 * (last - first + 1)))
+        frames = [sorted(frame[first : last + (k == 6)]) for frame in magnitudes.T]
+        ends.append([[np.mean(frame[-some:]), np.mean(frame[:some])] for frame in frames])
+    levels = 10 * np.log10(np.maximum(np.array(ends), 1e-10))
+    levels = np.maximum(levels, levels.max(axis=(0, 1)) - 80)
+    return {f"contrast_{k:02d}": row[:, 0] - row[:, 1] for k, row in enumerate(levels)}
+
+
+def constant_q(sound):
+    return np.abs(librosa.cqt(sound, sr=RATE, hop_length=512, n_bins=84, tuning=None))
+
+
+def slow_harmony(transform):
+    """Pitch classes of a constant-Q transform, their steps smoothed over 41 frames, and where those lie on the tori of
+    fifths and of minor and major thirds."""
+    classes = np.array([[sum(frame[k::12]) for k in range(12)] for frame in transform.T])
+    steps = np.array([[sum(value > step for step in (0.4, 0.2, 0.1, 0.05)) / 4 for value in frame / frame.sum()]
+                      for frame in classes])
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(43) / 42)
+    smooth = np.array([np.convolve(column, window / window.sum(), mode="full")[21:-21] for column in steps.T]).T
+    smooth /= np.sqrt((smooth**2).sum(axis=1, keepdims=True))
+    found = {f"chroma_cqt_{k:02d}": column for k, column in enumerate((classes / classes.max(1, keepdims=True)).T)}
+    found |= {f"chroma_cens_{k:02d}": column for k, column in enumerate(smooth.T)}
+    shares, semitones = smooth / smooth.sum(axis=1, keepdims=True), np.arange(12)
+    for k, (radius, angle) in enumerate([(1, 7 / 6), (1, 3 / 2), (0.5, 2 / 3)]):
+        for row, turned in ((2 * k, np.sin), (2 * k + 1, np.cos)):
+            found[f"tonnetz_{row:02d}"] = shares @ (radius * turned(np.pi * angle * semitones))
+    return found
+
+
+def test_the_constant_q_transform_is_near_its_definition(sound):
+    """librosa halves the rate octave by octave; here every bin looks at the sound itself."""
+    tuning = librosa.estimate_tuning(y=sound, sr=RATE, bins_per_octave=12)
+    alpha = (2 ** (1 / 6) - 1) / (2 ** (1 / 6) + 1)
+    found = constant_q(sound)
+    for k, row in enumerate(found):
+        frequency = librosa.note_to_hz("C1") * 2 ** ((k + tuning) / 12)
+        length = RATE / alpha / frequency
+        half = int(length / 2)
+        around = np.arange(-half, half + 1)
+        window = 0.5 + 0.5 * np.cos(2 * np.pi * around / length)
+        kernel = window * np.exp(-2j * np.pi * frequency * around / RATE) / window.sum() * np.sqrt(length)
+        padded = np.pad(sound, half)
+        direct = [abs(padded[at : at + len(around)] @ kernel) for at in range(0, len(sound) + 1, 512)]
+        assert np.allclose(row, direct, atol=0.015 * found.max()), k
+
+
 def test_they_equal_a_slow_computation(sound):
     numbers = dict(zip(handcrafted.names(), handcrafted.numbers(sound, RATE)))
+    assert len(slow_frames(sound)) == 518 / 7
     for name, values in slow_frames(sound).items():
         mean, deviation = values.mean(), values.std()
         shape = {
