@@ -75,6 +75,29 @@ def over(signal, stream, *, chunk=1024):
     return pd.DataFrame([decision for piece in pieces for decision in stream.push(piece)])
 
 
+def lateness(**options):
+    """How late decisions are by their window and their memory alone, whatever the network.
+
+    The stream is asked with a network that answers each window by the shares of it that two voices sing, one after the
+    other.
+
+    Parameters
+    ----------
+    **options
+        ``window`` and ``memory`` of `Stream`.
+
+    Returns
+    -------
+    float
+        Seconds after the change of voices at which the decision follows.
+    """
+    rate, before = 100, 20.0
+    voices = np.repeat(np.float32([0, 1]), round(before * rate))
+    stream = Stream(lambda heard: np.array([1 - heard.mean(), heard.mean()]), sample_rate=rate, **options)
+    decisions = over(voices, stream)
+    return float(decisions["seconds"][np.stack(decisions["answer"])[:, 1] >= 0.5].min() - before)
+
+
 def recording(path="", *, sample_rate, mono=True):
     """A song to listen to while it goes on.
 

@@ -9,7 +9,7 @@ from snippetkit import models
 from snippetkit.dataset import SnippetDataset
 from snippetkit.features import band_statistics
 from snippetkit.filterbank import log_mel
-from snippetkit.lab.streaming import Stream, over, recording
+from snippetkit.lab.streaming import Stream, lateness, over, recording
 from snippetkit.recipe import Recipe
 from snippetkit.synthesis import CLIP_RATE, song
 
@@ -119,3 +119,10 @@ def test_a_stream_has_the_channels_of_its_samples():
     heard = []
     stream = Stream(lambda window: heard.append(window.shape) or np.ones(1), sample_rate=1000, window=1.0)
     assert len(over(np.ones((1200, 2), np.float32), stream)) == 2 and heard == [(1000, 2)] * 2
+
+
+def test_a_decision_is_late_by_half_its_window_and_by_its_memory():
+    assert lateness(memory=0) == 1.5 and lateness(window=5.0, memory=0) == 2.5
+    # windows of 1/6, 2/6 … of the new voice, each weighing 0.4: 0.07, 0.17, 0.30, 0.45, 0.60
+    assert lateness(memory=0.6) == 2.5
+    assert lateness(memory=0.9) > 4
