@@ -24,6 +24,7 @@ MISHEARD = {1: [3, 3, 3, 2], 2: [3, 3, 3, 1], 3: [1, 2]}    # what a wrong label
 LENGTHS = (4, 10)                               # clips of a song: at least, less than
 FEWEST = {"train": 12, "test": 1}               # clips; twelve are enough for every class to occur
 FOLDERS = {"train": "train_mp3s", "test": "test_mp3s"}
+_OURS = {*FOLDERS.values(), "answers", "train_label.txt", "example_submission.csv"}
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,44 @@ def make(folder, *, seed=0, train=560, test=140, jobs=-1):
     KitError
         If the folder holds anything else, a count is too small, or the disk refuses.
     """
-    folder = Path(folder)
     arguments = {"version": VERSION, "seed": seed, "train": train, "test": test}
     _check(arguments)
+    return make_once(folder, arguments, lambda building: _build(building, arguments, jobs), ours=_OURS)
+
+
+def make_once(folder, arguments, build, *, ours):
+    """Make a demo in a folder beside the one it is for, which gets its name once all is there.
+
+    Parameters
+    ----------
+    folder : path-like
+        As in `make`.
+    arguments : dict
+        What the demo is made by, as plain values; kept beside it, in ``demo.json``.
+    build : callable
+        Takes the folder to write into, a Path.
+    ours : set of str
+        What it writes there: a folder that a killed run left is cleared if it holds nothing else.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    KitError
+        If the folder holds anything else, or the disk refuses.
+    """
+    folder = Path(folder)
     if _is_made(folder, arguments):
         return folder
     place = folder.resolve()  # so that '.' has a name, too
     building = place.with_name(f".part-{place.name}")
     try:
-        _make_room(building)
-        _build(building, arguments, jobs)
+        _make_room(building, {*ours, "demo.json", ".part-demo.json"})
+        build(building)
+        storage.write_json(building / "demo.json", arguments)
         os.replace(building, place)
     except OSError as error:
         raise KitError(
@@ -188,19 +217,19 @@ def _said(arguments):
     return ", ".join(f"{name} {value}" for name, value in arguments.items())
 
 
-def _make_room(building):
+def _make_room(building, ours):
     """Clear away what a killed run left, but only if it left it."""
-    ours = {*FOLDERS.values(), "answers", "train_label.txt", "example_submission.csv", "demo.json", ".part-demo.json"}
     if building.exists():
         if not {path.name for path in building.iterdir()} <= ours:
             raise KitError(f"{building} is in the way and holds what no demo makes; move it, then run again.")
         shutil.rmtree(building)
-    for name in (*FOLDERS.values(), "answers"):
-        (building / name).mkdir(parents=True)
+    building.mkdir(parents=True)
 
 
 def _build(building, arguments, jobs):
     seed, train, test = arguments["seed"], arguments["train"], arguments["test"]
+    for name in (*FOLDERS.values(), "answers"):
+        (building / name).mkdir()
     songs = plan(seed=seed, train=train, test=test)
     made = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_write_song)(building, each, seed) for each in songs
@@ -216,7 +245,6 @@ def _build(building, arguments, jobs):
     # As the real one: a byte order mark, and no newline at the end.
     sample = "\n".join(["id,category", *(f"{clip},1" for clip in range(test))])
     (building / "example_submission.csv").write_text(sample, encoding="utf-8-sig", newline="\n")
-    storage.write_json(building / "demo.json", arguments)
 
 
 def _write_song(building, each, seed):

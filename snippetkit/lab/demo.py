@@ -1,7 +1,5 @@
 """Songs, noises and genres made of arithmetic, for the lab's notebooks where there are no recordings at hand."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +7,8 @@ import soundfile
 from joblib import Parallel, delayed
 from scipy import signal as filters
 
-from ..errors import KitError
+from ..demo import make_once
 from ..progress import progress
-from ..storage import read_json, write_json
 from ..synthesis import CLIP_RATE, song
 from ..synthesis.music import RATE
 from . import bands
@@ -31,7 +28,7 @@ def make(folder, *, seed=0, songs=SONGS, noises=NOISES, jobs=-1):
     Parameters
     ----------
     folder : path-like
-        Made by this function; must not exist, or hold the demo of the same arguments.
+        Made by this function; must not exist, be empty, or hold the demo of the same arguments.
     seed : int
     songs, noises : int
         Recordings of each.
@@ -64,7 +61,7 @@ def make_genres(folder, *, seed=0, artists=ARTISTS, recordings=RECORDINGS, jobs=
     Parameters
     ----------
     folder : path-like
-        Made by this function; must not exist, or hold the demo of the same arguments.
+        Made by this function; must not exist, be empty, or hold the demo of the same arguments.
     seed : int
     artists, recordings : int
         Of each genre, and of each artist; a recording lasts 6 seconds.
@@ -93,15 +90,8 @@ def make_genres(folder, *, seed=0, artists=ARTISTS, recordings=RECORDINGS, jobs=
 
 
 def _made(folder, arguments, files, *, title, jobs):
-    """Write files in a folder beside, and rename it: name of each to the function that writes it and its arguments."""
-    folder = Path(folder)
-    if folder.exists():
-        if read_json(folder / "demo.json") != arguments:
-            raise KitError(f"{folder} holds something else than this demo; choose another folder.")
-        return folder
-    building = folder.resolve().with_name(f".part-{folder.name}")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
+    """Make a demo of files: name of each to the function that writes it and its arguments."""
+    def build(building):
         for name in files:
             (building / name).parent.mkdir(parents=True, exist_ok=True)
         made = Parallel(jobs, return_as="generator_unordered")(
@@ -109,11 +99,8 @@ def _made(folder, arguments, files, *, title, jobs):
         )
         for _ in progress(made, total=len(files), title=title, unit="recording"):
             pass
-        write_json(building / "demo.json", arguments)
-        os.replace(building, folder)
-    except OSError as error:
-        raise KitError(f"the demo could not be written to {folder}: {error.strerror or error}.") from error
-    return folder
+
+    return make_once(folder, arguments, build, ours={Path(name).parts[0] for name in files})
 
 
 def _write(path, kind, seed):
