@@ -2,6 +2,7 @@
 
 import time
 
+from .errors import KitError
 from .places import is_kaggle_batch
 
 # Of the 12 that a session on Kaggle has: an hour to save what was made.
@@ -15,9 +16,16 @@ class Clock:
     ----------
     max_hours : float
         0 is no limit, but on Kaggle in batch 11 hours. Counted from now, by a clock that nobody can set back.
+
+    Raises
+    ------
+    KitError
+        If it is no number of hours.
     """
 
     def __init__(self, max_hours=0.0):
+        if not isinstance(max_hours, (int, float)) or not max_hours >= 0:
+            raise KitError(f"max_hours={max_hours!r} is no number of hours; give 0 or more, 0 for no limit.")
         max_hours = max_hours or (_KAGGLE_HOURS if is_kaggle_batch() else 0.0)
         self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
 

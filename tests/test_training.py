@@ -189,6 +189,12 @@ def test_no_limit_and_hours_left():
     assert spent.hours_left() > 0  # or the next stage would take it for "no limit"
 
 
+@pytest.mark.parametrize("hours", ["two", -1, float("nan")])
+def test_hours_that_are_no_number_of_hours_are_a_sentence(hours):
+    with pytest.raises(KitError, match="max_hours=.* is no number of hours; give 0 or more"):
+        Clock(hours)
+
+
 def test_a_full_disk_loses_nothing_that_was_saved(small_disk, tmp_path, small_recipe, small_data, cpu):
     whole, folder = tmp_path / "member_00", small_disk.folder / "member_00"
     assert train_member(whole, 0, small_recipe, small_data, device=cpu)

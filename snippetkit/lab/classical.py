@@ -81,6 +81,8 @@ def learned(fitted):
         return sum(learned(step) for _, step in fitted.steps)
     if hasattr(fitted, "fitted_"):      # what a search wraps
         return learned(fitted.fitted_)
+    if hasattr(fitted, "densities_"):
+        return sum(np.size(getattr(density, name)) for density in fitted.densities_ for name in fitted.LEARNED)
     return int(next((count(fitted) for kind, count in _COUNTS.items() if isinstance(fitted, kind)), 0))
 
 
@@ -98,8 +100,8 @@ _COUNTS = {
 def on_frames(features):
     """Methods that take the frames of a clip, (frames, numbers): list of `Method`."""
     return [
-        Method(name="Gaussian mixtures, 16", features=features, make=GaussianMixtures),
-        Method(name="HMM, 6 states", features=features, make=HiddenMarkov),
+        Method(name="Gaussian mixtures, 16", features=features, make=GaussianMixtures, parameters=learned),
+        Method(name="HMM, 6 states", features=features, make=HiddenMarkov, parameters=learned),
     ]
 
 
@@ -140,6 +142,8 @@ class _OfFrames(ClassifierMixin, BaseEstimator):
 class GaussianMixtures(_OfFrames):
     """A mixture of 16 Gaussians a class, with diagonal covariances."""
 
+    LEARNED = ("weights_", "means_", "covariances_")
+
     def _density(self, clips):
         frames = clips.reshape(-1, clips.shape[-1])
         chosen = np.random.default_rng(self.seed).permutation(len(frames))[:_FRAMES_AT_MOST]
@@ -150,7 +154,9 @@ class GaussianMixtures(_OfFrames):
 
 
 class HiddenMarkov(_OfFrames):
-    """A hidden Markov model of six Gaussian states a class."""
+    """A hidden Markov model of six Gaussian states a class, with diagonal covariances."""
+
+    LEARNED = ("startprob_", "transmat_", "means_", "_covars_")
 
     def _density(self, clips):
         from hmmlearn.hmm import GaussianHMM

@@ -29,6 +29,8 @@ class Lessons(StandIn):
     ----------
     teachers : Path
         ``members`` of the ensemble's work folder.
+    students : int
+        How many learn, each judged by a fold of its own; other teachers than theirs may come and go.
     temperature : float
         By which the teachers' logits are divided: the higher, the more the student hears of the wrong answers.
     trust : float, 0 to 1
@@ -36,11 +38,15 @@ class Lessons(StandIn):
     """
 
     teachers: Path
+    students: int = 1
     temperature: float = 2.0
     trust: float = 0.7
 
     def fingerprint(self, recipe):
-        marks = [(member_folder(self.teachers, i) / "done.json").read_text() for i in finished_members(self.teachers)]
+        teachers = sorted({
+            i for member in range(self.students) for i in self._teachers(folds.split(self.data, recipe, member)[1])
+        })
+        marks = [(member_folder(self.teachers, i) / "done.json").read_text() for i in teachers]
         return digest([self.data.fingerprint(recipe), marks, self.temperature, self.trust])
 
     def datasets(self, recipe, member, device):
@@ -63,17 +69,22 @@ class Lessons(StandIn):
         return train, valid, test
 
     def _answers(self, rows, held_out, device):
-        members = finished_members(self.teachers)
-        recipe, _ = shared_recipe(self.teachers, members)
-        teachers = [i for i in members if np.array_equal(folds.split(self.data, recipe, i)[1], held_out)]
+        teachers = self._teachers(held_out)
         if not teachers:
             raise KitError(f"no member in {self.teachers} held out the clips that the student is judged by.")
+        recipe, _ = shared_recipe(self.teachers, teachers)
         array = self.data.train.array[rows]
         statistics = band_statistics(array) if recipe.standardise else None
         clips = SnippetDataset(array, device=device.name, statistics=statistics, channels=recipe.channels)
         paths = (member_folder(self.teachers, i) / "last.pt" for i in teachers)
         networks = (load_network(path, recipe, classes=self.classes, device=device) for path in paths)
         return average(np.stack([predict(network, clips, device) for network in networks]))
+
+    def _teachers(self, held_out):
+        """Numbers of the members that held out these clips."""
+        members = finished_members(self.teachers)
+        recipe, _ = shared_recipe(self.teachers, members)
+        return [i for i in members if np.array_equal(folds.split(self.data, recipe, i)[1], held_out)]
 
 
 def agreement(student, ensemble):

@@ -21,9 +21,17 @@ def lab_folder(name, data="", out="", *, make):
     Returns
     -------
     work, data : Path
+
+    Raises
+    ------
+    KitError
+        If there is no such data folder, or the work folder cannot be made.
     """
     work = Path(out).resolve() if str(out) else runs_folder() / (f"{name}-{Path(data).name}" if str(data) else name)
     if str(data) and not Path(data).is_dir():
         raise KitError(f"there is no data folder {data}; give the folder that holds the recordings.")
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KitError(f"the work folder {work} cannot be made: {error.strerror or error}.") from error
     return work, Path(data).resolve() if str(data) else make(work / "sounds")

@@ -21,6 +21,7 @@ from . import sound
 from .spectrogram import MelSpectrogram
 
 SECONDS = 29.7      # of a recording, as the genre study has it
+_KNOWN = 0.5        # of a table's recordings, at least, whose file is named in the table of artists
 
 # What a notebook takes where it is told nothing: on the demo as little as shows how it goes, elsewhere the study's
 # numbers where they are known.
@@ -31,6 +32,9 @@ _ELSEWHERE = {
     "seconds": SECONDS, "folds": 5, "epochs": 30, "tries": 30, "filters": 256, "shares": "90 95 99", "cv": 10,
     "weights": "",
 }
+
+# Of each there must be so many; the tuning takes a fold more than the two that training does.
+_FEWEST = {"seconds": 0.5, "folds": 3, "epochs": 1, "tries": 1, "filters": 32, "cv": 2}
 
 
 def settled(is_demo, **given):
@@ -46,12 +50,32 @@ def settled(is_demo, **given):
     -------
     SimpleNamespace
         All of them; ``shares`` as a list of float, 0 to 1.
+
+    Raises
+    ------
+    KitError
+        If one is of no such name, is no number, or too small or large.
     """
     usual = _ON_DEMO if is_demo else _ELSEWHERE
     if strangers := set(given) - set(usual):
         raise KitError(f"there is no choice {listed(sorted(strangers))}; there are {', '.join(usual)}.")
     found = {name: given.get(name) or value for name, value in usual.items()}
-    return SimpleNamespace(**{**found, "shares": [int(share) / 100 for share in found["shares"].split()]})
+    for name, fewest in _FEWEST.items():
+        found[name] = _number(name, found[name], type(usual[name]), fewest, np.inf)
+    # papermill makes a number of a single share
+    percents = str(found["shares"]).replace(",", " ").split()
+    return SimpleNamespace(**{**found, "shares": [_number("shares", each, float, 1, 99) / 100 for each in percents]})
+
+
+def _number(name, value, kind, fewest, most):
+    try:
+        number = kind(value)
+    except ValueError:
+        raise KitError(f"{name}={value!r} is no number.") from None
+    if not fewest <= number <= most:
+        upper = "" if most == np.inf else f" to {most}"
+        raise KitError(f"{name}={value!r} is out of range; give {fewest}{upper or ' or more'}, or leave it empty.")
+    return number
 
 
 def recipe(model="lab.cnn4", *, seconds=SECONDS, folds=5, epochs=30):
@@ -76,11 +100,11 @@ class Clips:
     paths : list of Path
     labels : ndarray, shape (clips,), int64
     names : list of str
-        Of the genres.
+        Of the genres of which there are such recordings.
     groups : ndarray, shape (clips,), int64
         Recordings of one artist have one number.
     faults : dict
-        Path to what is wrong with it.
+        Path below the folder to what is wrong with it.
     """
 
     paths: list
@@ -117,13 +141,18 @@ def read(folder, *, seconds=SECONDS, jobs=-1):
     checked = progress(waiting, total=len(found), title="checking recordings", unit="recording")
     faults = {path: fault for fault, (path, _) in zip(checked, found) if fault}
     good = [(path, label) for path, label in found if path not in faults]
-    if (genres := len({label for _, label in good})) < 2:
+    left = sorted({label for _, label in good})
+    if len(left) < 2:
         raise KitError(
-            f"{folder} holds recordings of {seconds:g} s and more of {genres} genres ({len(faults)} others are damaged "
-            "or shorter); give a folder with a folder for each genre."
+            f"{folder} holds recordings of {seconds:g} s and more of {len(left)} genres ({len(faults)} others are "
+            f"damaged or shorter, {len(_recordings(Path(folder)))} lie in no folder of a genre); give a folder with a "
+            "folder for each genre."
         )
-    groups = pd.factorize(np.array([_artist(path) for path, _ in good]))[0]
-    return Clips([path for path, _ in good], np.array([label for _, label in good]), names, groups, faults)
+    return Clips(
+        paths=[path for path, _ in good], labels=np.array([left.index(label) for _, label in good]),
+        names=[names[label] for label in left], groups=pd.factorize(np.array([_artist(path) for path, _ in good]))[0],
+        faults={path.relative_to(folder): fault for path, fault in faults.items()},
+    )
 
 
 def _recordings(folder):
@@ -197,7 +226,17 @@ def training_data(features, labels, groups, *, classes, count=5, seed=8):
     -------
     TrainingData
         Its test clips are none.
+
+    Raises
+    ------
+    KitError
+        If there are too few groups for so many folds.
     """
+    if (artists := len(np.unique(groups))) < count:
+        raise KitError(
+            f"{len(labels)} recordings of {artists} artists are too few for {count} folds without an artist on both "
+            "sides; choose fewer folds, or give recordings of more artists."
+        )
     clips, labels = len(labels), np.asarray(labels, np.int64)
     name = digest([list(features.shape), zlib.crc32(np.ascontiguousarray(features)), labels.tolist()])
     table = pd.DataFrame({
@@ -231,15 +270,29 @@ def read_table(folder):
     Raises
     ------
     KitError
-        If one of the tables is missing, or lacks a column.
+        If one of the tables is missing or damaged, lacks a column, or if few recordings are in both.
     """
-    numbers = _columns(Path(folder, "gtzan_features_30_sec.csv"), "filename", "label")
-    tracks = _columns(Path(folder, "tracks.csv"), "file", "artist").set_index("file")
-    label, names = pd.factorize(numbers["label"], sort=True)
-    artist = tracks["artist"].reindex(numbers["filename"]).reset_index(drop=True)
-    artist = artist.where(artist.notna() & artist.str.strip().ne(""), numbers["filename"])
-    columns = [name for name in numbers.columns if name not in ("filename", "length", "label")]
-    return numbers[columns].to_numpy(np.float64), label.astype(np.int64), pd.factorize(artist)[0], list(names)
+    path, tracks_path = (Path(folder, name) for name in ("gtzan_features_30_sec.csv", "tracks.csv"))
+    table = _columns(path, "filename", "label")
+    tracks = _columns(tracks_path, "file", "artist").drop_duplicates("file").set_index("file")
+    for column, wrong in (("label", table["label"].isna()), ("filename", table["filename"].duplicated(keep=False))):
+        if wrong.any():
+            raise KitError(f"{path}, line {wrong.idxmax() + 2}: {column} is missing or stands there twice.")
+    known = table["filename"].isin(tracks.index).mean()
+    if known < _KNOWN:
+        raise KitError(
+            f"{tracks_path} names only {known:.0%} of the recordings of {path.name}, so that artists could not be kept "
+            "apart; write their file names alike."
+        )
+    label, names = pd.factorize(table["label"], sort=True)
+    artist = tracks["artist"].reindex(table["filename"]).reset_index(drop=True)
+    artist = artist.where(artist.notna() & artist.str.strip().ne(""), table["filename"])
+    columns = [name for name in table.columns if name not in ("filename", "length", "label")]
+    numbers = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    if not np.isfinite(numbers).all():
+        row, column = np.argwhere(~np.isfinite(numbers))[0]
+        raise KitError(f"{path}, line {row + 2}: {columns[column]} is no number.")
+    return numbers, label.astype(np.int64), pd.factorize(artist)[0], list(names)
 
 
 def _columns(path, *needed):
@@ -247,6 +300,8 @@ def _columns(path, *needed):
         table = pd.read_csv(path, dtype=dict.fromkeys(needed, str))     # there are artists whose names are numbers
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:     # empty, ragged, or no text
+        raise KitError(f"{path} is no table that can be read: {error}") from error
     if missing := [name for name in needed if name not in table]:
         raise KitError(f"{path} lacks the column {' and '.join(missing)}.")
     return table

@@ -36,4 +36,4 @@ def kept(path, identity, make):
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array)
     write_json(note, {"identity": identity})
-    return array
+    return np.load(path)    # as it is found the next time: sums over an array depend on how it lies in memory

@@ -79,16 +79,27 @@ def judge(method, inputs, test_inputs, data, recipe):
     Returns
     -------
     Judged
+
+    Raises
+    ------
+    KitError
+        If the method cannot learn from a fold's clips, or gives an answer that is no number.
     """
     logits, count = np.full((len(data.labels), data.classes), np.nan), min(recipe.folds, recipe.members)
     judged, test_logits, seconds, asked, answered, parameters = [], [], [], 0.0, 0, None
     for fold in progress(range(count), total=count, title=method.name, unit="fold"):
         train, held_out = folds.split(data, recipe, fold)
         start = time.perf_counter()
-        fitted = method.make(recipe.seed + fold).fit(inputs[train], data.labels[train])
-        seconds.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        logits[held_out] = as_logits(fitted, inputs[held_out], data.classes)
+        try:
+            fitted = method.make(recipe.seed + fold).fit(inputs[train], data.labels[train])
+            seconds.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            logits[held_out] = as_logits(fitted, inputs[held_out], data.classes)
+        except ValueError as error:     # of libraries: too few clips of a class, or of all, for what the method does
+            raise KitError(
+                f"{method.name} on {method.features} cannot be judged on fold {fold}, with {len(train)} clips to learn "
+                f"from ({str(error).splitlines()[0]}); more clips of each class, or fewer folds, may help."
+            ) from error
         judged.append(held_out)
         if not np.isfinite(logits[held_out]).all():
             raise KitError(f"{method.name} on {method.features} gave no number for some clips of fold {fold}.")
@@ -217,4 +228,7 @@ def figures(result, data):
 
 def sorted_table(rows):
     """Rows as `row` makes them, the most accurate first: DataFrame."""
-    return pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True)
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True)
+    return table.astype({"parameters": "Int64"})    # whole numbers, also where one is not known

@@ -1,6 +1,5 @@
 """Methods side by side on the clips of one run: what notebook 07 asks for, a line of the table at a time."""
 
-import importlib.util
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,26 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from ..clock import Clock
-from ..competition import Competition, find
-from ..ensemble import train_ensemble
-from ..errors import KitError, listed
+from ..competition import Competition
+from ..errors import KitError
 from ..features import Features, band_statistics
 from ..fingerprints import fingerprint
-from ..hardware import Device, find_devices
-from ..members import TrainingData, finished_members, read_histories, shared_recipe
-from ..preparation import prepare
+from ..hardware import Device
+from ..members import TrainingData, read_histories
 from ..recipe import Recipe
 from ..results import collect
 from ..songs import folds
 from ..state import load_network
-from ..workspace import open_workspace, runs_folder
 from . import classical, handcrafted, inputs, waves
 from .board import Board
 from .joined import joined, worth
 from .kept import kept
 from .methods import Judged, cost, judge_network, row, sorted_table
 
-_PACKAGES = ("hmmlearn", "audiomentations", "captum", "onnx", "onnxscript", "onnxruntime")
 _SPLITS = ("train", "test")
 _INPUT_RATE = 22_050    # Hz, librosa's own, for all that is computed by it
 
@@ -48,6 +43,8 @@ class Study:
     run : Path
         Its work folder.
     device : Device
+    networks, kinds : list of str
+        What is asked for: names as in `models.build`, and some of `inputs.KINDS`.
     judged : int
         Folds in which every method is fitted and judged, from the first on: of five, 1 is a fifth of the songs.
     clock : Clock
@@ -64,6 +61,8 @@ class Study:
     recipe: Recipe
     run: Path
     device: Device
+    networks: list = field(default_factory=list)
+    kinds: list = field(default_factory=list)
     judged: int = 1
     clock: Clock = field(default_factory=Clock)
     rows: list = field(default_factory=list)
@@ -71,13 +70,23 @@ class Study:
 
     @cached_property
     def ensemble(self):
-        """What the members of the run say: `results.Result`."""
-        return collect(self.run / "members", self.data)
+        """What the members of the run say of the clips that everything is judged on: `results.Result`."""
+        result = collect(self.run / "members", self.data)
+        asked = self.data.songs.fold[result.valid_clips] < self.judged
+        return replace(
+            result, valid_logits=result.valid_logits[:, asked], valid_clips=result.valid_clips[asked],
+            valid_labels=result.valid_labels[asked],
+        )
 
     @property
     def chance(self):
-        """What guessing would get: the share of the commonest class."""
-        return float(np.bincount(self.data.labels).max() / len(self.data.labels))
+        """What guessing would get: the share of the commonest class among the clips that are judged."""
+        return float(np.bincount(self.ensemble.valid_labels).max() / len(self.ensemble.valid_labels))
+
+    @property
+    def unlearned(self):
+        """Names of what is no better than guessing, as far as its interval tells: list of str."""
+        return [line["method"] for line in self.rows if not line["low"] > self.chance]
 
     @property
     def table(self):
@@ -87,7 +96,7 @@ class Study:
     def on_numbers(self):
         """Judge the textbooks' methods on the 518 numbers of the clips as they are, vocals or not."""
         found = [self._kept("numbers", split, handcrafted.of_clips) for split in _SPLITS]
-        self._judge_all(classical.on_clips("518 numbers"), *found)
+        self.judge_methods(classical.on_clips("518 numbers"), *found)
 
     def on_frames(self, kind):
         """Judge densities over frames, and an SVM on means and deviations over time, of one of `inputs.KINDS`."""
@@ -95,10 +104,10 @@ class Study:
             return inputs.of_clips(kind, paths, **options)
 
         found = [self._kept(kind.replace(" ", "_"), split, frames) for split in _SPLITS]
-        self._judge_all(classical.on_frames(kind), *found)
+        self.judge_methods(classical.on_frames(kind), *found)
         moments = [np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1) for each in found]
         svm = next(method for method in classical.on_clips(f"{kind}, mean and deviation") if "RBF" in method.name)
-        self._judge_all([svm], *moments)
+        self.judge_methods([svm], *moments)
 
     def train(self, name, epochs, **changes):
         """Train a network on the features of the run, and judge it.
@@ -171,7 +180,10 @@ class Study:
         parameters, milliseconds = cost(networks, held_out, self.device)
         seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
         judged = Judged(result, parameters, seconds, milliseconds)
-        self.rows.append(row(f"the ensemble of {len(networks)}", "its own", judged, self.data))
+        name, answers = f"the ensemble of {len(networks)}", len(result.valid_logits)
+        if answers < len(networks):     # the others have heard the songs
+            name += f", {answers} a clip"
+        self.rows.append(row(name, "its own", judged, self.data))
 
     def judge(self, name, features, recipe, data):
         """Train a network by a recipe on data, or what stands in for them, and add its line; gives its folder."""
@@ -180,6 +192,13 @@ class Study:
         self.rows.append(row(name, features, judged, data))
         self.answers[name] = judged.result
         return folder
+
+    def judge_methods(self, methods, inputs, test_inputs):
+        """Fit and judge methods on what was computed of the clips, ndarray (clips, ...), and add their lines."""
+        board = Board(self.folder / "rows", self.data, self.recipe)
+        for method, judged in zip(methods, board.judge(methods, inputs, test_inputs, members=self.judged)):
+            self.rows.append(row(method.name, method.features, judged, self.data))
+            self.answers[f"{method.name} on {method.features}"] = judged.result
 
     def worth_joining(self):
         """What each method adds to the ensemble: see `joined.worth`."""
@@ -209,12 +228,6 @@ class Study:
                 raise KitError(f"there is no method {name!r} that could join the ensemble; there are: {those}.")
         return joined(self.ensemble, [self.answers[name] for name in names])
 
-    def _judge_all(self, methods, inputs, test_inputs):
-        board = Board(self.folder / "rows", self.data, self.recipe)
-        for method, judged in zip(methods, board.judge(methods, inputs, test_inputs, members=self.judged)):
-            self.rows.append(row(method.name, method.features, judged, self.data))
-            self.answers[f"{method.name} on {method.features}"] = judged.result
-
     def _kept(self, name, split, compute, **options):
         """What is computed of the clips of a split: ndarray."""
         options = {"sample_rate": _INPUT_RATE, "seconds": self.recipe.seconds, **options}
@@ -226,59 +239,3 @@ class Study:
         if split == "test":
             return list(self.competition.test)
         return [self.competition.train[i] for i in self.data.train.ids]
-
-
-def open_study(data="", run="", out="", *, members=2, epochs=4, judged=1, on_bad="fail", clock=None):
-    """Take up a run of notebooks 01 to 04; without one, train a small ensemble first.
-
-    Parameters
-    ----------
-    data : path-like
-        The competition's folder, as in `workspace.open_workspace`.
-    run : path-like
-        A work folder with finished members that keep songs apart; it is only read. Empty: ResNet18s are trained by the
-        recipe 'best', without separation.
-    out : path-like
-        Where all goes that is made. Empty: ``runs/models``, or ``runs/models-<name of the data folder>``.
-    members, epochs : int
-        Of those.
-    judged : int
-        As in `Study`.
-    on_bad : str
-        As in `prepare`.
-    clock : Clock or None
-
-    Returns
-    -------
-    Study
-        Its folder is ``lab`` in `out`.
-
-    Raises
-    ------
-    KitError
-        If a package is missing, the run's members held out clips at random, or the time was up.
-    """
-    if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
-        raise KitError(f"the study takes {listed(missing)}: pip install -r requirements-lab.txt")
-    clock = clock or Clock()
-    out = Path(out or runs_folder() / (f"models-{Path(data).name}" if str(data) else "models")).resolve()
-    work = open_workspace(data, run or out)
-    if run:
-        recipe, _ = shared_recipe(work.members, finished_members(work.members))
-        recipe = recipe.having(members=len(finished_members(work.members)))
-        if recipe.split == "random":
-            raise KitError(
-                f"the members in {work.members} were judged on clips held out at random, with songs on both sides; "
-                "train with --set split=songs or --recipe best, and give that work folder."
-            )
-    else:
-        recipe = Recipe.best().having(separator="none", model="resnet18", members=members, epochs=epochs)
-    (device, *_) = find_devices(recipe.precision)
-    competition = find(work.data)
-    training = prepare(competition, work, recipe, on_bad=on_bad)
-    if not run and len(train_ensemble(work.members, recipe, training, devices=[device], clock=clock)) < members:
-        raise KitError("the time is up; what was trained is kept: run again to go on.")
-    return Study(
-        folder=out / "lab", competition=competition, data=training, recipe=recipe, run=work.folder,
-        device=device, judged=judged, clock=clock,
-    )

@@ -40,6 +40,8 @@ LAYERS = {
     "ResNet50 avgpool": ("resnet50", "flatten"),
     "ResNet50 last stage, first ReLU": ("resnet50", "layer4.0.relu"),
 }
+_NETWORKS = tuple(dict.fromkeys(name for name, _ in LAYERS.values()))
+_NONE = "none"      # instead of weights: these networks are left out
 SHARES = (0.90, 0.95, 0.99)     # of the variance, that principal components keep
 
 # What is tried of each classifier. Which values the study tried is not known: these are the kit's.
@@ -89,7 +91,7 @@ def network(name, *, weights=""):
         reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
         raise KitError(
             f"ImageNet's weights for {name} are not {where} ({reason}); put {file} from {known.url} into a folder and "
-            "name it."
+            "name it, or leave these networks out (weights none)."
         ) from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise KitError(
@@ -97,6 +99,12 @@ def network(name, *, weights=""):
             f"fetch it again from {known.url}."
         ) from error
     return found.eval()
+
+
+def check(weights):
+    """Refuse weights that `all_heard` could not take, as `network` would, before anything is computed."""
+    for name in _NETWORKS if str(weights) not in ("random", _NONE) else ():
+        network(name, weights=weights)
 
 
 def pictures(features):
@@ -149,7 +157,7 @@ def all_heard(folder, features, *, weights="", device):
         Gets a ``.npy`` a layer.
     features : ndarray, shape (clips, frames, bands)
     weights, device
-        As in `heard`.
+        As in `heard`; with 'none' no network is asked.
 
     Returns
     -------
@@ -158,7 +166,7 @@ def all_heard(folder, features, *, weights="", device):
     """
     of = [zlib.crc32(np.ascontiguousarray(features)), str(weights), torchvision.__version__]
     found, note = {}, ", untrained" if str(weights) == "random" else ""
-    for name in dict.fromkeys(name for name, _ in LAYERS.values()):
+    for name in _NETWORKS if str(weights) != _NONE else ():
         answers = functools.cache(lambda name=name: heard(features, name, weights=weights, device=device))
         for layer in (layer for layer, (its, _) in LAYERS.items() if its == name):
             found[layer + note] = kept(Path(folder, f"{layer}.npy"), [*of, layer], lambda: answers()[layer])

@@ -12,12 +12,13 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
+from ..clock import Clock
 from ..dataset import SnippetDataset
 from ..epoch import predict, train_one_epoch
 from ..errors import KitError
 from ..features import band_statistics
 from ..fingerprints import digest
-from ..progress import progress
+from ..progress import progress, say
 from ..songs import folds
 from ..state import State
 from .methods import Method
@@ -27,7 +28,7 @@ SPACE = {"kernel": (3, 6), "filters": (32, 256), "dropout": (0.2, 0.25, 0.5), "l
 _LAYERS, _STEP = 4, 32      # convolutions, and what their numbers of filters are multiples of
 
 
-def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filters"][1]):
+def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filters"][1], clock=None):
     """Look for the best choices on the clips outside fold 0, of which fold 1 tells how good a try is.
 
     What was tried is kept: a search that was interrupted goes on where it was, and one of more tries adds to it.
@@ -43,6 +44,8 @@ def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filter
     tries : int
     most_filters : int
         Of a layer; less than the study's 256 makes tries shorter.
+    clock : Clock or None
+        Once there is a best try, none is begun that might end too late, by the slowest so far.
 
     Returns
     -------
@@ -78,9 +81,20 @@ def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filter
     with progress(total=tries, done=tries - max(0, left), title="Hyperband", unit="try") as bar:
         study.optimize(
             lambda trial: _try(trial, data, rows[~inner], rows[inner], recipe, device, most_filters),
-            n_trials=max(0, left), callbacks=[lambda study, trial: bar.update()],
+            n_trials=max(0, left), callbacks=[lambda study, trial: bar.update(), _in_time(clock or Clock())],
         )
     return study
+
+
+def _in_time(clock):
+    def stop(study, trial):
+        ended = [each for each in study.trials if each.state.is_finished()]
+        slowest = max(each.duration.total_seconds() for each in ended)
+        if any(each.state.name == "COMPLETE" for each in ended) and clock.would_overrun(slowest):
+            say(f"Hyperband stopped after {len(ended)} tries, as the time is up; run again to go on")
+            study.stop()
+
+    return stop
 
 
 def _try(trial, data, train, valid, recipe, device, most_filters):

@@ -1,5 +1,7 @@
 """What a student is told, and by whom."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,14 @@ def test_other_teachers_make_another_student(lessons, tmp_path, cpu):
     train_ensemble(alone, RECIPE.having(members=1, epochs=1), lessons.data, devices=[cpu])
     other = distil.Lessons(data=lessons.data, teachers=alone)
     assert other.fingerprint(RECIPE) != lessons.fingerprint(RECIPE)
+
+
+def test_who_teaches_no_student_makes_no_difference(lessons, tmp_path):
+    shutil.copytree(lessons.teachers, tmp_path / "members", ignore=shutil.ignore_patterns("member_01"))
+    for students, alike in ((1, True), (2, False)):
+        both, one = (distil.Lessons(data=lessons.data, teachers=teachers, students=students)
+                     for teachers in (lessons.teachers, tmp_path / "members"))
+        assert (both.fingerprint(RECIPE) == one.fingerprint(RECIPE)) is alike
 
 
 def test_a_student_whose_songs_all_teachers_know_is_refused(lessons, cpu):

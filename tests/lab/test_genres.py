@@ -1,5 +1,8 @@
 """Recordings of genres: what is read and what is left out, artists kept apart, tables that somebody computed."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -36,8 +39,16 @@ def test_what_is_good_is_read_and_what_is_damaged_is_named(folder):
     clips = genres.read(folder, seconds=1.0, jobs=1)
     assert clips.names == ["high", "low"] and clips.labels.tolist() == [0] * 5 + [1] * 5
     assert {path.name for path in clips.faults} == {"short.wav", "silent.wav", "broken.mp3"}
-    assert clips.faults[folder / "high" / "short.wav"] == "short.wav holds 0.5 s of sound instead of 1 s."
-    assert not set(clips.paths) & set(clips.faults)
+    assert clips.faults[Path("high", "short.wav")] == "short.wav holds 0.5 s of sound instead of 1 s."
+    assert not {path.relative_to(folder) for path in clips.paths} & set(clips.faults)
+
+
+def test_a_genre_of_which_nothing_can_be_used_is_none(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "aaa").mkdir()
+    (tmp_path / "aaa" / "broken.mp3").write_bytes(b"no music" * 99)
+    clips = genres.read(tmp_path, seconds=1.0, jobs=1)
+    assert clips.names == ["high", "low"] and set(clips.labels) == {0, 1} and Path("aaa", "broken.mp3") in clips.faults
 
 
 def test_an_artist_is_a_group_and_a_recording_without_one_is_its_own(folder):
@@ -49,9 +60,9 @@ def test_an_artist_is_a_group_and_a_recording_without_one_is_its_own(folder):
 
 
 def test_a_folder_without_two_genres_is_a_sentence(folder):
-    with pytest.raises(KitError, match="of 0 genres .* a folder for each genre"):
+    with pytest.raises(KitError, match="of 0 genres .*6 lie in no folder of a genre.* a folder for each genre"):
         genres.read(folder / "low", seconds=1.0, jobs=1)
-    with pytest.raises(KitError, match=r"30 s and more of 0 genres \(13 others are damaged or shorter\)"):
+    with pytest.raises(KitError, match=r"30 s and more of 0 genres \(13 others are damaged or shorter"):
         genres.read(folder, seconds=30.0, jobs=1)
 
 
@@ -159,6 +170,46 @@ def test_a_table_that_is_not_there_or_lacks_a_column_is_a_sentence(table):
     (table / "tracks.csv").unlink()
     with pytest.raises(KitError, match="tracks.csv cannot be read: No such file"):
         genres.read_table(table)
+
+
+@pytest.mark.parametrize("name, content, sentence", [
+    ("tracks.csv", "file,artist\nrock.1.mp3,Ann\n", "names only 0% of the recordings of gtzan_features_30_sec.csv"),
+    ("tracks.csv", "", "tracks.csv is no table that can be read: No columns"),
+    ("gtzan_features_30_sec.csv", "filename,length,tempo,label\nrock.1.wav,9,120,\n", "line 2: label is missing"),
+    ("gtzan_features_30_sec.csv", "filename,length,tempo,label\nrock.1.wav,9,120,a\nrock.1.wav,9,120,b\n",
+     "line 2: filename is missing or stands there twice"),
+    ("gtzan_features_30_sec.csv", "filename,length,tempo,label\nrock.1.wav,9,fast,rock\n", "line 2: tempo is no num"),
+    ("gtzan_features_30_sec.csv", "filename,label\na,b\na,b,c,d\n", "is no table that can be read"),
+])
+def test_a_damaged_table_is_a_sentence(table, name, content, sentence):
+    (table / name).write_text(content)
+    with pytest.raises(KitError, match=sentence):
+        genres.read_table(table)
+
+
+def test_too_few_artists_for_the_folds_are_a_sentence(leaking):
+    numbers, labels, groups = leaking
+    with pytest.raises(KitError, match="200 recordings of 2 artists are too few for 3 folds"):
+        genres.training_data(numbers[:, None], labels, groups % 2, classes=2, count=3)
+
+
+@pytest.mark.parametrize("given, sentence", [
+    ({"seconds": "long"}, "seconds='long' is no number"),
+    ({"folds": 2}, "folds=2 is out of range; give 3 or more"),
+    ({"tries": -1}, "tries=-1 is out of range; give 1 or more"),
+    ({"filters": 16}, "filters=16 is out of range; give 32"),
+    ({"cv": 1}, "cv=1 is out of range; give 2"),
+    ({"shares": "ninety"}, "shares='ninety' is no number"),
+    ({"shares": 100}, "shares='100' is out of range; give 1 to 99"),
+])
+def test_a_choice_that_cannot_be_is_a_sentence(given, sentence):
+    with pytest.raises(KitError, match=sentence):
+        genres.settled(True, **given)
+
+
+def test_shares_are_read_as_papermill_gives_them():
+    for shares, found in ((95, [0.95]), ("90,95", [0.9, 0.95]), (95.5, [0.955])):
+        assert genres.settled(True, shares=shares).shares == found
 
 
 def test_what_is_not_said_fits_the_demo_or_real_recordings():

@@ -10,7 +10,6 @@ from snippetkit.errors import KitError
 from snippetkit.held_out import table
 from snippetkit.lab import classical, methods
 from snippetkit.lab.joined import joined, worth
-from snippetkit.lab.study import Study
 from snippetkit.members import average
 from snippetkit.recipe import Recipe
 from snippetkit.results import together
@@ -91,13 +90,6 @@ def test_joined_kinds_have_one_say_each_and_their_worth_is_told_on_the_same_clip
     assert row["gain"] == pytest.approx(row["with it"] - row["alone"])
 
 
-def test_who_was_not_judged_cannot_join(data, cpu):
-    study = Study(folder=None, competition=None, data=data, recipe=RECIPE, run=None, device=cpu,
-                  answers={"lab.tcn": None, "SVM, linear on 518 numbers": None})
-    with pytest.raises(KitError, match="no method 'tcn' .*; there are: lab.tcn; SVM, linear on 518 numbers"):
-        study.joined(["tcn"])
-
-
 def test_an_answer_that_is_no_number_is_refused(data):
     class Broken:
         def fit(self, inputs, labels):
@@ -110,3 +102,10 @@ def test_an_answer_that_is_no_number_is_refused(data):
     broken = methods.Method(name="broken", features="bands", make=lambda seed: Broken())
     with pytest.raises(KitError, match="broken on bands gave no number"):
         methods.judge(broken, numbers(data.train), numbers(data.test), data, RECIPE)
+
+
+def test_what_a_library_refuses_is_a_sentence(data):
+    (neighbours,) = [each for each in classical.on_clips("numbers") if "k-NN" in each.name]
+    few = make_data(seed=0, clips=18)
+    with pytest.raises(KitError, match="k-NN, 15 on numbers cannot be judged on fold 0, with 8 clips to learn from"):
+        methods.judge(neighbours, numbers(few.train), numbers(few.test), few, RECIPE)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import make_data
 
+from snippetkit.clock import Clock
 from snippetkit.errors import KitError
 from snippetkit.lab import methods, tuning
 from snippetkit.recipe import Recipe
@@ -51,6 +52,14 @@ def test_what_was_tried_is_not_tried_again_and_more_can_be_added(searched, data,
     assert len(more.trials) == 7
     other = tuning.search(folder, data, recipe.having(epochs=1), device=cpu, tries=1, most_filters=32)
     assert len(other.trials) == 1
+
+
+def test_when_the_time_is_up_the_search_goes_on_the_next_time(data, recipe, cpu, tmp_path, capsys):
+    clock = Clock(1e-6)
+    study = tuning.search(tmp_path, data, recipe, device=cpu, tries=3, most_filters=32, clock=clock)
+    assert len(study.trials) == 1 and study.best_params
+    assert "Hyperband stopped after 1 tries, as the time is up; run again to go on" in capsys.readouterr().err
+    assert len(tuning.search(tmp_path, data, recipe, device=cpu, tries=3, most_filters=32).trials) == 3
 
 
 def test_the_fold_that_judges_is_never_looked_at(data, recipe, cpu, tmp_path):
