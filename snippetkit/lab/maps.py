@@ -28,7 +28,9 @@ def explained(clips, *, seconds):
                 pictures[0].T if what == "class activation" else picture.T, origin="lower", aspect="auto",
                 cmap="magma" if what == "saliency" else "gray", extent=extent,
             )
-            if what == "class activation":  # over the features, so that one sees what lies under it
+            if what == "class activation" and not picture.any():
+                what = "class activation: no place speaks for it"
+            elif what == "class activation":    # over the features, so that one sees what lies under it
                 axis.imshow(picture.T, origin="lower", aspect="auto", cmap="inferno", alpha=0.6, extent=extent)
             axis.set_title(what, fontsize="medium")
         row[0].set_title(title, fontsize="medium")

@@ -9,6 +9,7 @@ from snippetkit import models
 from snippetkit.dataset import SnippetDataset
 from snippetkit.features import band_statistics
 from snippetkit.filterbank import log_mel
+from snippetkit.lab import maps
 from snippetkit.lab.streaming import Stream, lateness, over, recording
 from snippetkit.recipe import Recipe
 from snippetkit.synthesis import CLIP_RATE, song
@@ -126,3 +127,11 @@ def test_a_decision_is_late_by_half_its_window_and_by_its_memory():
     # windows of 1/6, 2/6 … of the new voice, each weighing 0.4: 0.07, 0.17, 0.30, 0.45, 0.60
     assert lateness(memory=0.6) == 2.5
     assert lateness(memory=0.9) > 4
+
+
+def test_a_class_that_no_place_speaks_for_is_said_so():
+    features = np.ones((20, 8), np.float32)
+    pictures = {"right": (features, features, features), "wrong": (features, features, 0 * features)}
+    titles = [axis.get_title() for axis in maps.explained(pictures, seconds=3.0).axes]
+    assert titles == ["right", "saliency", "class activation",
+                      "wrong", "saliency", "class activation: no place speaks for it"]
