@@ -82,3 +82,6 @@ def test_a_table_is_judged_both_ways_where_there_is_one(executed):
     assert "GTZAN is left out" in text(executed, "first") and "GTZAN is left out" not in text(executed, "again")
     gaps = pd.read_csv(executed / "out" / "gaps, GTZAN.csv")
     assert len(gaps) == 5 and gaps["apart"].min() > 0.6
+    table = pd.read_csv(executed / "out" / "gtzan.csv")
+    assert table["accuracy"].is_monotonic_decreasing and len(table) == 5 + 9
+    assert {"parameters", "seconds", "milliseconds", "low", "high", "f1"} <= set(table)
