@@ -70,7 +70,7 @@ def settled(is_demo, **given):
 def _number(name, value, kind, fewest, most):
     try:
         number = kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise KitError(f"{name}={value!r} is no number.") from None
     if not fewest <= number <= most:
         upper = "" if most == np.inf else f" to {most}"

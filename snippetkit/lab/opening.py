@@ -59,8 +59,8 @@ def open_study(
     Raises
     ------
     KitError
-        If a package is missing; if there is no such run, network, kind, recording or number of folds; if the run's
-        members held out clips at random; if the time was up.
+        If a package is missing; if there is no such run, network, kind or recording; if members do not hold out so many
+        folds, or clips at random; if the time was up.
     """
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
         raise KitError(f"the study takes {listed(missing)}: pip install -r requirements-lab.txt")
@@ -80,6 +80,11 @@ def open_study(
         recipe = Recipe.best().having(separator="none", model="resnet18", members=members, epochs=epochs)
     if not (isinstance(judged, int) and 1 <= judged <= recipe.folds):
         raise KitError(f"judged={judged!r} is no number of folds to judge everything in; give 1 to {recipe.folds}.")
+    there = finished_members(work.members) if run else range(members)
+    if missing := set(range(judged)) - {member % recipe.folds for member in there}:
+        raise KitError(
+            f"judged={judged!r}, but no member holds out fold {min(missing)}; judge in fewer folds, or train more members."
+        )
     (device, *_) = find_devices(recipe.precision)
     competition = find(work.data)
     training = prepare(competition, work, recipe, on_bad=on_bad)

@@ -22,6 +22,7 @@ def nothing_is_missing(monkeypatch):
     ({"judged": 9}, "judged=9 is no number of folds to judge everything in; give 1 to 5"),
     ({"judged": "all"}, "judged='all' is no number of folds"),
     ({"judged": 0}, "judged=0 is no number of folds"),
+    ({"judged": 3}, "judged=3, but no member holds out fold 2; judge in fewer folds, or train more members"),
     ({"run": "nowhere"}, "nowhere is no work folder with finished members"),
 ])
 def test_what_cannot_be_had_is_a_sentence(asked, sentence, tmp_path):
