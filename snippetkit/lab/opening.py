@@ -83,7 +83,8 @@ def open_study(
     there = finished_members(work.members) if run else range(members)
     if missing := set(range(judged)) - {member % recipe.folds for member in there}:
         raise KitError(
-            f"judged={judged!r}, but no member holds out fold {min(missing)}; judge in fewer folds, or train more members."
+            f"judged={judged!r}, but no member holds out fold {min(missing)}; judge in fewer folds, or train more "
+            "members."
         )
     (device, *_) = find_devices(recipe.precision)
     competition = find(work.data)
