@@ -74,7 +74,10 @@ def browser(sounds):
 
 
 @pytest.fixture
-def page(browser, address):
+def page(browser, address, sounds):
+    for path in (sounds / "tmp").glob("snippetkit-*/**/*.*"):
+        if path.is_file():      # left by a test that failed, and none of this one's business
+            path.unlink()
     context = browser.new_context(permissions=["microphone"])
     page = context.new_page()
     page.goto(address)
@@ -86,8 +89,17 @@ def page(browser, address):
 def upload(page, path):
     page.get_by_role("button", name=re.compile("upload", re.I)).first.click()
     page.locator("input[type=file]").first.set_input_files(path)
-    page.locator(".waveform-container, .component-wrapper").first.wait_for(timeout=WAIT)
-    page.get_by_role("button", name="Tell me").click()
+
+
+def ask_until(page, answer, *, seconds=60):
+    """Until what was uploaded or recorded has arrived, the page says that there is no recording yet."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        page.get_by_role("button", name="Tell me").click()
+        with contextlib.suppress(sync_api.TimeoutError):
+            answer.wait_for(timeout=WAIT / 10)
+            return
+    raise AssertionError(f"there is no {answer}; the page says: {page.locator('body').inner_text()}")
 
 
 def uploads(sounds):
@@ -99,7 +111,7 @@ def uploads(sounds):
 
 def test_an_uploaded_recording_is_named_and_gone(page, sounds):
     upload(page, sounds / "noisy.wav")
-    page.locator("h3", has_text="middle").wait_for(timeout=WAIT)
+    ask_until(page, page.locator("h3", has_text="middle"))
     for name in ("low", "middle", "high"):
         assert page.get_by_text(name, exact=True).count()
     page.wait_for_timeout(500)
@@ -109,16 +121,16 @@ def test_an_uploaded_recording_is_named_and_gone(page, sounds):
 
 
 def test_what_the_microphone_hears_is_named_and_gone(page, sounds):
-    page.get_by_role("button", name="Record", exact=True).click()
-    page.wait_for_timeout(7000)
-    page.get_by_role("button", name="Stop", exact=True).click()
-    answer = page.locator("h3", has_text="middle")
-    for _ in range(10):     # until what was recorded has arrived, the page says that there is no recording yet
-        page.get_by_role("button", name="Tell me").click()
-        with contextlib.suppress(sync_api.TimeoutError):
-            answer.wait_for(timeout=WAIT / 10)
+    for is_last in (False, False, True):    # a browser on a busy machine may come too late to what it was to record
+        page.get_by_role("button", name="Record", exact=True).click()
+        page.wait_for_timeout(7000)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        try:
+            ask_until(page, page.locator("h3", has_text="middle"))
             break
-    assert answer.is_visible()
+        except AssertionError:
+            if is_last or not page.get_by_text("There is no recording yet").count():
+                raise
     page.screenshot(path=PICTURES / "app_microphone.png", full_page=True)
     assert not uploads(sounds)
 
@@ -130,7 +142,7 @@ def test_what_the_microphone_hears_is_named_and_gone(page, sounds):
 ])
 def test_what_cannot_be_recognised_is_a_sentence(page, sounds, name, sentence):
     upload(page, sounds / name)
-    page.get_by_text(sentence).first.wait_for(timeout=WAIT)
+    ask_until(page, page.get_by_text(sentence).first)
     assert not uploads(sounds)
 
 
