@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -203,7 +204,8 @@ def ray_address(tmp_path):
     finally:
         process.terminate()     # it takes its own processes along
         process.wait(60)
-        for log in Path("/tmp/ray/session_latest/logs").glob("ray_client_server*.err"):     # seen if the test fails
+        logs = Path(tempfile.gettempdir(), "ray", "session_latest", "logs")
+        for log in logs.glob("ray_client_server*.err"):     # seen if the test fails
             print(log.read_text())
 
 

@@ -11,7 +11,7 @@ from ..evaluation import interval
 from ..fingerprints import digest
 from ..members import TrainingData, average
 from ..recipe import Recipe
-from ..storage import read_json, replacing, write_json
+from ..storage import replacing
 from . import methods
 from .genres import training_data
 from .kept import VERSION
@@ -63,7 +63,9 @@ class Board:
         return [methods.row(each.name, each.features, what, self.data) for each, what in zip(found, judged)]
 
     def _judged(self, method, inputs, test_inputs, recipe, of):
-        path = _place(self.folder, method, of).with_suffix(".npz")
+        # What scikit-learn can be told is among the parameters; what the lab's own methods do changes with the version.
+        told = {name: str(value) for name, value in method.make(0).get_params().items()}
+        path = Path(self.folder) / f"{digest([VERSION, *of, method.name, method.features, told])}.npz"
         if not path.exists():
             judged = methods.judge(method, inputs, test_inputs, self.data, recipe)
             result, unknown = judged.result, judged.parameters is None
@@ -87,7 +89,7 @@ def both_ways(folder, found, numbers, labels, groups, *, recipe):
     Parameters
     ----------
     folder : path-like
-        Gets a JSON a row.
+        As in `Board`.
     found : list of Method
     numbers : ndarray, shape (clips, numbers)
     labels, groups : ndarray, shape (clips,), int
@@ -100,39 +102,25 @@ def both_ways(folder, found, numbers, labels, groups, *, recipe):
         ``method``, ``features``, ``apart`` and ``random`` (accuracies), ``gap`` between them with ``low`` and ``high``
         (95%, over artists).
     """
-    ways = [
-        training_data(numbers[:, None], labels, each, classes=int(labels.max()) + 1, count=recipe.folds)
+    boards = [
+        Board(folder, training_data(numbers[:, None], labels, each, classes=int(labels.max()) + 1, count=recipe.folds),
+              recipe)
         for each in (groups, np.arange(len(labels)))
     ]
-
-    def row(method):
-        apart, random = (_right(methods.judge(method, numbers, numbers[:0], data, recipe).result) for data in ways)
+    rows = []
+    for method, *ways in zip(found, *(board.judge(found, numbers) for board in boards)):
+        apart, random = (_right(judged.result) for judged in ways)
         around = interval(random - apart, groups) or {"low": np.nan, "high": np.nan}
-        return {
+        rows.append({
             "method": method.name, "features": method.features, "apart": apart.mean(), "random": random.mean(),
             "gap": (random - apart).mean(), "low": around["low"], "high": around["high"],
-        }
-
-    of = [*(data.fingerprint(recipe) for data in ways), recipe.folds, recipe.seed]
-    rows = []
-    for method in found:
-        path = _place(folder, method, of).with_suffix(".json")
-        if read_json(path) is None:
-            write_json(path, row(method))
-        rows.append(read_json(path))
+        })
     return pd.DataFrame(rows)
 
 
 def _right(result):
     """1.0 for each clip that is answered rightly, by rows; the clips are all there are, whatever the folds."""
     return (average(result.valid_logits).argmax(axis=1) == result.valid_labels).astype(float)
-
-
-def _place(folder, method, of):
-    """Where what a method said is kept, but for the end of the name."""
-    # What scikit-learn can be told is among the parameters; what the lab's own methods do changes with the version.
-    told = {name: str(value) for name, value in method.make(0).get_params().items()}
-    return Path(folder) / digest([VERSION, *of, method.name, method.features, told])
 
 
 def _checksum(array):

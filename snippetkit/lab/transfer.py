@@ -101,10 +101,22 @@ def network(name, *, weights=""):
     return found.eval()
 
 
-def check(weights):
-    """Refuse weights that `all_heard` could not take, as `network` would, before anything is computed."""
+def check(folder, weights):
+    """Refuse weights that `all_heard` could not take, as `network` would, before anything is computed.
+
+    Parameters
+    ----------
+    folder : path-like
+        As in `all_heard`; a network whose layers were heard there needs no weights any more.
+    weights : path-like
+    """
     for name in _NETWORKS if str(weights) not in ("random", _NONE) else ():
-        network(name, weights=weights)
+        if not all(Path(folder, f"{layer}.npy").exists() for layer in _layers(name)):
+            network(name, weights=weights)
+
+
+def _layers(name):
+    return [layer for layer, (its, _) in LAYERS.items() if its == name]
 
 
 def pictures(features):
@@ -168,7 +180,7 @@ def all_heard(folder, features, *, weights="", device):
     found, note = {}, ", untrained" if str(weights) == "random" else ""
     for name in _NETWORKS if str(weights) != _NONE else ():
         answers = functools.cache(lambda name=name: heard(features, name, weights=weights, device=device))
-        for layer in (layer for layer, (its, _) in LAYERS.items() if its == name):
+        for layer in _layers(name):
             found[layer + note] = kept(Path(folder, f"{layer}.npy"), [*of, layer], lambda: answers()[layer])
     return found
 

@@ -74,11 +74,13 @@ def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch, tmp_pat
 
 def test_weights_are_refused_before_anything_is_computed_or_left_out(clips, cpu, tmp_path):
     with pytest.raises(KitError, match="weights for vgg16 are not in .*, or leave these networks out"):
-        transfer.check(tmp_path)
+        transfer.check(tmp_path, tmp_path)
     for weights in ("random", "none"):
-        transfer.check(weights)
+        transfer.check(tmp_path, weights)
     assert transfer.all_heard(tmp_path, clips[0][:3], weights="none", device=cpu) == {}
     assert methods.sorted_table([]).empty
+    transfer.all_heard(tmp_path, clips[0][:3], weights="random", device=cpu)
+    transfer.check(tmp_path, tmp_path)      # what was heard needs no weights
 
 
 def test_pictures_are_scaled_clip_by_clip_with_low_bands_below():
