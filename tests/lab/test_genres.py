@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from snippetkit.errors import KitError
-from snippetkit.lab import classical, genres
+from snippetkit.lab import classical, genres, gtzan
 from snippetkit.lab.board import Board, both_ways
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
@@ -151,7 +151,7 @@ def table(tmp_path):
 
 
 def test_a_table_is_read_with_its_artists(table):
-    numbers, labels, artists, names = genres.read_table(table)
+    numbers, labels, artists, names = gtzan.read_table(table)
     assert numbers.tolist() == [[100, 0.1], [120, 0.2], [121, 0.3], [122, 0.4]]
     assert labels.tolist() == [0, 1, 1, 1] and names == ["blues", "rock"]
     assert artists[1] == artists[2] and len(set(artists)) == 3      # of the first and the last none is known
@@ -159,17 +159,17 @@ def test_a_table_is_read_with_its_artists(table):
 
 def test_artists_may_be_called_by_numbers(table):
     (table / "tracks.csv").write_text("file,artist\nrock.1.wav,311\nrock.0.wav,311\nblues.0.wav,702\n")
-    _, _, artists, _ = genres.read_table(table)
+    _, _, artists, _ = gtzan.read_table(table)
     assert artists[1] == artists[2] != artists[0]
 
 
 def test_a_table_that_is_not_there_or_lacks_a_column_is_a_sentence(table):
     (table / "tracks.csv").write_text("file,singer\nrock.1.wav,Ann\n")
     with pytest.raises(KitError, match="tracks.csv lacks the column artist"):
-        genres.read_table(table)
+        gtzan.read_table(table)
     (table / "tracks.csv").unlink()
     with pytest.raises(KitError, match="tracks.csv cannot be read: No such file"):
-        genres.read_table(table)
+        gtzan.read_table(table)
 
 
 @pytest.mark.parametrize("name, content, sentence", [
@@ -184,7 +184,7 @@ def test_a_table_that_is_not_there_or_lacks_a_column_is_a_sentence(table):
 def test_a_damaged_table_is_a_sentence(table, name, content, sentence):
     (table / name).write_text(content)
     with pytest.raises(KitError, match=sentence):
-        genres.read_table(table)
+        gtzan.read_table(table)
 
 
 def test_too_few_artists_for_the_folds_are_a_sentence(leaking):
