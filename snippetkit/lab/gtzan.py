@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .. import labels
 from ..errors import KitError
 
 _KNOWN = 0.5        # of a table's recordings, at least, whose file is named in the table of artists
@@ -33,9 +34,10 @@ def read_table(folder):
         If one of the tables is missing or damaged, lacks a column, or if few recordings are in both.
     """
     path, tracks_path = (Path(folder, name) for name in ("gtzan_features_30_sec.csv", "tracks.csv"))
-    table = _columns(path, "filename", "label")
-    tracks = _columns(tracks_path, "file", "artist").drop_duplicates("file").set_index("file")
-    for column, wrong in (("label", table["label"].isna()), ("filename", table["filename"].duplicated(keep=False))):
+    table = labels.read_table(path, columns=("filename", "label"))
+    tracks = labels.read_table(tracks_path, columns=("file", "artist")).drop_duplicates("file").set_index("file")
+    wrongs = {"label": table["label"].str.strip().eq(""), "filename": table["filename"].duplicated(keep=False)}
+    for column, wrong in wrongs.items():
         if wrong.any():
             raise KitError(f"{path}, line {wrong.idxmax() + 2}: {column} is missing or stands there twice.")
     known = table["filename"].isin(tracks.index).mean()
@@ -53,15 +55,3 @@ def read_table(folder):
         row, column = np.argwhere(~np.isfinite(numbers))[0]
         raise KitError(f"{path}, line {row + 2}: {columns[column]} is no number.")
     return numbers, label.astype(np.int64), pd.factorize(artist)[0], list(names)
-
-
-def _columns(path, *needed):
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(needed, str))     # there are artists whose names are numbers
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:     # empty, ragged, or no text
-        raise KitError(f"{path} is no table that can be read: {error}") from error
-    if missing := [name for name in needed if name not in table]:
-        raise KitError(f"{path} lacks the column {' and '.join(missing)}.")
-    return table
