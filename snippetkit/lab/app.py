@@ -112,11 +112,12 @@ def build(gradio, uploads, network="", singers=""):
 
         def answer(path):
             if path is None:
-                return _sentence("There is no recording yet: record or upload one first.", parts)
+                # the recorder is left alone: what it recorded may be on its way, and emptying it would lose that
+                return [gradio.skip(), *_sentence("There is no recording yet: record or upload one first.", parts)]
             try:
                 return [None, *(each for part in parts for each in part.answer(path))]
             except KitError as error:
-                return _sentence(str(error), parts)
+                return [None, *_sentence(str(error), parts)]
             finally:
                 forget(path, uploads)
 
@@ -133,7 +134,7 @@ def forget(path, uploads):
 
 def _sentence(sentence, parts):
     """In the place of the answers, with nothing below it."""
-    return [None] + [_headline(sentence), None, None, None] * len(parts)
+    return [_headline(sentence), None, None, None] * len(parts)
 
 
 def _gradio():
