@@ -5,7 +5,9 @@ paths. Each worker has one thread, since torch keeps one random generator a proc
 """
 
 import itertools
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import joblib
@@ -14,6 +16,7 @@ from .errors import KitError
 from .progress import say
 
 _PATIENCE = 30      # seconds to wait for a cluster's answer
+_RAYS_PATIENCE = 120    # seconds for a Ray head to start a process for us; a busy one takes 20
 _ATTEMPTS, _PAUSE = 4, 3    # at a Ray head that answers and takes nobody on; seconds between them
 _AT_ONCE = 64       # tasks, where results come together or not at all
 
@@ -33,8 +36,8 @@ def connected(address, *, gpus=False):
     Raises
     ------
     KitError
-        If the address is of neither kind, its package is not installed, nobody answers there, there are fewer than two
-        workers or one has several threads; and if the cluster gives up inside the block.
+        If the address is of neither kind, its package is not installed, nobody answers there or a Ray head hangs, there
+        are fewer than two workers or one has several threads; and if the cluster gives up inside the block.
     """
     if not address:
         yield
@@ -112,8 +115,13 @@ def _ray(place, gpus):
         raise KitError("a Ray cluster is reached by its own package: pip install -U 'ray[client]'") from None
     for left in reversed(range(_ATTEMPTS)):
         try:
-            ray.init(f"ray://{place}")
+            _within(_RAYS_PATIENCE, lambda: ray.init(f"ray://{place}"))
             break
+        except _Hangs:
+            raise KitError(
+                f"the Ray cluster at {place} answers, and has not taken us on within {_RAYS_PATIENCE} s: start its "
+                "head anew, with GRPC_ENABLE_FORK_SUPPORT=0 in its environment, and then this."
+            ) from None
         # the head answers, but could not get a process for us to run: so one that is busy, or has just been started
         except (ConnectionAbortedError, RuntimeError) as error:
             if not left:
@@ -132,6 +140,28 @@ def _ray(place, gpus):
         raise _gave_up(place, error) from error
     finally:
         ray.shutdown()
+
+
+class _Hangs(Exception):
+    """There is neither an answer nor an error."""
+
+
+def _within(seconds, call):
+    """Wait as long for what is called, which sets no limit itself; past that it is left alone, on its own thread."""
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise _Hangs
+    return future.result()
 
 
 def _gave_up(place, error):
