@@ -234,7 +234,7 @@ def _band_energy(signal, recipe, *, length, n_fft):
     triangles = recipe_triangles(recipe, n_fft=n_fft).T
     # A spectrum of all frames at once would be megabytes, which the system gives and takes back for every clip: that
     # takes longer than the sums. A single frame that is left over goes with those before: alone it would be multiplied
-    # otherwise, and have other last bits.
+    # otherwise, and have other last bits (as with several threads of BLAS all have).
     count = frames.shape[-2]
     starts = [start for start in range(0, count, _FRAMES) if start == 0 or start < count - 1]
     return np.concatenate([
