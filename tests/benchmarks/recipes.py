@@ -18,6 +18,11 @@ from snippetkit.storage import read_json
 _FINE = (
     "sample_rate=22050", "preemphasis=0", "frame_length=2048", "hop=512", "window=hann", "n_fft=2048", "floor=1e-10",
 )
+_TWO_RESOLUTIONS = (
+    *_FINE, "second_n_fft=8192", "scale=log", "n_mels=168", "f_min=63.5", "f_max=8372", "pool=2",
+    "crop=0", "time_mask=16", "band_mask=20",
+)
+_SMALL = ("model=resnet18", "epochs=6")
 
 # name of the row: recipe, members, other choices
 ROWS = {
@@ -34,17 +39,20 @@ ROWS = {
     "without-averaged-weights": ("best", 1, ("ema_decay=0",)),
     "without-one-cycle": ("best", 1, ("schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
     # other features: 24 bands an octave, through frames of 93 ms and of 372 ms as two channels; 128 mel bands
-    "two-resolutions": ("best", 5, (
-        *_FINE, "second_n_fft=8192", "scale=log", "n_mels=168", "f_min=63.5", "f_max=8372", "pool=2",
-        "crop=0", "time_mask=16", "band_mask=20", "epochs=12",
-    )),
+    "two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, "epochs=12")),
     "finer-bands": ("best", 1, (
         *_FINE, "n_mels=128", "f_max=11025", "crop=80", "time_mask=16", "band_mask=24", "epochs=12",
     )),
+    # a third of the time
+    "small": ("best", 5, _SMALL),
+    "small-two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, *_SMALL)),
 }
 
-# name of the row: the two rows whose members are averaged
-MIXES = {"two-kinds": ("best", "two-resolutions")}
+# name of the row: the rows whose members are averaged
+MIXES = {
+    "two-kinds": ("best", "two-resolutions"),
+    "two-small-kinds": ("small", "small-two-resolutions"),
+}
 
 
 @click.command()
