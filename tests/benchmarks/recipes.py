@@ -22,6 +22,7 @@ _TWO_RESOLUTIONS = (
     *_FINE, "second_n_fft=8192", "scale=log", "n_mels=168", "f_min=63.5", "f_max=8372", "pool=2",
     "crop=0", "time_mask=16", "band_mask=20",
 )
+_FINER_BANDS = (*_FINE, "n_mels=128", "f_max=11025", "crop=80", "time_mask=16", "band_mask=24")
 _SMALL = ("model=resnet18", "epochs=6")
 
 # name of the row: recipe, members, other choices
@@ -40,12 +41,11 @@ ROWS = {
     "without-one-cycle": ("best", 1, ("schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
     # other features: 24 bands an octave, through frames of 93 ms and of 372 ms as two channels; 128 mel bands
     "two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, "epochs=12")),
-    "finer-bands": ("best", 1, (
-        *_FINE, "n_mels=128", "f_max=11025", "crop=80", "time_mask=16", "band_mask=24", "epochs=12",
-    )),
+    "finer-bands": ("best", 1, (*_FINER_BANDS, "epochs=12")),
     # fewer layers and epochs: as many members in less time
     "small": ("best", 5, _SMALL),
     "small-two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, *_SMALL)),
+    "small-finer-bands": ("best", 5, (*_FINER_BANDS, *_SMALL)),
 }
 
 # name of the row: the rows whose members are averaged
