@@ -9,19 +9,19 @@ from ..progress import say
 from .continuation import following
 from .likeness import Likeness
 
-VERSION = 1             # of all that decides which songs are found; another one finds others
+VERSION = 2             # of all that decides which songs are found; another one finds others
 FEWEST_PAIRS = 50       # that can teach a likeness
 _FIRST_MARGIN = 0.25    # of a continuation that is believed for itself: 99% are true on the demo, where songs are known
 _MARGIN = 0.2           # of one that sounds alike besides
 _ROUNDS = 2             # in which the likeness finds pairs for the next
 _WEIGHT = 0.03          # of a log-odd beside the score of a continuation
-_PAIR_ODDS = 20.0       # of a continuation
 # Beyond these a log-odd counts no more: its Gaussians are too sure of themselves.
-_LOWEST, _HIGHEST = -40.0, 40.0
-_HIGHEST_IN_SEARCH = 10.0
-# Mean log-odds between the parts of a song, at least. What is told to be one song is so (precision); what is to be
+_LOWEST_ODDS, _HIGHEST_ODDS = -40.0, 10.0
+# Nor does a normalised score beyond these; the highest is that of a continuation.
+_LOWEST, _HIGHEST = -16.0, 8.0
+# Mean score between the parts of a song, at least. What is told to be one song is so (precision); what is to be
 # told apart when clips are held out must not be one song (recall): a group may hold two songs, never a part of one.
-_SONG_ODDS, _GROUP_ODDS = 10.0, -5.0
+_SONG_SCORE, _GROUP_SCORE = 2.75, 1.0
 
 
 def infer(traces, contents):
@@ -52,28 +52,28 @@ def infer(traces, contents):
     follows = np.full(len(which), -1)
     follows[clips[first]] = clips[second]
     found = []
-    for odds in (_SONG_ODDS, _GROUP_ODDS):
+    for score in (_SONG_SCORE, _GROUP_SCORE):
         part = len(clips) + np.arange(len(first_of))    # numbers of their own for the silent ones
-        part[heard] = cut(odds)
+        part[heard] = cut(score)
         found.append(_numbered(part[which]))
     return *found, follows
 
 
 def _parts(traces):
-    """The continuations, and what cuts the clips into parts: from mean log-odds to a number a clip."""
+    """The continuations, and what cuts the clips into parts: from mean scores to a number a clip."""
     first, second = following(traces, margin=_FIRST_MARGIN)
     if len(first) < FEWEST_PAIRS:
         say(f"only {len(first)} clips continue another: too few to learn what a song sounds like (that takes "
             f"{FEWEST_PAIRS}), so songs are told by continuation alone, and many of their clips stand alone")
-        return first, second, lambda odds: _chains(len(traces), first, second)
+        return first, second, lambda score: _chains(len(traces), first, second)
     for _ in range(_ROUNDS):
         likeness = Likeness(traces.sound, first, second)
         first, second = following(
             traces, margin=_MARGIN, weight=_WEIGHT,
-            likeness=lambda rows: np.clip(likeness.log_odds(rows), _LOWEST, _HIGHEST_IN_SEARCH),
+            likeness=lambda rows: np.clip(likeness.log_odds(rows), _LOWEST_ODDS, _HIGHEST_ODDS),
         )
     tree = _tree(Likeness(traces.sound, first, second), first, second)
-    return first, second, lambda odds: _cut(tree, odds)
+    return first, second, lambda score: _cut(tree, score)
 
 
 def _chains(clips, first, second):
@@ -84,7 +84,7 @@ def _chains(clips, first, second):
 
 
 def _tree(likeness, first, second):
-    """Average linkage of all clips: two clusters are as near as the mean log-odds between their clips are high."""
+    """Average linkage of all clips: two clusters are as near as the mean score between their clips is high."""
     from scipy.cluster.hierarchy import linkage
 
     clips = likeness.clips
@@ -93,18 +93,17 @@ def _tree(likeness, first, second):
     earlier, later = np.minimum(first, second), np.maximum(first, second)
     end = 0
     for i in range(clips - 1):
-        odds = likeness.log_odds(slice(i, i + 1))[0]
-        neighbours = later[earlier == i]
-        odds[neighbours] = np.maximum(odds[neighbours], _PAIR_ODDS)
+        scores = likeness.scores(slice(i, i + 1))[0]
+        scores[later[earlier == i]] = _HIGHEST
         start, end = end, end + clips - 1 - i
-        distances[start:end] = _HIGHEST - np.clip(odds[i + 1 :], _LOWEST, _HIGHEST)
+        distances[start:end] = _HIGHEST - np.clip(scores[i + 1 :], _LOWEST, _HIGHEST)
     return linkage(distances, "average")
 
 
-def _cut(tree, odds):
+def _cut(tree, score):
     from scipy.cluster.hierarchy import fcluster
 
-    return fcluster(tree, _HIGHEST - odds, "distance")
+    return fcluster(tree, _HIGHEST - score, "distance")
 
 
 def _numbered(values):
