@@ -6,7 +6,8 @@ import pandas as pd
 
 from .errors import KitError
 from .evaluation import interval
-from .members import average
+
+_COLUMNS = ("id", "group", "label", "predicted", "split")
 
 
 def table(result, data):
@@ -20,14 +21,15 @@ def table(result, data):
     Returns
     -------
     DataFrame
-        Columns ``id``, ``group`` (of songs), ``label`` and ``predicted``.
+        Columns ``id``, ``group`` (of songs), ``label``, ``predicted`` and ``split``, the same in every row.
     """
     rows = result.valid_clips
     return pd.DataFrame({
         "id": data.train.ids[rows],
         "group": data.songs.group[rows],
         "label": result.valid_labels,
-        "predicted": average(result.valid_logits).argmax(axis=1),
+        "predicted": result.held_out_answer.argmax(axis=1),
+        "split": result.recipe.split,
     })
 
 
@@ -43,24 +45,37 @@ def compare(ours, theirs):
     -------
     dict
         ``clips``, ``ours``, ``theirs`` (accuracies) and ``interval`` of the difference, over songs; see
-        `evaluation.interval`.
+        `evaluation.interval`. None where clips were held out at random: the members had heard the songs.
 
     Raises
     ------
     KitError
-        If no clip is in both, or one has another label there.
+        If no clip is in both, one has another label or group of songs there, or one run held its clips out at random
+        and the other by songs.
     """
     both = ours.merge(theirs, on="id", suffixes=("", "_there"))
     if both.empty:
         raise KitError("the two runs held out no clip in common.")
     if (both["label"] != both["label_there"]).any():
         raise KitError("the labels of the two runs differ; they are not of the same competition.")
+    if (both["split"] != both["split_there"]).any():
+        raise KitError(
+            "one of the runs held its clips out at random, so that its members had heard their songs, and the other "
+            "by songs; their accuracies cannot be compared."
+        )
+    if (both["group"] != both["group_there"]).any():
+        raise KitError(
+            "the two runs know other groups of songs, so what the one kept apart the other may have heard; "
+            "train both with the same songs."
+        )
     ours_right, theirs_right = (both[name] == both["label"] for name in ("predicted", "predicted_there"))
+    gain = (ours_right.astype(int) - theirs_right.astype(int)).to_numpy()
+    is_random = (both["split"] == "random").any()
     return {
         "clips": len(both),
         "ours": float(ours_right.mean()),
         "theirs": float(theirs_right.mean()),
-        "interval": interval((ours_right.astype(int) - theirs_right.astype(int)).to_numpy(), both["group"].to_numpy()),
+        "interval": None if is_random else interval(gain, both["group"].to_numpy()),
     }
 
 
@@ -70,10 +85,10 @@ def read(folder):
     Raises
     ------
     KitError
-        If there is none.
+        If there is none, or it lacks a column.
     """
     path = Path(folder) / "held_out.csv"
     try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
+        return pd.read_csv(path)[list(_COLUMNS)]
+    except (OSError, ValueError, KeyError) as error:
         raise KitError(f"{path} cannot be read ({error}); run 04_predict there first.") from error

@@ -12,7 +12,7 @@ from .storage import read_json
 
 _WHAT_WAS_HELD_OUT = {
     "random": "The {} clips held out were drawn at random: " + folds.FLATTERS,
-    "songs": "Songs were kept apart: {} of {} train clips were judged by members that saw no clip of their songs.",
+    "songs": "Songs were kept apart: {} of {} train clips were judged by members that saw no clip of their groups.",
 }
 _NEIGHBOURS = 0.5   # the share at which the report says what a clip's song is worth
 
@@ -91,26 +91,34 @@ def headline(figures):
     text = f"{figures['accuracy']:.4f} on {figures['clips']} clips held out"
     text += f", each judged by {answers} member{'s'[: answers > 1]}"
     if around := figures["interval"]:
-        text += (f"; on other songs, {around['level']:.0%} of the time between {around['low']:.3f} and "
-                 f"{around['high']:.3f} ({around['groups']} groups)")
+        text += (f"; {around['level']:.0%} interval of the mean over {around['groups']} groups of songs "
+                 f"{around['low']:.3f} to {around['high']:.3f}")
     return text
 
 
 def _validated(result, data):
-    """The figures of the clips held out, with an interval, and with what their songs would add."""
-    logits, labels = average(result.valid_logits), result.valid_labels
-    train = data.songs.of("train").iloc[result.valid_clips]
-    is_right = logits.argmax(axis=1) == labels
-    share = result.neighbours or _NEIGHBOURS
-    blended = blend(logits, train["song"].to_numpy(), share=share)
-    return {
+    """The figures of the clips held out, with an interval where members had not heard their songs."""
+    logits, labels = result.held_out_answer, result.valid_labels
+    found = {
         "split": result.recipe.split,
         "answers": len(result.valid_logits),
         **evaluate(logits, labels, class_names=CLASSES),
-        # Where songs were heard in training, the scatter over songs says nothing of other songs.
-        "interval": interval(is_right, train["group"].to_numpy()) if result.recipe.split == "songs" else None,
-        "with_neighbours": {"share": share, "accuracy": float((blended.argmax(axis=1) == labels).mean())},
+        "interval": None,
+        "with_neighbours": _worth_of_neighbours(result),
     }
+    # Where songs were heard in training, the scatter over songs says nothing of other songs.
+    if result.recipe.split == "songs":
+        found["interval"] = interval(logits.argmax(axis=1) == labels, data.songs.group[result.valid_clips])
+    return found
+
+
+def _worth_of_neighbours(result):
+    """Accuracies on the clips held out, by themselves and moved towards their songs, whether that was asked for or not."""
+    logits, labels = average(result.valid_logits), result.valid_labels
+    share = result.neighbours or _NEIGHBOURS
+    blended = blend(logits, result.valid_songs, share=share)
+    without, accuracy = (float((each.argmax(axis=1) == labels).mean()) for each in (logits, blended))
+    return {"share": share, "accuracy": accuracy, "without": without}
 
 
 def _about_songs(songs, result):

@@ -40,7 +40,8 @@ class Result:
     valid_labels : ndarray, shape (clips held out,)
     test_logits : ndarray, shape (members, test clips, classes)
     neighbours : float
-        How far a test clip's logits were moved towards the mean over its song.
+        How far a clip's logits are moved towards the mean over its song.
+    valid_songs : ndarray, shape (clips held out,)
     test_songs : ndarray, shape (test clips,)
         -1 where it is not known.
     """
@@ -52,14 +53,24 @@ class Result:
     valid_labels: np.ndarray
     test_logits: np.ndarray
     neighbours: float
+    valid_songs: np.ndarray
     test_songs: np.ndarray
     beside: tuple = ()
 
     @property
     def answer(self):
         """The ensemble's logits for every test clip: ndarray, shape (test clips, classes)."""
-        logits = average(self.test_logits)
-        return blend(logits, self.test_songs, share=self.neighbours) if self.neighbours else logits
+        return blend(average(self.test_logits), self.test_songs, share=self._share)
+
+    @property
+    def held_out_answer(self):
+        """The same for every clip held out, found in the same way: ndarray, shape (clips held out, classes)."""
+        return blend(average(self.valid_logits), self.valid_songs, share=self._share)
+
+    @property
+    def _share(self):
+        # Where the songs of the test clips are unknown, clips held out are not to be judged by theirs, either.
+        return self.neighbours if (self.test_songs >= 0).any() else 0.0
 
     @property
     def predictions(self):
@@ -79,7 +90,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     members : int
         Average the first so many; 0 takes all that are finished.
     neighbours : float, 0 to 1
-        How far to move a test clip's logits towards the mean over the clips of its song; 0 takes each clip by itself.
+        How far to move a clip's logits towards the mean over the clips of its song; 0 takes each clip by itself.
 
     Returns
     -------
@@ -107,6 +118,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
         valid_labels=data.labels[valid_clips],
         test_logits=stack_test_logits(folder, finished, len(data.test.ids)),
         neighbours=neighbours,
+        valid_songs=data.songs.of("train")["song"].to_numpy()[valid_clips],
         test_songs=data.songs.of("test")["song"].to_numpy(),
     )
 
@@ -164,12 +176,22 @@ def together(result, others):
     Returns
     -------
     Result
+
+    Raises
+    ------
+    KitError
+        If the runs held out no clip in common.
     """
     if not others:
         return result
     clips = result.valid_clips
     for other in others:
         clips = np.intersect1d(clips, other.valid_clips)
+    if not len(clips):
+        raise KitError(
+            "the runs to be averaged have held out no clip in common, so nothing can judge them together; "
+            "train more members of each (--members)."
+        )
     parts = [result, *others]
     return replace(
         result,
@@ -178,6 +200,7 @@ def together(result, others):
         valid_logits=np.concatenate([part.valid_logits[:, np.isin(part.valid_clips, clips)] for part in parts]),
         valid_clips=clips,
         valid_labels=result.valid_labels[np.isin(result.valid_clips, clips)],
+        valid_songs=result.valid_songs[np.isin(result.valid_clips, clips)],
         test_logits=np.concatenate([part.test_logits for part in parts]),
     )
 

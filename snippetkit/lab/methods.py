@@ -117,6 +117,7 @@ def of_answers(data, recipe, valid_logits, valid_clips, test_logits):
     return Result(
         members=[], recipe=recipe, valid_logits=valid_logits, valid_clips=valid_clips,
         valid_labels=data.labels[valid_clips], test_logits=test_logits, neighbours=0.0,
+        valid_songs=data.songs.of("train")["song"].to_numpy()[valid_clips],
         test_songs=data.songs.of("test")["song"].to_numpy(),
     )
 

@@ -75,7 +75,7 @@ class Study:
         asked = self.data.songs.fold[result.valid_clips] < self.judged
         return replace(
             result, valid_logits=result.valid_logits[:, asked], valid_clips=result.valid_clips[asked],
-            valid_labels=result.valid_labels[asked],
+            valid_labels=result.valid_labels[asked], valid_songs=result.valid_songs[asked],
         )
 
     @property

@@ -63,19 +63,31 @@ MIXES = {
 @click.option("--against", default="best", show_default=True, help="The row that the others are compared with.")
 @click.option("--train/--no-train", default=True, help="Or only print what is there.")
 def main(data, folder, rows, members, against, train):
+    unknown = [name for name in rows.split(",") if name not in {*ROWS, *MIXES}]
+    if unknown:
+        raise click.UsageError(f"no row is called {', '.join(unknown)}; there are {', '.join([*ROWS, *MIXES])}.")
     if train:
         for name in rows.split(","):
-            first, *others = MIXES.get(name, [name])
-            recipe, usual, settings = ROWS[first]
-            beside = [each for other in others for each in ("--beside", folder / other)]
-            if others:
-                _share(folder / first, folder / name)
-            _run(data, folder / name, recipe, members or usual, settings, beside)
-    click.echo("| row | members | clips | held out | interval | to " + against + ", same clips | s a member |")
-    click.echo("| --- | --- | --- | --- | --- | --- | --- |")
+            _train(data, folder, name, members)
+    click.echo(f"| row | members | answers a clip | clips | held out | interval | to {against}, same clips | s a member |")
+    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in rows.split(","):
         if (folder / name / "report.json").exists():
             click.echo(_row(folder / name, folder / against))
+
+
+def _train(data, folder, name, members):
+    """A row, or the rows of a mix and then their average."""
+    if name not in MIXES:
+        recipe, usual, settings = ROWS[name]
+        return _run(data, folder / name, recipe, members or usual, settings)
+    for part in MIXES[name]:
+        _train(data, folder, part, members)
+    first, *others = MIXES[name]
+    _share(folder / first, folder / name)
+    recipe, usual, settings = ROWS[first]
+    beside = [each for other in others for each in ("--beside", folder / other)]
+    _run(data, folder / name, recipe, members or usual, settings, beside)
 
 
 def _share(run, folder):
@@ -86,7 +98,7 @@ def _share(run, folder):
             (folder / name).symlink_to((run / name).resolve())
 
 
-def _run(data, folder, recipe, members, settings, more):
+def _run(data, folder, recipe, members, settings, more=()):
     choices = [each for setting in ("separator=none", *settings) for each in ("--set", setting)]
     subprocess.run([
         sys.executable, "-m", "snippetkit", "run", "--data", data, "--out", folder,
@@ -105,6 +117,7 @@ def _row(folder, other):
     return "| " + " | ".join([
         folder.name,
         str(report["members"]),
+        str(found["answers"]),
         str(found["clips"]),
         f"{found['accuracy']:.3f}",
         f"{around['low']:.3f} to {around['high']:.3f}" if around else "none: songs on both sides",
