@@ -12,7 +12,7 @@ import click
 import pandas as pd
 
 from snippetkit import held_out
-from snippetkit.members import read_histories
+from snippetkit.members import finished_members, read_histories
 from snippetkit.storage import read_json
 
 _FINE = (
@@ -59,7 +59,7 @@ MIXES = {
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--rows", default=",".join([*ROWS, *MIXES]), show_default=True, help="Rows to train, in this order.")
-@click.option("--members", default=0, help="Members of a row. Default: 5 or 1, as the row says.")
+@click.option("--members", default=0, help="Members of a row, unless it has more. Default: 5 or 1, as the row says.")
 @click.option("--against", default="best", show_default=True, help="The row that the others are compared with.")
 @click.option("--train/--no-train", default=True, help="Or only print what is there.")
 def main(data, folder, rows, members, against, train):
@@ -69,8 +69,9 @@ def main(data, folder, rows, members, against, train):
     if train:
         for name in rows.split(","):
             _train(data, folder, name, members)
-    click.echo(f"| row | members | answers a clip | clips | held out | interval | to {against}, same clips | s a member |")
-    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    columns = ["row", "members", "answers a clip", "clips", "held out", "interval", f"to {against}, same clips", "s"]
+    click.echo(f"| {' | '.join(columns)} |")
+    click.echo("| --- " * len(columns) + "|")
     for name in rows.split(","):
         if (folder / name / "report.json").exists():
             click.echo(_row(folder / name, folder / against))
@@ -99,6 +100,7 @@ def _share(run, folder):
 
 
 def _run(data, folder, recipe, members, settings, more=()):
+    members = max(members, len(finished_members(folder / "members")))   # a report of fewer would take its place
     choices = [each for setting in ("separator=none", *settings) for each in ("--set", setting)]
     subprocess.run([
         sys.executable, "-m", "snippetkit", "run", "--data", data, "--out", folder,
@@ -111,9 +113,11 @@ def _row(folder, other):
     found = report["validation"]
     around = found["interval"]
     # a pause of the machine shows in one epoch, not in the median
-    histories = [each for run in MIXES.get(folder.name, [folder.name])
-                 for each in read_histories(folder.parent / run / "members").values()]
-    seconds = [len(each) * each["seconds"].median() for each in histories]
+    seconds = []
+    for run in MIXES.get(folder.name, [folder.name]):
+        histories = read_histories(folder.parent / run / "members")
+        finished = finished_members(folder.parent / run / "members")
+        seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished]
     return "| " + " | ".join([
         folder.name,
         str(report["members"]),
