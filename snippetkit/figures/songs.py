@@ -45,6 +45,7 @@ def _folds(axis, fold, labels, class_names):
         counts = np.bincount(fold[labels == label], minlength=len(below))
         axis.bar(range(len(below)), counts, bottom=below, color=colour, label=name)
         below += counts
-    axis.set(title="folds: no song in two of them", xlabel="fold", ylabel="train clips", ylim=(0, 1.45 * below.max()))
+    axis.set(title="folds: no group of songs in two of them", xlabel="fold", ylabel="train clips")
+    axis.set_ylim(0, 1.45 * below.max())
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", ncols=2)

@@ -29,20 +29,32 @@ def audit(songs, labels):
     findings = [
         ("songs", len(sizes), f"half of the clips in songs of {_typical(sizes)} or more"),
         ("groups", known["group"].nunique(), "a song, or several too much alike to tell"),
-        ("clips alone in their song", int((sizes == 1).sum()), "nothing else sounds like them"),
-        ("clips that another continues", int((table["follows"] >= 0).sum()), "by the sound at the cut"),
+        ("clips alone in their song", int((sizes == 1).sum()), "no other clip of it was found"),
         ("songs in train and test", known["song"][is_shared].nunique(), f"with {int(is_shared.sum())} clips"),
         ("identical train pairs, same label", agreeing, "equal samples"),
         ("identical train pairs, other label", disagreeing, "people heard the same, said something else"),
-        ("identical train clips, other group", _torn(table), "only by a table of one's own; folds may leak"),
+        ("identical train clips, other group", songs.torn, "only by a table of one's own; folds may leak"),
         ("identical in train and test", int(both.sum()), "equal samples"),
         ("near-silent clips", int((table["level"] < NEAR_SILENT).sum()), f"below {NEAR_SILENT:g} dBFS"),
     ]
+    if songs.is_inferred:
+        continued = int((table["follows"] >= 0).sum())
+        findings.insert(3, ("clips that another continues", continued, "by the sound at the cut"))
     return pd.DataFrame(findings, columns=["finding", "count", "what it means"]).set_index("finding")
 
 
 def duplicate_pairs(songs, labels):
-    """How many pairs of train clips hold the same samples (not silence): with equal labels, and with different ones."""
+    """How many pairs of train clips hold the same samples (not silence): with equal labels, and with different ones.
+
+    Parameters
+    ----------
+    songs : Songs
+    labels : ndarray, shape (train clips,), int
+
+    Returns
+    -------
+    agreeing, disagreeing : int
+    """
     train = songs.of("train").assign(label=np.asarray(labels))
     train = train[train["content"] != ""]
     every = _pairs(train.groupby("content").size())
@@ -54,12 +66,6 @@ def largest(songs, *, clips):
     """The first clips of the song that most train clips come from: list of train clip ids."""
     train = songs.of("train")
     return train["id"][train["song"] == train.groupby("song").size().idxmax()].tolist()[:clips]
-
-
-def _torn(table):
-    """Train clips of which others of the same samples are in another group."""
-    train = table[(table["split"] == "train") & (table["content"] != "")]
-    return int((train.groupby("content")["group"].transform("nunique") > 1).sum())
 
 
 def _pairs(counts):

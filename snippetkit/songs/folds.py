@@ -49,7 +49,11 @@ def assign(labels, group, *, folds, seed):
 
 
 def check(fold, group):
-    """Make sure that no song is on both sides of a fold.
+    """Make sure that no group of songs is on both sides of a fold.
+
+    Parameters
+    ----------
+    fold, group : ndarray, shape (clips,), int
 
     Raises
     ------
@@ -85,7 +89,7 @@ def split(data, recipe, member):
     Raises
     ------
     KitError
-        If there are too few clips for a side, or a song is on both.
+        If there are too few clips for a side, a group of songs is on both, or the folds are of another number.
     """
     if recipe.split == "random":
         return random_split(len(data.labels), recipe)
@@ -93,11 +97,17 @@ def split(data, recipe, member):
         raise KitError("split=songs needs the songs of the clips, which 02_features finds; these data have none.")
     check(data.songs.fold, data.songs.group)
     is_held_out = data.songs.fold == member % recipe.folds
-    if not is_held_out.any() or data.songs.fold.max() + 1 != recipe.folds:
+    made = data.songs.fold.max() + 1
+    if not made:
         groups = len(np.unique(data.songs.group))
         raise KitError(
-            f"{len(data.labels)} labelled clips of {groups} songs are too few for {recipe.folds} folds; "
-            "choose fewer (--set folds=2), or --set split=random."
+            f"{len(data.labels)} labelled clips of {groups} groups of songs are too few for {recipe.folds} folds; "
+            f"{'choose fewer (--set folds=2), or ' if groups > 1 else ''}--set split=random."
+        )
+    if made != recipe.folds:
+        raise KitError(
+            f"the clips were divided into {made} folds, but the recipe says folds={recipe.folds}; "
+            "run 02_features again with this recipe."
         )
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 

@@ -14,6 +14,7 @@ from ..errors import KitError, listed
 from ..fingerprints import digest, fingerprint
 from ..labels import read_table, whole_numbers
 from ..lock import at_work
+from ..progress import say
 from ..storage import read_json, write_json, write_table
 from . import folds
 from .contents import look
@@ -66,10 +67,19 @@ class Songs:
         return digest([self.group.tolist(), self.fold.tolist()])
 
     @property
+    def torn(self):
+        """Train clips of which others of the same samples (not silence) are in another group: int."""
+        train = self.of("train")
+        return int((train[train["content"] != ""].groupby("content")["group"].transform("nunique") > 1).sum())
+
+    @property
     def caveat(self):
         """What a person should know before trusting that songs are kept apart; '' if nothing."""
         if not self.is_inferred:
-            return ""
+            return "" if not self.torn else (
+                f"{self.torn} train clips hold the same samples as clips that the table of your own puts into another "
+                "song; where a fold lies between them, it leaks."
+            )
         if (self.table["follows"] >= 0).sum() < FEWEST_PAIRS:
             return "There are too few clips to tell songs by how they sound: many pieces of one song count as songs."
         return "Songs were inferred from the sound, so a piece of one may be missing from its group."
@@ -85,7 +95,8 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     labels : ndarray, shape (train clips,), int
     path : path-like
         The table, such as ``features/songs.csv``. A JSON of the same name says what it was made from, and
-        ``folds.json`` beside it keeps the folds; they are made anew when labels or the number of folds change.
+        ``folds.json`` beside it keeps the folds; they are made anew when labels, groups, the number of folds or their
+        seed change.
     recipe : Recipe
         ``folds`` and ``split_seed``.
     own : path-like
@@ -172,7 +183,7 @@ def _folds(path, labels, group, recipe):
     of = {"labels": digest(labels.tolist()), "group": digest(group.tolist()),
           "folds": recipe.folds, "split_seed": recipe.split_seed}
     kept = read_json(path)
-    if kept is None or kept["of"] != of:
+    if not isinstance(kept, dict) or kept.get("of") != of or len(kept.get("fold", ())) != len(labels):
         fold = folds.assign(labels, group, folds=recipe.folds, seed=recipe.split_seed)
         kept = {"of": of, "fold": fold.tolist()}
         write_json(path, kept)
@@ -194,11 +205,13 @@ def _read_own(path, train, test):
     twice = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
     if twice:
         raise KitError(f"{path} gives {listed(twice)} more than one song.")
-    numbers = dict(zip(keys, pd.factorize(song)[0].tolist()))
+    numbers = dict(zip(keys, song))
     missing = [i for i in train.clips if ("train", i) not in numbers]
     if missing:
         raise KitError(f"{path} gives no song for the train clips {listed(missing)}.")
-    return (
-        np.array([numbers[("train", i)] for i in train.clips]),
-        np.array([numbers.get(("test", i), UNKNOWN) for i in test.clips], np.int64),
-    )
+    clips = [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
+    if unknown := len(numbers.keys() - set(clips)):
+        say(f"{path} names {unknown} clips that are not among these; they are left out")
+    # by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
+    number = pd.factorize(np.array([numbers.get(clip) for clip in clips], object))[0].astype(np.int64)
+    return number[: len(train.clips)], number[len(train.clips) :]
