@@ -28,7 +28,7 @@ class TrainingData:
     labels : ndarray, shape (rows of train,), int64
     classes : int
     songs : Songs or None
-        Needed where songs are kept apart.
+        Needed where songs are kept apart, and where results are gathered.
     """
 
     train: Features
@@ -55,8 +55,20 @@ class TrainingData:
         -------
         tuple of three SnippetDataset
             The third without labels.
+
+        Raises
+        ------
+        KitError
+            As `folds.split` does, or if the recipe crops more frames than there are.
         """
         from .dataset import SnippetDataset  # with torch behind it
+
+        frames = self.train.array.shape[1]
+        if recipe.crop > frames:
+            raise KitError(
+                f"crop={recipe.crop} frames cannot be cut out of clips of {frames}; choose fewer, or --set crop=0 to "
+                "train on whole clips."
+            )
 
         train_rows, valid_rows = folds.split(self, recipe, member)
         statistics = band_statistics(self.train.array[train_rows]) if recipe.standardise else None

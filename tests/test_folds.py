@@ -79,8 +79,31 @@ def test_too_few_songs_are_a_sentence_only_where_songs_are_kept_apart(by_songs, 
     assert set(fold) == {-1}
     few = with_songs(data, group, fold)
     folds.split(few, by_songs.having(split="random"), 0)
-    with pytest.raises(KitError, match="60 labelled clips of 2 songs are too few for 3 folds"):
+    with pytest.raises(KitError, match="60 labelled clips of 2 groups of songs are too few for 3 folds"):
         folds.split(few, by_songs, 0)
+
+
+def test_folds_of_another_number_are_a_sentence(by_songs, data):
+    with pytest.raises(KitError, match="divided into 3 folds, but the recipe says folds=2; run 02_features"):
+        folds.split(data, by_songs.having(folds=2), 0)
+
+
+def test_bands_are_standardised_by_the_clips_that_are_trained_on(by_songs, data, cpu):
+    recipe = by_songs.having(standardise=True)
+    train, valid, test = data.datasets(recipe, 0, cpu)
+    assert train.features.mean(dim=(0, 1, 2)).abs().max() < 1e-4
+    assert (train.features.std(dim=(0, 1, 2)) - 1).abs().max() < 1e-3
+    array, (_, rows) = data.train.array.copy(), folds.split(data, recipe, 0)
+    array[rows] += 100
+    louder = replace(data, train=replace(data.train, array=array)).datasets(recipe, 0, cpu)
+    assert (louder[0].features == train.features).all() and (louder[2].features == test.features).all()
+    assert (louder[1].features > valid.features + 10).all()
+
+
+def test_a_crop_longer_than_the_clips_is_a_sentence(by_songs, data, cpu):
+    data.datasets(by_songs.having(crop=40), 0, cpu)
+    with pytest.raises(KitError, match="crop=41 frames cannot be cut out of clips of 40"):
+        data.datasets(by_songs.having(crop=41), 0, cpu)
 
 
 def test_data_without_songs_are_a_sentence(by_songs, data):

@@ -10,7 +10,7 @@ from snippetkit.errors import KitError
 
 def run_of(right, *, ids=range(60), label=2):
     return pd.DataFrame({"id": ids, "group": np.arange(len(right)) // 4, "label": label,
-                         "predicted": np.where(right, label, label + 1)})
+                         "predicted": np.where(right, label, label + 1), "split": "songs"})
 
 
 def test_a_gain_is_told_on_the_clips_that_both_held_out():
@@ -37,5 +37,17 @@ def test_runs_that_cannot_be_compared_are_a_sentence(tmp_path):
         held_out.compare(run_of([True] * 60), run_of([True] * 60, ids=range(100, 160)))
     with pytest.raises(KitError, match="not of the same competition"):
         held_out.compare(run_of([True] * 60), run_of([True] * 60, label=1))
+    with pytest.raises(KitError, match="held its clips out at random"):
+        held_out.compare(run_of([True] * 60), run_of([True] * 60).assign(split="random"))
+    with pytest.raises(KitError, match="other groups of songs"):
+        held_out.compare(run_of([True] * 60), run_of([True] * 60).assign(group=np.arange(60) // 5))
     with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
         held_out.read(tmp_path)
+    (tmp_path / "held_out.csv").write_text("id,label\n0,1\n")
+    with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
+        held_out.read(tmp_path)
+
+
+def test_clips_drawn_at_random_say_nothing_of_other_songs():
+    run = run_of([True] * 60).assign(split="random")
+    assert held_out.compare(run, run)["interval"] is None
