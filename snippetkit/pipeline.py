@@ -26,7 +26,9 @@ from .storage import read_json, replacing
 NOTEBOOKS = {
     "01_spleeter": ("data", "out", "recipe", "settings", "on_bad", "weights"),
     "02_features": ("data", "out", "recipe", "settings", "on_bad", "songs", "cluster"),
-    "03_train_ensemble": ("data", "out", "recipe", "settings", "on_bad", "members", "epochs", "max_hours", "cluster"),
+    "03_train_ensemble": (
+        "data", "out", "recipe", "settings", "on_bad", "songs", "members", "epochs", "max_hours", "cluster",
+    ),
     "04_predict": ("data", "out", "on_bad", "members", "neighbours", "beside"),
 }
 
