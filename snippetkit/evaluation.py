@@ -75,10 +75,11 @@ def accuracy_by_size(logits, labels, *, seed=0):
 
 
 def interval(values, groups, *, level=0.95, draws=2000, seed=0):
-    """How far a mean may lie from that on other songs: a bootstrap over songs.
+    """Between what a mean over clips lies, as far as the choice of songs goes: a bootstrap over songs.
 
-    Clips of a song are right or wrong together, so a song counts as one draw, not each of its clips: Efron and
-    Tibshirani, "An Introduction to the Bootstrap" (1993), percentile interval, clusters resampled whole.
+    What other seeds of the members would change is not in it. Clips of a song are right or wrong together, so a song
+    counts as one draw, not each of its clips: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
+    percentile interval, clusters resampled whole.
 
     Parameters
     ----------

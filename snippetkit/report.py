@@ -113,7 +113,7 @@ def _validated(result, data):
 
 
 def _worth_of_neighbours(result):
-    """Accuracies on the clips held out, by themselves and moved towards their songs, whether that was asked for or not."""
+    """Accuracy on the clips held out, each by itself and moved towards its song, whether that was asked for or not."""
     logits, labels = average(result.valid_logits), result.valid_labels
     share = result.neighbours or _NEIGHBOURS
     blended = blend(logits, result.valid_songs, share=share)
@@ -130,4 +130,8 @@ def _about_songs(songs, result):
     notes = [songs.caveat] if songs.caveat and result.recipe.split == "songs" else []
     if result.neighbours and (result.test_songs < 0).all():
         notes.append(f"neighbours={result.neighbours:g} changed nothing: the songs of the test clips are not known.")
+    elif result.neighbours:
+        worth = _worth_of_neighbours(result)
+        notes.append(f"neighbours={result.neighbours:g} moved the accuracy on the clips held out from "
+                     f"{worth['without']:.4f} to {worth['accuracy']:.4f}.")
     return part, notes

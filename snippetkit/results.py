@@ -145,9 +145,13 @@ def collect_beside(result, data, folders, competition, *, on_bad="fail"):
     Raises
     ------
     KitError
-        As `collect` and `prepare` do; and if a run is of other clips, labels or songs, or splits them otherwise.
+        As `collect` and `prepare` do; and if a run is of other clips, labels or songs, splits them otherwise, or is
+        named twice.
     """
     others = []
+    places = [_members_of(result), *(str((Path(folder) / "members").resolve()) for folder in folders)]
+    if len(set(places)) < len(places):
+        raise KitError("--beside names a run twice, or this run itself; its members would count more than others.")
     for folder in folders:
         if not Path(folder).is_dir():
             raise KitError(f"there is no work folder {folder} whose members could be averaged, too.")
@@ -203,6 +207,10 @@ def together(result, others):
         valid_songs=result.valid_songs[np.isin(result.valid_clips, clips)],
         test_logits=np.concatenate([part.test_logits for part in parts]),
     )
+
+
+def _members_of(result):
+    return str(result.members[0].parent.resolve())
 
 
 def _same_clips(data, other):

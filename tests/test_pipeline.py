@@ -15,13 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snippetkit import competition, ensemble, results
+from snippetkit import competition, results
 from snippetkit.errors import KitError
-from snippetkit.evaluation import evaluate
-from snippetkit.features import load
-from snippetkit.hardware import find_devices
-from snippetkit.labels import CLASSES
-from snippetkit.members import TrainingData, average, finished_members, stack_test_logits
+from snippetkit.members import finished_members
 from snippetkit.pipeline import NOTEBOOKS
 from snippetkit.places import project_folder
 from snippetkit.preparation import prepare
@@ -79,17 +75,23 @@ def test_an_ensemble_of_two_knows_the_demos_answers(demo_run):
     assert json.loads((out / "report.json").read_text())["test"]["accuracy"] == accuracy
 
 
-def test_shuffled_labels_fall_to_chance(demo_run, tmp_path):
-    out, _ = demo_run
-    found = competition.find(out / "competition")
-    train, test = (load(out / "features" / f"{split}.npy") for split in ("train", "test"))
-    shuffled = np.random.default_rng(0).permutation(found.labels[train.ids])
-    data = TrainingData(train=train, labels=shuffled, test=test, classes=4)
-    recipe = Recipe.published().having(members=2, epochs=4)
-    finished = ensemble.train_ensemble(tmp_path, recipe, data, devices=find_devices())
-    logits = average(stack_test_logits(tmp_path, finished, len(test.ids)))
-    largest_class = np.bincount(found.test_labels).max() / len(found.test_labels)
-    assert evaluate(logits, found.test_labels, class_names=CLASSES)["accuracy"] <= largest_class + 0.08
+def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
+    true, shuffled = demo_run[0] / "competition", tmp_path / "competition"
+    shutil.copytree(true, shuffled, copy_function=os.link)
+    labels = np.loadtxt(true / "train_label.txt", int)
+    (shuffled / "train_label.txt").unlink()
+    np.savetxt(shuffled / "train_label.txt", np.random.default_rng(0).permutation(labels), "%d")
+    options = [*SHORT, "--epochs", "5", "--set", "split=songs", "--set", "folds=2", "--set", "standardise=true"]
+    accuracy = {}
+    for data in (true, shuffled):
+        result = run("--data", data, "--out", tmp_path / f"of {data.parent.name}", *options)
+        assert result.returncode == 0, result.stderr
+        validation = json.loads((tmp_path / f"of {data.parent.name}" / "report.json").read_text())["validation"]
+        assert validation["clips"] == len(labels)
+        accuracy[data] = validation["accuracy"]
+    # chance is the largest class at best; four deviations of that many guesses
+    chance = np.bincount(labels).max() / len(labels) + 4 * np.sqrt(0.25 / len(labels))
+    assert accuracy[shuffled] < chance < accuracy[true]
 
 
 def test_the_second_time_everything_is_skipped(demo_run):
@@ -114,6 +116,7 @@ def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competi
     assert submission["id"].tolist() == small_competition.test_ids.tolist()
     assert submission["category"].between(0, 3).all()
     report = json.loads((out / "report.json").read_text())
+    assert report["validation"]["interval"] is None and "may flatter by several points" in report["notes"][0]
     assert report["validation"]["clips"] == 8 and len(report["validation_by_members"]) == 2
     assert np.array(report["validation"]["confusion"]).sum() == 8
     assert sum(report["predicted"]) == 8
@@ -159,7 +162,16 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     fold = np.array(json.loads((out / "features" / "folds.json").read_text())["fold"])
     assert set(fold) == {0, 1} and all(len(set(fold[train == song])) == 1 for song in set(train))
 
-    # the answers to the test clips are those of clip and song together
+    # the answers are those of clip and song together: for the clips held out, and for the test clips
+    neighbours = validation["with_neighbours"]
+    assert neighbours["share"] == 0.5 and neighbours["accuracy"] == validation["accuracy"]
+    its = np.zeros((24, 4))
+    for member in range(2):
+        its[fold == member] = np.load(out / f"members/member_{member:02d}/valid_logits.npy")
+    blended = np.array([(row + its[train == song].mean(axis=0)) / 2 for row, song in zip(its, train)])
+    for answers, name in ((its, "without"), (blended, "accuracy")):
+        assert neighbours[name] == pytest.approx((answers.argmax(axis=1) == held_out["label"]).mean())
+    assert any(note.startswith("neighbours=0.5 moved") for note in report["notes"])
     logits = np.mean([np.load(path) for path in sorted(out.glob("members/*/test_logits.npy"))], axis=0)
     test = truth[truth["split"] == "test"]["song"].to_numpy()
     blended = [(row + logits[test == song].mean(axis=0)) / 2 for row, song in zip(logits, test)]
@@ -191,14 +203,21 @@ def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small
     work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().having(separator="none")
     data = prepare(small_competition, work, recipe)
     result = results.collect(work.members, data)
+    theirs = shutil.copytree(work.folder, tmp_path / "theirs")
+    with pytest.raises(KitError, match="names a run twice, or this run itself"):
+        results.collect_beside(result, data, [work.folder], small_competition)
+    with pytest.raises(KitError, match="names a run twice, or this run itself"):
+        results.collect_beside(result, data, [theirs, theirs], small_competition)
+    with pytest.raises(KitError, match="held out no clip in common"):
+        results.together(result, [replace(result, valid_clips=result.valid_clips + 100)])
     with pytest.raises(KitError, match="there is no work folder .*nowhere"):
         results.collect_beside(result, data, [tmp_path / "nowhere"], small_competition)
     by_songs = replace(result, recipe=result.recipe.having(split="songs"))
     with pytest.raises(KitError, match="split=random, those of this run with split=songs: what the one held out"):
-        results.collect_beside(by_songs, data, [work.folder], small_competition)
+        results.collect_beside(by_songs, data, [theirs], small_competition)
     other = replace(data, labels=1 - data.labels)
     with pytest.raises(KitError, match="are of other clips, labels or songs; they cannot be averaged"):
-        results.collect_beside(result, other, [work.folder], small_competition)
+        results.collect_beside(result, other, [theirs], small_competition)
 
 
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
