@@ -25,13 +25,15 @@ def songs(found, labels, class_names):
 
 
 def _sizes(axis, known):
-    for kind, colour, shift in (("song", COLOURS[1], -0.2), ("group", COLOURS[2], 0.2)):
-        sizes = known.groupby(kind).size()
-        clips = np.bincount(sizes, weights=sizes)
-        place = np.flatnonzero(clips)
-        axis.bar(place + shift, clips[place], width=0.4, color=colour, label=f"{len(sizes)} {kind}s")
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set(title="clips by the size of their song", xlabel="clips in the song", ylabel="clips")
+    kinds = {kind: known.groupby(kind).size().to_numpy() for kind in ("song", "group")}
+    # Each bar is of sizes up to twice as large: 1, 2 to 3, 4 to 7 ...
+    octaves = 1 + max((int(sizes.max()).bit_length() - 1 for sizes in kinds.values() if len(sizes)), default=0)
+    for (kind, sizes), colour, shift in zip(kinds.items(), COLOURS[1:], (-0.2, 0.2)):
+        clips = np.bincount(np.log2(sizes).astype(int), weights=sizes, minlength=octaves)
+        axis.bar(np.arange(octaves) + shift, clips, width=0.4, color=colour, label=f"{len(sizes)} {kind}s")
+    names = ["1", *(f"{2**i}-{2 ** (i + 1) - 1}" for i in range(1, octaves))]
+    axis.set_xticks(range(octaves), names)
+    axis.set(title="clips by the size of their song", xlabel="clips in the song or group", ylabel="clips")
     axis.grid(alpha=0.3, axis="y")
     axis.legend()
 
