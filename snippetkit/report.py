@@ -39,7 +39,8 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
     faults = read_json(workspace.vocals / "clips.json")["faults"]
     notes = [_WHAT_WAS_HELD_OUT[result.recipe.split].format(len(result.valid_clips), len(data.labels))]
-    about_songs, about = _about_songs(data.songs, result)
+    validation = _validated(result, data)
+    about_songs, about = _about_songs(data.songs, result, validation["with_neighbours"])
     notes += about
     sources = {"train": data.train.source, "test": data.test.source}
     if set(sources.values()) != {COMPUTED}:
@@ -66,7 +67,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "features": sources,
         "songs": about_songs,
         "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
-        "validation": _validated(result, data),
+        "validation": validation,
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [note["valid_accuracy"] for note in done],
         "neighbours": result.neighbours,
@@ -121,7 +122,7 @@ def _worth_of_neighbours(result):
     return {"share": share, "accuracy": accuracy, "without": without}
 
 
-def _about_songs(songs, result):
+def _about_songs(songs, result, worth):
     """The songs' part of the report, and what a person should know of them."""
     part = {
         "source": "inferred" if songs.is_inferred else "own table",
@@ -131,7 +132,6 @@ def _about_songs(songs, result):
     if result.neighbours and (result.test_songs < 0).all():
         notes.append(f"neighbours={result.neighbours:g} changed nothing: the songs of the test clips are not known.")
     elif result.neighbours:
-        worth = _worth_of_neighbours(result)
         notes.append(f"neighbours={result.neighbours:g} moved the accuracy on the clips held out from "
                      f"{worth['without']:.4f} to {worth['accuracy']:.4f}.")
     return part, notes

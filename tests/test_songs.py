@@ -119,7 +119,7 @@ def test_inferred_songs_are_the_true_ones(inferred, true_songs):
 def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
     song, group, _ = inferred
     assert all(len(set(group[song == number])) == 1 for number in set(song))
-    assert pair_scores(group, true_songs)[1] > 0.95
+    assert pair_scores(group, true_songs)[1] > max(0.95, pair_scores(song, true_songs)[1])
     assert np.bincount(group).max() < 0.1 * len(group)      # what is not told apart is still many groups
 
 

@@ -98,16 +98,16 @@ def split(data, recipe, member):
     check(data.songs.fold, data.songs.group)
     is_held_out = data.songs.fold == member % recipe.folds
     made = data.songs.fold.max() + 1
-    if not made:
+    if made not in (0, recipe.folds):
+        raise KitError(
+            f"the clips were divided into {made} folds, but the recipe says folds={recipe.folds}; "
+            "run 02_features again with this recipe."
+        )
+    if not is_held_out.any():
         groups = len(np.unique(data.songs.group))
         raise KitError(
             f"{len(data.labels)} labelled clips of {groups} groups of songs are too few for {recipe.folds} folds; "
             f"{'choose fewer (--set folds=2), or ' if groups > 1 else ''}--set split=random."
-        )
-    if made != recipe.folds:
-        raise KitError(
-            f"the clips were divided into {made} folds, but the recipe says folds={recipe.folds}; "
-            "run 02_features again with this recipe."
         )
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 

@@ -173,10 +173,14 @@ def _read(path, train, test):
         table = table.astype(dict.fromkeys(_NUMBERS, np.int64)).astype({"level": float})
     except (OSError, ValueError, KeyError) as error:
         raise KitError(f"{path} cannot be read ({error}); delete it and run 02_features again.") from error
-    clips = [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
-    if list(zip(table["split"], table["id"])) != clips:
+    if list(zip(table["split"], table["id"])) != _clips(train, test):
         raise KitError(f"{path} does not list the clips in their order, train before test; delete it and run again.")
     return table
+
+
+def _clips(train, test):
+    """Split and id of every clip, in the order of the table's rows."""
+    return [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
 
 
 def _folds(path, labels, group, recipe):
@@ -209,7 +213,7 @@ def _read_own(path, train, test):
     missing = [i for i in train.clips if ("train", i) not in numbers]
     if missing:
         raise KitError(f"{path} gives no song for the train clips {listed(missing)}.")
-    clips = [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
+    clips = _clips(train, test)
     if unknown := len(numbers.keys() - set(clips)):
         say(f"{path} names {unknown} clips that are not among these; they are left out")
     # by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
