@@ -20,6 +20,7 @@ from .lock import at_work
 from .members import finished_members
 from .places import project_folder
 from .progress import say
+from .results import runs_beside
 from .storage import read_json, replacing
 
 # The notebooks in their order, and what each takes in its parameters cell.
@@ -74,7 +75,7 @@ def run(
     neighbours : float
         As in `results.collect`.
     beside : str
-        Work folders for `results.collect_beside`, with commas between them.
+        Work folders for `results.collect_beside`, with commas between them; see also `results.runs_beside`.
     cluster : str
         As in `cluster.connected`, for features and members.
     folder : path-like or None
@@ -91,7 +92,10 @@ def run(
         stays in the work folder.
     """
     clock = Clock(max_hours)
-    wanted = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings).members
+    chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
+    if beside:  # now, not only when all members are trained
+        runs_beside(workspace.members, chosen, beside.split(","))
+    wanted = chosen.members
     folder = _notebook_folder(folder)
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),

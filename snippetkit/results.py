@@ -123,6 +123,47 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     )
 
 
+def runs_beside(members, recipe, folders):
+    """Find the other runs to be averaged in: all that can be said against them before anything of this one is trained.
+
+    Parameters
+    ----------
+    members : path-like
+        ``members`` in the work folder of this run; it need not exist yet.
+    recipe : Recipe
+        Of this run.
+    folders : sequence of path-like
+        Work folders of the others.
+
+    Returns
+    -------
+    list of (Path, Recipe)
+        Their absolute work folders, and what their finished members were trained by.
+
+    Raises
+    ------
+    KitError
+        If a folder is missing or has no finished member, one is named twice or is this run's own, or it holds out
+        clips by another split.
+    """
+    folders = [Path(folder).resolve() for folder in folders]
+    places = {Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}
+    if len(places) <= len(folders):
+        raise KitError("--beside names a run twice, or this run itself; its members would count more than others.")
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise KitError(f"there is no work folder {folder} whose members could be averaged, too.")
+        theirs, _ = shared_recipe(folder / "members", finished_members(folder / "members"))
+        if theirs.split != recipe.split:
+            raise KitError(
+                f"the members in {folder} were trained with split={theirs.split}, those of this run with "
+                f"split={recipe.split}: what the one held out the other may have heard."
+            )
+        found.append((folder, theirs))
+    return found
+
+
 def collect_beside(result, data, folders, competition, *, on_bad="fail"):
     """Average all finished members of other runs, too: members that differ in their features err on different clips.
 
@@ -145,23 +186,11 @@ def collect_beside(result, data, folders, competition, *, on_bad="fail"):
     Raises
     ------
     KitError
-        As `collect` and `prepare` do; and if a run is of other clips, labels or songs, splits them otherwise, or is
-        named twice.
+        As `runs_beside`, `collect` and `prepare` do; and if a run is of other clips, labels or songs.
     """
     others = []
-    places = [_members_of(result), *(str((Path(folder) / "members").resolve()) for folder in folders)]
-    if len(set(places)) < len(places):
-        raise KitError("--beside names a run twice, or this run itself; its members would count more than others.")
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise KitError(f"there is no work folder {folder} whose members could be averaged, too.")
-        other = Workspace(data=competition.root, folder=Path(folder).resolve())
-        recipe, _ = shared_recipe(other.members, finished_members(other.members))
-        if recipe.split != result.recipe.split:
-            raise KitError(
-                f"the members in {folder} were trained with split={recipe.split}, those of this run with "
-                f"split={result.recipe.split}: what the one held out the other may have heard."
-            )
+    for folder, recipe in runs_beside(result.members[0].parent, result.recipe, folders):
+        other = Workspace(data=competition.root, folder=folder)
         its_data = prepare(competition, other, recipe, on_bad=on_bad)
         if not _same_clips(data, its_data):
             raise KitError(f"the members in {folder} are of other clips, labels or songs; they cannot be averaged.")
@@ -207,10 +236,6 @@ def together(result, others):
         valid_songs=result.valid_songs[np.isin(result.valid_clips, clips)],
         test_logits=np.concatenate([part.test_logits for part in parts]),
     )
-
-
-def _members_of(result):
-    return str(result.members[0].parent.resolve())
 
 
 def _same_clips(data, other):

@@ -199,6 +199,14 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
     assert "Averaged with the members of other runs: 2 of out." in report["notes"]
 
 
+def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(small_demo, tmp_path):
+    theirs, out = tmp_path / "theirs", tmp_path / "out"
+    theirs.mkdir()
+    result = run("--data", small_demo, "--out", out, *SHORT, "--beside", theirs)
+    assert result.returncode == 1 and f"no finished member in {theirs / 'members'}" in result.stderr
+    assert not (out / "vocals").exists()
+
+
 def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small_competition, tmp_path):
     work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().having(separator="none")
     data = prepare(small_competition, work, recipe)
