@@ -51,7 +51,9 @@ ROWS = {
 # name of the row: the rows whose members are averaged
 MIXES = {
     "two-kinds": ("best", "two-resolutions"),
+    "three-kinds": ("best", "two-resolutions", "finer-bands"),
     "two-small-kinds": ("small", "small-two-resolutions"),
+    "three-small-kinds": ("small", "small-two-resolutions", "small-finer-bands"),
 }
 
 
