@@ -41,7 +41,7 @@ ROWS = {
     "without-one-cycle": ("best", 1, ("schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
     # other features: 24 bands an octave, through frames of 93 ms and of 372 ms as two channels; 128 mel bands
     "two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, "epochs=12")),
-    "finer-bands": ("best", 1, (*_FINER_BANDS, "epochs=12")),
+    "finer-bands": ("best", 5, (*_FINER_BANDS, "epochs=12")),
     # fewer layers and epochs: as many members in less time
     "small": ("best", 5, _SMALL),
     "small-two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, *_SMALL)),
