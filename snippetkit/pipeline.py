@@ -20,7 +20,7 @@ from .lock import at_work
 from .members import finished_members
 from .places import project_folder
 from .progress import say
-from .results import runs_beside
+from .results import folders_named, runs_beside
 from .storage import read_json, replacing
 
 # The notebooks in their order, and what each takes in its parameters cell.
@@ -75,7 +75,7 @@ def run(
     neighbours : float
         As in `results.collect`.
     beside : str
-        Work folders for `results.collect_beside`, with commas between them; see also `results.runs_beside`.
+        Work folders for `results.collect_beside`, with commas between them.
     cluster : str
         As in `cluster.connected`, for features and members.
     folder : path-like or None
@@ -88,13 +88,12 @@ def run(
     Raises
     ------
     KitError
-        If a cell fails; the text is the kit's own sentence, or names notebook, cell and exception. The executed copy
-        stays in the work folder.
+        As `Workspace.recipe` and `results.runs_beside` do, before anything is made. If a cell fails; the text is the
+        kit's own sentence, or names notebook, cell and exception, and the executed copy stays in the work folder.
     """
     clock = Clock(max_hours)
     chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
-    if beside:  # now, not only when all members are trained
-        runs_beside(workspace.members, chosen, beside.split(","))
+    runs_beside(workspace.members, chosen, folders_named(beside))   # now, not only when all members are trained
     wanted = chosen.members
     folder = _notebook_folder(folder)
     parameters = {

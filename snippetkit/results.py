@@ -123,8 +123,15 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     )
 
 
+def folders_named(beside):
+    """The work folders in a parameter `beside`: a str with commas between them, to a list of str."""
+    return [folder.strip() for folder in beside.split(",") if folder.strip()]
+
+
 def runs_beside(members, recipe, folders):
-    """Find the other runs to be averaged in: all that can be said against them before anything of this one is trained.
+    """Find the other runs to be averaged in, and refuse those whose notes alone say that they cannot be.
+
+    Whether they are of the same clips, labels and songs shows only once those of this run are known.
 
     Parameters
     ----------

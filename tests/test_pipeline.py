@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -199,12 +200,24 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
     assert "Averaged with the members of other runs: 2 of out." in report["notes"]
 
 
-def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(small_demo, tmp_path):
-    theirs, out = tmp_path / "theirs", tmp_path / "out"
-    theirs.mkdir()
-    result = run("--data", small_demo, "--out", out, *SHORT, "--beside", theirs)
-    assert result.returncode == 1 and f"no finished member in {theirs / 'members'}" in result.stderr
-    assert not (out / "vocals").exists()
+@pytest.mark.parametrize(["beside", "settings", "sentence"], [
+    ("empty", (), "no finished member in .*empty"),
+    ("out", (), "names a run twice, or this run itself"),
+    ("theirs", ("--set", "split=songs"), "split=random, those of this run with split=songs"),
+])
+def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
+    short_run, small_demo, tmp_path, beside, settings, sentence
+):
+    for name in ("out", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "theirs").symlink_to(short_run[0])
+    result = run("--data", small_demo, "--out", tmp_path / "out", *SHORT, *settings, "--beside", tmp_path / beside)
+    assert result.returncode == 1 and re.search(sentence, result.stderr)
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_folders_are_named_with_commas_between_them():
+    assert results.folders_named(" runs/a, runs/b,") == ["runs/a", "runs/b"] and results.folders_named("") == []
 
 
 def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small_competition, tmp_path):
