@@ -20,7 +20,6 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
         As in `vocals.sources.check`.
     songs : path-like
         A table of songs of one's own, as in `songs.table.find_songs`.
-
     cluster : str
         As in `features.extract`.
 
