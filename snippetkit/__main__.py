@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from . import __version__
-from .errors import KitError
+from .utils.errors import KitError
 from .kaggle.commands import kaggle
 
 _FOLDER = click.Path(path_type=Path)
@@ -46,8 +46,8 @@ def main():
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another choice; repeatable.")
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
     """Run the four notebooks: from clips to a submission. What is complete already is skipped."""
-    from .pipeline import run as run_pipeline
-    from .workspace import open_workspace
+    from .run.pipeline import run as run_pipeline
+    from .run.workspace import open_workspace
 
     workspace = open_workspace(data, out)
     outcome = run_pipeline(
@@ -62,7 +62,7 @@ def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, n
 
 
 def _print_result(workspace, report):
-    from .report import headline
+    from .prediction.report import headline
 
     lines = {
         "submission": workspace.submission,
@@ -85,7 +85,7 @@ def _print_result(workspace, report):
 @click.option("--seed", default=0, show_default=True)
 def demo(folder, seed):
     """Make the demo competition in FOLDER."""
-    from .demo import make
+    from .data.demo import make
 
     click.echo(make(folder, seed=seed))
 
@@ -95,7 +95,7 @@ def demo(folder, seed):
 def check(folder):
     """Look at every MP3 below FOLDER and list those that are no sound 3-second clips."""
     from .audio import check as check_clips
-    from .competition import mp3s_below
+    from .data.competition import mp3s_below
 
     clips = mp3s_below(folder)
     faults = check_clips(clips)
@@ -111,7 +111,7 @@ def check(folder):
 @click.argument("archive", type=_FOLDER, required=False)
 def labels(text, archive):
     """Turn the label file TEXT (a number a line) into ARCHIVE, by default train_label.npz beside it."""
-    from .labels import read_labels, write_labels
+    from .data.labels import read_labels, write_labels
 
     archive = archive or text.with_name("train_label.npz")
     write_labels(archive, read_labels(text))
@@ -124,7 +124,7 @@ def labels(text, archive):
 @click.option("--link", is_flag=True, help="Link to the clips instead of copying them.")
 def sort(data, folder, link):
     """Put the train clips of DATA into FOLDER, one folder a class; the originals stay."""
-    from .competition import find, sort_clips
+    from .data.competition import find, sort_clips
 
     competition = find(data)
     sort_clips(competition.train, competition.labels, folder, link=link)
@@ -136,7 +136,7 @@ def sort(data, folder, link):
 @click.argument("table", type=_FOLDER)
 def sample_submission(clips, table):
     """Write TABLE with a row for every clip in the folder CLIPS, all of category 1."""
-    from .competition import clips_in, write_submission
+    from .data.competition import clips_in, write_submission
 
     ids = list(clips_in(clips))
     write_submission(table, ids, [1] * len(ids))
@@ -182,7 +182,7 @@ def compare_separators(clip, weights):
 @click.argument("theirs", type=_FOLDER)
 def compare(ours, theirs):
     """How much more accurate the run in the work folder OURS is than that in THEIRS, on the clips both held out."""
-    from . import held_out
+    from .prediction import held_out
 
     found = held_out.compare(held_out.read(ours), held_out.read(theirs))
     click.echo(f"{found['clips']} clips: {found['ours']:.4f} here, {found['theirs']:.4f} there")
@@ -193,24 +193,12 @@ def compare(ours, theirs):
     click.echo(gain)
 
 
-@main.command()
-@click.argument("data", type=_FOLDER)
-@click.argument("parts", nargs=-1)
-@click.option("--out", type=_FOLDER, default="runs/benchmarks", show_default=True, help="Folder for the tables.")
-@click.option("--rounds", default=0, type=click.IntRange(min=0), help="Default: each benchmark's own.")
-def benchmark(data, parts, out, rounds):
-    """Time the kit on the clips in DATA beside what people do otherwise: all PARTS, or those named."""
-    from . import benchmark as benchmarks
-
-    click.echo(benchmarks.run(data, out, parts=parts or benchmarks.PARTS, rounds=rounds))
-
-
 @main.command("export-features")
 @click.argument("array", type=_FOLDER)
 @click.argument("folder", type=_FOLDER)
 def export_features(array, folder):
     """Write features (ARRAY is features/train.npy or test.npy) as one {i}feature.npz a clip into FOLDER."""
-    from .features import export_published, load
+    from .features.extraction import export_published, load
 
     export_published(load(array), folder)
     click.echo(folder)
@@ -229,10 +217,10 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
 
     Nothing is left to separate then: go on with run --set separator=none.
     """
-    from .competition import find
-    from .features import import_published
+    from .data.competition import find
+    from .features.extraction import import_published
     from .vocals.sources import check
-    from .workspace import open_workspace
+    from .run.workspace import open_workspace
 
     if any(each.startswith("separator") for each in settings):
         raise KitError("where features are imported nothing is separated: leave --set separator=… out.")

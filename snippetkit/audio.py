@@ -11,8 +11,8 @@ import soundfile
 import soxr
 from joblib import Parallel, delayed
 
-from .errors import KitError
-from .progress import progress
+from .utils.errors import KitError
+from .utils.progress import progress
 from .recipe import Recipe
 
 _PUBLISHED = Recipe.published()

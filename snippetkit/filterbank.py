@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from .errors import KitError
+from .utils.errors import KitError
 from .recipe import Recipe
 
 _PUBLISHED = Recipe.published()

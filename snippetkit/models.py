@@ -5,7 +5,7 @@ No network has weights from elsewhere; all start from torch's global random gene
 
 from torch import nn
 
-from .errors import KitError
+from .utils.errors import KitError
 from .recipe import LAB
 
 

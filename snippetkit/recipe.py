@@ -7,8 +7,8 @@ import dataclasses
 import difflib
 from dataclasses import dataclass, field
 
-from .errors import KitError
-from .fingerprints import digest
+from .utils.errors import KitError
+from .utils.fingerprints import digest
 
 LAB = "lab."    # how the names of models begin that are not the core's
 

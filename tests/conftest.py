@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from snippetkit import competition, demo
-from snippetkit.errors import KitError
-from snippetkit.features import Features
-from snippetkit.hardware import Device
-from snippetkit.members import TrainingData
+from snippetkit.data import competition, demo
+from snippetkit.utils.errors import KitError
+from snippetkit.features.extraction import Features
+from snippetkit.utils.hardware import Device
+from snippetkit.training.members import TrainingData
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 from snippetkit.songs.table import Songs

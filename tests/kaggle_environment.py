@@ -12,9 +12,9 @@ import nbformat
 import pandas as pd
 from kaggle_sessions import RUNNERS, environment, run_all
 
-from snippetkit import demo
+from snippetkit.data import demo
 from snippetkit.kaggle.build import PREDICTION, build
-from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.run.pipeline import NOTEBOOKS
 
 # What Kaggle's image has, as far as the kit needs it; the others are what pip resolves beside these.
 PACKAGES = (

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from snippetkit.kaggle.build import KIT, slug
-from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.run.pipeline import NOTEBOOKS
 
 RUNNERS = {
     "nbconvert": lambda source, target: [

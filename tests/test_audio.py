@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from snippetkit import audio
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snippetkit import audio, benchmark
-from snippetkit.errors import KitError
+from benchmarks import __main__ as benchmark
+
+from snippetkit import audio
 from snippetkit.filterbank import log_mel
+from snippetkit.utils.errors import KitError
 
 
 def test_the_table_is_written_twice_with_machine_versions_and_spread(small_demo, tmp_path):

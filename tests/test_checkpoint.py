@@ -4,7 +4,7 @@ import checkpoint_writer as writer
 import numpy as np
 import pytest
 
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals import checkpoint
 
 SMALL = {"conv2d/kernel": np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4), "global_step": np.array(7, np.int64)}

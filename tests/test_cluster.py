@@ -18,14 +18,14 @@ import pytest
 import torch
 from conftest import same_bits
 
-from snippetkit import ensemble
-from snippetkit.clock import Clock
-from snippetkit.cluster import connected
-from snippetkit.errors import KitError
-from snippetkit.features import extract
-from snippetkit.hardware import Device
-from snippetkit.lock import at_work
-from snippetkit.members import read_histories
+from snippetkit.training import ensemble
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.cluster import connected
+from snippetkit.utils.errors import KitError
+from snippetkit.features.extraction import extract
+from snippetkit.utils.hardware import Device
+from snippetkit.utils.lock import at_work
+from snippetkit.training.members import read_histories
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.separate import separate
 
@@ -297,7 +297,7 @@ def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, se
 def test_no_such_cluster_is_a_sentence(address, sentence, monkeypatch):
     if address.startswith("dask://"):
         pytest.importorskip("distributed", reason="a Dask cluster takes its package: pip install distributed")
-    monkeypatch.setattr("snippetkit.cluster._PATIENCE", 1)
+    monkeypatch.setattr("snippetkit.utils.cluster._PATIENCE", 1)
     with pytest.raises(KitError, match=sentence):
         with connected(address):
             pass

@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
-from snippetkit import competition
-from snippetkit.errors import KitError
-from snippetkit.labels import read_labels, read_sample_ids, write_labels
+from snippetkit.data import competition
+from snippetkit.utils.errors import KitError
+from snippetkit.data.labels import read_labels, read_sample_ids, write_labels
 
 
 def labels_of(folder):

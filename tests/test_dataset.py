@@ -3,7 +3,7 @@ import torch
 
 from snippetkit.augment import mixup, random_crop, spec_augment
 from snippetkit.dataset import SnippetDataset
-from snippetkit.features import band_statistics
+from snippetkit.features.extraction import band_statistics
 
 
 def seeded(seed=0):

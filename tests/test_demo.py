@@ -7,13 +7,14 @@ import pytest
 import soundfile
 from scipy.signal import find_peaks
 
-from snippetkit import demo, storage, synthesis
-from snippetkit.errors import KitError
-from snippetkit.synthesis import CLIP_SAMPLES, music, singing
-from snippetkit.synthesis.accompaniment import accompaniment
-from snippetkit.synthesis.mixing import sections
-from snippetkit.synthesis.music import RATE, Band, Note
-from snippetkit.synthesis.singing import Singer
+from snippetkit.data import demo, synthesis
+from snippetkit.utils import storage
+from snippetkit.utils.errors import KitError
+from snippetkit.data.synthesis import CLIP_SAMPLES, music, singing
+from snippetkit.data.synthesis.accompaniment import accompaniment
+from snippetkit.data.synthesis.mixing import sections
+from snippetkit.data.synthesis.music import Band, Note, RATE
+from snippetkit.data.synthesis.singing import Singer
 
 TRAIN, TEST = 24, 8
 BAND = Band(key=60, scale=music.SCALES[0], beat=0.5, chords=(0, 3, 4, 0))

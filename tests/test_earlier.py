@@ -3,12 +3,12 @@ import shutil
 import pytest
 from kaggle_sessions import read_only
 
-from snippetkit import earlier
-from snippetkit.clock import Clock
-from snippetkit.earlier import adopt
-from snippetkit.ensemble import train_ensemble
-from snippetkit.errors import Stopped
-from snippetkit.workspace import open_workspace
+from snippetkit.run import earlier
+from snippetkit.utils.clock import Clock
+from snippetkit.run.earlier import adopt
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.errors import Stopped
+from snippetkit.run.workspace import open_workspace
 
 
 @pytest.fixture

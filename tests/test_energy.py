@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from snippetkit.audio import level
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals.energy import FLOOR, energies
 from snippetkit.vocals.sources import Sources
 

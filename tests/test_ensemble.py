@@ -4,10 +4,11 @@ import shutil
 import numpy as np
 import pytest
 
-from snippetkit import ensemble, evaluation
-from snippetkit.clock import Clock
-from snippetkit.errors import KitError
-from snippetkit.members import (
+from snippetkit.prediction import evaluation
+from snippetkit.training import ensemble
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
+from snippetkit.training.members import (
     average,
     finished_members,
     member_folder,

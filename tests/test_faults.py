@@ -15,9 +15,9 @@ from conftest import same_bits
 from jupyter_client.manager import start_new_kernel
 from kaggle_sessions import read_only
 
-from snippetkit.clock import Clock
-from snippetkit.pipeline import NOTEBOOKS
-from snippetkit.places import project_folder
+from snippetkit.utils.clock import Clock
+from snippetkit.run.pipeline import NOTEBOOKS
+from snippetkit.utils.places import project_folder
 
 SETTINGS = "model=cnn3 batch_size=8 precision=fp32 split=songs folds=2"
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
@@ -36,7 +36,7 @@ class Session:
         if self.manager is None or not self.manager.is_alive():
             self.close()
             self.manager, self.client = start_new_kernel(extra_arguments=["--IPKernelApp.log_level=ERROR"])
-            loaded = self.client.execute("import snippetkit.training, snippetkit.vocals.unet, snippetkit.report")
+            loaded = self.client.execute("import snippetkit.training.member, snippetkit.vocals.unet, snippetkit.prediction.report")
             self._wait(loaded, 120)
 
     def run(self, *, stop_after=float("inf"), how=None):

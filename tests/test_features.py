@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from snippetkit import audio, competition, features, filterbank
-from snippetkit.errors import KitError, Stopped
-from snippetkit.features import Features, load
+from snippetkit import audio, filterbank
+from snippetkit.data import competition
+from snippetkit.features import extraction as features
+from snippetkit.utils.errors import KitError, Stopped
+from snippetkit.features.extraction import Features, load
 from snippetkit.recipe import Recipe
-from snippetkit.storage import read_json, write_json
+from snippetkit.utils.storage import read_json, write_json
 from snippetkit.vocals.separate import separate
 
 RECIPE = Recipe.published().having(separator="none")

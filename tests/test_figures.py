@@ -9,8 +9,8 @@ from conftest import make_data, with_songs
 from matplotlib.colors import to_rgba
 
 from snippetkit import figures, filterbank
-from snippetkit.evaluation import accuracy_by_size
-from snippetkit.labels import CLASSES
+from snippetkit.prediction.evaluation import accuracy_by_size
+from snippetkit.data.labels import CLASSES
 from snippetkit.notebook import download_link, players
 
 TONE = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 16_000)

@@ -3,7 +3,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from snippetkit import filterbank
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from snippetkit.errors import KitError
-from snippetkit.fingerprints import difference, fingerprint
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.fingerprints import difference, fingerprint
 from snippetkit.recipe import Recipe
 
 

@@ -7,14 +7,14 @@ import pytest
 from conftest import make_data, with_songs
 from sklearn.model_selection import train_test_split
 
-from snippetkit import ensemble
-from snippetkit.errors import KitError
-from snippetkit.evaluation import interval
-from snippetkit.members import average, held_out_logits, member_folder
+from snippetkit.training import ensemble
+from snippetkit.utils.errors import KitError
+from snippetkit.prediction.evaluation import interval
+from snippetkit.training.members import average, held_out_logits, member_folder
 from snippetkit.recipe import Recipe
-from snippetkit.results import collect
+from snippetkit.prediction.results import collect
 from snippetkit.songs import folds
-from snippetkit.training import train_member
+from snippetkit.training.member import train_member
 
 
 @pytest.fixture

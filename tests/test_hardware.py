@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from snippetkit import hardware
-from snippetkit.errors import KitError
+from snippetkit.utils import hardware
+from snippetkit.utils.errors import KitError
 
 has_gpu = torch.cuda.is_available()
 

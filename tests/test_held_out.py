@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snippetkit import held_out
-from snippetkit.errors import KitError
+from snippetkit.prediction import held_out
+from snippetkit.utils.errors import KitError
 
 
 def run_of(right, *, ids=range(60), label=2):

@@ -16,9 +16,9 @@ import kaggle_sessions
 import nbformat
 import pytest
 
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.kaggle import build
-from snippetkit.pipeline import NOTEBOOKS
+from snippetkit.run.pipeline import NOTEBOOKS
 
 NAMES = list(NOTEBOOKS)
 KERNELS = [f"somebody/snippetkit-{name.replace('_', '-')}" for name in NOTEBOOKS]

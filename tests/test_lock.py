@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from snippetkit import lock
-from snippetkit.errors import KitError, Stopped
-from snippetkit.lock import at_work
+from snippetkit.utils import lock
+from snippetkit.utils.errors import KitError, Stopped
+from snippetkit.utils.lock import at_work
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def held(tmp_path):
     """A folder that another process holds, and that process."""
     code = f"""
         import sys, time
-        from snippetkit.lock import at_work
+        from snippetkit.utils.lock import at_work
         with at_work({str(tmp_path)!r}, "training"):
             print("held", flush=True)
             time.sleep(60)
@@ -94,17 +94,17 @@ for attempt in range(2):
         print("stopped", package in sys.modules)
 """
 FIRST_STATE = """
-from snippetkit.hardware import Device
+from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
-from snippetkit.state import new_state
+from snippetkit.training.state import new_state
 
 def task():
     device = Device("cpu", "the CPU", "fp32")
     new_state({}, Recipe(model="cnn3"), seed=0, batches=1, classes=4, device=device)
 """
 FIRST_TRAINING = """
-from snippetkit.ensemble import train_ensemble
-from snippetkit.errors import KitError, Stopped
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.recipe import Recipe
 
 class NoClips:
@@ -123,7 +123,7 @@ def task():
         pass
 """
 FIRST_CLIP = """
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals.backends import open_backend
 
 def task():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from snippetkit import epoch
-from snippetkit.errors import KitError
-from snippetkit.losses import balanced, loss
+from snippetkit.training import epoch
+from snippetkit.utils.errors import KitError
+from snippetkit.training.losses import balanced, loss
 from snippetkit.recipe import Recipe
 
 

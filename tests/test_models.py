@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from snippetkit import models
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 
 
 @pytest.mark.parametrize("name", models.NAMES)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit import audio, competition
-from snippetkit.errors import KitError
+from snippetkit import audio
+from snippetkit.data import competition
+from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
 from snippetkit.vocals import package
 from snippetkit.vocals.backends import RATE, open_backend, stereo

@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snippetkit import competition, results
-from snippetkit.errors import KitError
-from snippetkit.members import finished_members
-from snippetkit.pipeline import NOTEBOOKS
-from snippetkit.places import project_folder
-from snippetkit.preparation import prepare
+from snippetkit.data import competition
+from snippetkit.prediction import results
+from snippetkit.utils.errors import KitError
+from snippetkit.training.members import finished_members
+from snippetkit.run.pipeline import NOTEBOOKS
+from snippetkit.utils.places import project_folder
+from snippetkit.training.preparation import prepare
 from snippetkit.recipe import Recipe
-from snippetkit.workspace import Workspace
+from snippetkit.run.workspace import Workspace
 
 # A network and a length that make the road short; what is proved here does not depend on them.
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
@@ -393,8 +394,8 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     [cell for cell in broken.cells if cell.cell_type == "code"][1].source = "1 / 0"
     nbformat.write(broken, folder / "02_features.ipynb")
     code = (
-        "import sys; from pathlib import Path; from snippetkit.pipeline import run;"
-        "from snippetkit.workspace import open_workspace;"
+        "import sys; from pathlib import Path; from snippetkit.run.pipeline import run;"
+        "from snippetkit.run.workspace import open_workspace;"
         f"run(open_workspace({str(small_demo)!r}, {str(tmp_path / 'out')!r}), folder={str(folder)!r}, "
         "settings='separator=none')"
     )

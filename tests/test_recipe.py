@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from snippetkit import models
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.recipe import CHOICES, Recipe
 
 

@@ -14,17 +14,18 @@ import pytest
 import soundfile
 import torch
 
-from snippetkit import audio, competition, filterbank
-from snippetkit.errors import KitError
-from snippetkit.hardware import Device
-from snippetkit.preparation import prepare
+from snippetkit import audio, filterbank
+from snippetkit.data import competition
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.hardware import Device
+from snippetkit.training.preparation import prepare
 from snippetkit.recipe import Recipe
 from snippetkit.vocals import backends, checkpoint, network, unet
 from snippetkit.vocals import separate as stage
 from snippetkit.vocals.provenance import claim
 from snippetkit.vocals.separate import separate
 from snippetkit.vocals.sources import Sources
-from snippetkit.workspace import Workspace
+from snippetkit.run.workspace import Workspace
 
 RECIPE = Recipe.published()
 

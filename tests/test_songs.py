@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from snippetkit import competition, demo
-from snippetkit.errors import KitError
+from snippetkit.data import competition, demo
+from snippetkit.utils.errors import KitError
 from snippetkit.songs.audit import audit, duplicate_pairs, largest
 from snippetkit.songs.continuation import following
 from snippetkit.songs.inference import infer

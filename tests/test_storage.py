@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from snippetkit.errors import KitError
-from snippetkit.storage import read_json, replacing, write_json
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.storage import read_json, replacing, write_json
 
 
 def test_nothing_has_the_final_name_before_the_end(tmp_path):

@@ -14,14 +14,14 @@ import pytest
 import torch
 from conftest import make_data, same_bits, weights_of
 
-from snippetkit import training
-from snippetkit.clock import Clock
+from snippetkit.training import member as training
+from snippetkit.utils.clock import Clock
 from snippetkit.dataset import SnippetDataset
-from snippetkit.errors import KitError
-from snippetkit.hardware import Device
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
-from snippetkit.state import load_state, new_state, save_state
-from snippetkit.training import train_member
+from snippetkit.training.state import load_state, new_state, save_state
+from snippetkit.training.member import train_member
 
 SCRIPT = Path(__file__).with_name("train_one_member.py")
 

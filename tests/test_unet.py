@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals import unet
 
 

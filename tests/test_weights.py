@@ -16,7 +16,7 @@ import numpy as np
 import pooch
 import pytest
 
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals.weights import FILES, RELEASE_URL, find_weights
 
 RUN = """

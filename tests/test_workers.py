@@ -12,11 +12,11 @@ import time
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from snippetkit import ensemble
-from snippetkit.clock import Clock
-from snippetkit.errors import KitError
-from snippetkit.members import member_folder, read_histories
-from snippetkit.storage import read_json
+from snippetkit.training import ensemble
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
+from snippetkit.training.members import member_folder, read_histories
+from snippetkit.utils.storage import read_json
 
 # Two members that take longer than anyone waits.
 SCRIPT = """
@@ -24,7 +24,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import conftest
 from snippetkit import ensemble
-from snippetkit.hardware import Device
+from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
 if __name__ == "__main__":
     recipe = Recipe.published().having(model="cnn3", epochs=5000, batch_size=8, members=2, precision="fp32")

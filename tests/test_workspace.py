@@ -2,10 +2,10 @@ import shutil
 
 import pytest
 
-from snippetkit import workspace
-from snippetkit.errors import KitError
+from snippetkit.run import workspace
+from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
-from snippetkit.workspace import Workspace, open_workspace
+from snippetkit.run.workspace import Workspace, open_workspace
 
 
 def test_a_folder_of_ones_own(small_demo, tmp_path):

@@ -4,9 +4,9 @@ import sys
 
 from conftest import make_data
 
-from snippetkit.hardware import Device
+from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
-from snippetkit.training import train_member
+from snippetkit.training.member import train_member
 
 # Everything that draws random numbers or keeps a state of its own takes part. A ResNet18's checkpoint is large enough
 # for a kill to hit it half-written.

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from IPython.display import Image
 
-from ..storage import replacing
+from ..utils.storage import replacing
 
 # One colour a class, told apart by people who do not see red and green too (Okabe and Ito, 2008).
 COLOURS = ("#555555", "#0072B2", "#D55E00", "#009E73")

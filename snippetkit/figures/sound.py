@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from .. import filterbank
-from ..features import band_statistics
+from ..features.extraction import band_statistics
 from ..recipe import Recipe
 from .canvas import COLOURS, subplots
 

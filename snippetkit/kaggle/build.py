@@ -17,10 +17,10 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from ..errors import KitError
-from ..pipeline import NOTEBOOKS
-from ..places import project_folder
-from ..storage import replacing
+from ..utils.errors import KitError
+from ..run.pipeline import NOTEBOOKS
+from ..utils.places import project_folder
+from ..utils.storage import replacing
 
 # Where a network computes: to train, and to separate unless that is left out. Kaggle calls its pair of T4s so: https://github.com/Kaggle/kaggle-cli/pull/1198
 _MACHINE = "NvidiaTeslaT4"

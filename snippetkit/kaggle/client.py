@@ -8,9 +8,9 @@ from pathlib import Path
 
 import nbformat
 
-from ..errors import KitError
-from ..pipeline import NOTEBOOKS
-from ..progress import say
+from ..utils.errors import KitError
+from ..run.pipeline import NOTEBOOKS
+from ..utils.progress import say
 from .build import KIT, PREDICTION, TRAINING, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
 

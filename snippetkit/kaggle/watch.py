@@ -2,8 +2,8 @@
 
 import time
 
-from ..errors import KitError
-from ..progress import say
+from ..utils.errors import KitError
+from ..utils.progress import say
 
 DONE = ("ready", "complete")
 _RUNS = ("queued", "running")

@@ -14,11 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..errors import KitError
-from ..labels import CLASSES
+from ..utils.errors import KitError
+from ..data.labels import CLASSES
 from . import figures, sound
-from .identify import STEP, Recogniser
-from .who_sings import WhoSings
+from .identify.recogniser import Recogniser, STEP
+from .singers.who_sings import WhoSings
 
 PORT = 7860
 _LONGEST = 120.0        # seconds

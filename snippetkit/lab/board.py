@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..evaluation import interval
-from ..fingerprints import digest
-from ..members import TrainingData, average
+from ..prediction.evaluation import interval
+from ..utils.fingerprints import digest
+from ..training.members import TrainingData, average
 from ..recipe import Recipe
-from ..storage import replacing
+from ..utils.storage import replacing
 from . import methods
-from .genres import training_data
+from .genres.recordings import training_data
 from .kept import VERSION
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import KitError
-from ..storage import write_table
+from ..utils.errors import KitError
+from ..utils.storage import write_table
 
 _FOLDER = click.Path(path_type=Path)
 _NETWORK = click.option("--network", type=_FOLDER, help="Notebook 05's work folder, or one of its networks.")
@@ -35,7 +35,7 @@ def identify(recording, network, out):
     import pandas as pd
 
     from . import sound
-    from .identify import Recogniser
+    from .identify.recogniser import Recogniser
 
     recogniser = Recogniser(_network(network))
 
@@ -68,8 +68,8 @@ def identify(recording, network, out):
 
 def _network(folder):
     """The folder of a network: itself, or the best of a work folder of the notebook; None is its usual work folder."""
-    from ..workspace import runs_folder
-    from .table import best_network
+    from ..run.workspace import runs_folder
+    from .identify.table import best_network
 
     folder = folder or runs_folder() / "identify"
     return folder if (folder / "songs.json").exists() else best_network(folder)

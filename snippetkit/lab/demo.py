@@ -7,11 +7,11 @@ import soundfile
 from joblib import Parallel, delayed
 from scipy import signal as filters
 
-from ..demo import make_once
-from ..progress import progress
-from ..synthesis import CLIP_RATE, song
-from ..synthesis.music import RATE
-from . import bands
+from ..data.demo import make_once
+from ..utils.progress import progress
+from ..data.synthesis import CLIP_RATE, song
+from ..data.synthesis.music import RATE
+from .genres import bands
 
 SONGS, NOISES = 12, 24
 PIECES = 14             # of 3 seconds, of a song

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..errors import KitError
-from ..workspace import runs_folder
+from ..utils.errors import KitError
+from ..run.workspace import runs_folder
 
 
 def lab_folder(name, data="", out="", *, make):

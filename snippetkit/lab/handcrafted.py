@@ -11,7 +11,7 @@ import scipy.stats
 from joblib import Parallel, delayed
 
 from .. import audio
-from ..progress import progress
+from ..utils.progress import progress
 
 STATISTICS = ("minimum", "maximum", "mean", "median", "deviation", "skew", "kurtosis")
 # librosa's own defaults

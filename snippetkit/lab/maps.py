@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..figures.canvas import COLOURS, subplots
-from ..labels import CLASSES
+from ..data.labels import CLASSES
 
 
 def explained(clips, *, seconds):

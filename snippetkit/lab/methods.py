@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..ensemble import train_ensemble
-from ..epoch import predict
-from ..errors import KitError
-from ..evaluation import interval
-from ..members import average, member_folder, read_histories
-from ..progress import progress
-from ..results import Result, collect
+from ..training.ensemble import train_ensemble
+from ..training.epoch import predict
+from ..utils.errors import KitError
+from ..prediction.evaluation import interval
+from ..training.members import average, member_folder, read_histories
+from ..utils.progress import progress
+from ..prediction.results import Result, collect
 from ..songs import folds
-from ..state import load_network
+from ..training.state import load_network
 
 _FLOOR = 1e-6       # of a probability, before its logarithm
 

@@ -6,7 +6,7 @@ Each takes (batch, channels, frames, bands) and gives (batch, classes), for any 
 import torch
 from torch import nn
 
-from ..errors import KitError
+from ..utils.errors import KitError
 from ..models import build
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from .. import audio
-from ..errors import KitError
+from ..utils.errors import KitError
 
 LARGEST = 50e6          # bytes that a stranger's recording may have
 LONGEST = 600.0         # seconds

@@ -5,7 +5,7 @@ import hashlib
 from joblib import Parallel, delayed
 
 from .. import audio
-from ..progress import progress
+from ..utils.progress import progress
 from .traces import RATE
 
 _LOWEST = -200.0    # dBFS, stands for digital silence

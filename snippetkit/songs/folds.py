@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from ..errors import KitError, listed
+from ..utils.errors import KitError, listed
 
 # Said wherever clips were held out at random.
 FLATTERS = (

@@ -5,7 +5,7 @@ Nothing is read or written here, and no label is known.
 
 import numpy as np
 
-from ..progress import say
+from ..utils.progress import say
 from .continuation import following
 from .likeness import Likeness
 

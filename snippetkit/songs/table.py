@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..errors import KitError, listed
-from ..fingerprints import digest, fingerprint
-from ..labels import read_table, whole_numbers
-from ..lock import at_work
-from ..progress import say
-from ..storage import read_json, write_json, write_table
+from ..utils.errors import KitError, listed
+from ..utils.fingerprints import digest, fingerprint
+from ..data.labels import read_table, whole_numbers
+from ..utils.lock import at_work
+from ..utils.progress import say
+from ..utils.storage import read_json, write_json, write_table
 from . import folds
 from .contents import look
 from .inference import FEWEST_PAIRS, VERSION, infer

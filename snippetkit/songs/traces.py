@@ -9,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from .. import audio
-from ..progress import progress
+from ..utils.progress import progress
 
 RATE = 44_100           # Hz; the clips' own, since resampling would smear the ends
 AHEAD = 500             # samples (11 ms) that are predicted beyond an end

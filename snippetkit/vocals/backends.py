@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..lock import undisturbed
+from ..utils.lock import undisturbed
 
 RATE = 44_100   # Hz: what Spleeter was trained on
 

@@ -6,8 +6,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from .. import audio
-from ..progress import progress
-from ..storage import write_table
+from ..utils.progress import progress
+from ..utils.storage import write_table
 from .backends import RATE
 
 FLOOR = -96.0   # dBFS: what 16 bits can hold

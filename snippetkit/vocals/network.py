@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..errors import KitError
-from ..hardware import find_devices
-from ..progress import say
+from ..utils.errors import KitError
+from ..utils.hardware import find_devices
+from ..utils.progress import say
 from . import checkpoint, spectral, unet
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import KitError
-from ..places import project_folder
+from ..utils.errors import KitError
+from ..utils.places import project_folder
 from . import checkpoint, unet
 
 _HOW_TO_MAKE_IT = (

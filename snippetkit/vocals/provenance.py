@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..errors import KitError, listed
-from ..storage import read_json, write_json
+from ..utils.errors import KitError, listed
+from ..utils.storage import read_json, write_json
 
 
 def claim(folder, recipe, weights=None):

@@ -9,8 +9,8 @@ import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from ..errors import listed
-from ..progress import progress
+from ..utils.errors import listed
+from ..utils.progress import progress
 
 try:
     import fcntl

@@ -12,10 +12,10 @@ import soundfile
 from joblib import Parallel, delayed
 
 from .. import audio
-from ..errors import KitError
-from ..lock import at_work
-from ..progress import progress
-from ..storage import replacing
+from ..utils.errors import KitError
+from ..utils.lock import at_work
+from ..utils.progress import progress
+from ..utils.storage import replacing
 from . import checkpoint
 from .backends import RATE, open_backend, stereo
 from .provenance import claim, made_with

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import audio
-from ..errors import KitError, listed
-from ..fingerprints import fingerprint
-from ..storage import read_json, write_json
+from ..utils.errors import KitError, listed
+from ..utils.fingerprints import fingerprint
+from ..utils.storage import read_json, write_json
 from .provenance import claim, made_with, refusal
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..errors import KitError, listed
+from ..utils.errors import KitError, listed
 
 FRAMES = 512    # of a segment: what the network was trained on
 BINS = 1024     # of the spectrum: up to 11 kHz

@@ -7,12 +7,12 @@ import torch
 from side_by_side import Stopwatch, benchmark
 
 from snippetkit.dataset import SnippetDataset
-from snippetkit.epoch import train_one_epoch
-from snippetkit.hardware import find_devices
-from snippetkit.progress import progress
+from snippetkit.training.epoch import train_one_epoch
+from snippetkit.utils.hardware import find_devices
+from snippetkit.utils.progress import progress
 from snippetkit.recipe import Recipe
-from snippetkit.state import new_state, save_state
-from snippetkit.storage import replacing
+from snippetkit.training.state import new_state, save_state
+from snippetkit.utils.storage import replacing
 
 RECIPE = Recipe.published()
 BATCHES = 84                # of an epoch: 70% of 3,824 clips, by 32

@@ -8,8 +8,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from side_by_side import Stopwatch, benchmark
 
-from snippetkit import audio, competition
-from snippetkit.features import extract
+from snippetkit import audio
+from snippetkit.data import competition
+from snippetkit.features.extraction import extract
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.sources import Sources
 

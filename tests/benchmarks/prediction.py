@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from snippetkit import models
 from snippetkit.dataset import SnippetDataset
-from snippetkit.epoch import predict
-from snippetkit.hardware import find_devices
+from snippetkit.training.epoch import predict
+from snippetkit.utils.hardware import find_devices
 
 CLIPS = 1024
 MEMBERS = 2

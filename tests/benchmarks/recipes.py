@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from snippetkit import held_out
-from snippetkit.members import finished_members, read_histories
-from snippetkit.storage import read_json
+from snippetkit.prediction import held_out
+from snippetkit.training.members import finished_members, read_histories
+from snippetkit.utils.storage import read_json
 
 _FINE = (
     "sample_rate=22050", "preemphasis=0", "frame_length=2048", "hop=512", "window=hann", "n_fft=2048", "floor=1e-10",

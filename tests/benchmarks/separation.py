@@ -22,7 +22,7 @@ import numpy as np
 
 from snippetkit import audio
 from snippetkit.benchmark import table
-from snippetkit.competition import mp3s_below
+from snippetkit.data.competition import mp3s_below
 from snippetkit.vocals.backends import RATE, stereo
 from snippetkit.vocals.comparison import snr
 from snippetkit.vocals.package import find_python

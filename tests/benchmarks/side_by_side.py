@@ -16,8 +16,6 @@ import click
 import pandas as pd
 import psutil
 
-from snippetkit.benchmark import table
-
 _BETWEEN_LOOKS = 0.2    # seconds; a look costs milliseconds
 
 
@@ -143,3 +141,26 @@ def _wait_for_gpu():
     torch = sys.modules.get("torch")    # a way that does not use it shall not wait for its import
     if torch and torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def table(rows):
+    """Rows of benchmarks as Markdown."""
+    lines = [
+        "| part | way | ms | least to most | times as fast | over the floor | in all | peak memory |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join(lines + [_line(row) for row in rows])
+
+
+def _line(row):
+    floor = "" if row["over_floor"] is None else f"{row['over_floor'] - 1:+.1%}"
+    return "| " + " | ".join([
+        f"{row['part']}, a {row['unit']}",
+        row["way"],
+        f"{row['median']:.3g}",
+        f"{row['low']:.3g} to {row['high']:.3g}, {row['rounds']} runs" if row["rounds"] > 1 else "one run",
+        "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+        "(the floor)" if row["is_floor"] else floor,
+        f"{row['median'] * row['count'] / 1000:.3g} s",
+        "" if row["memory"] is None else f"{row['memory']:.2f} GB",
+    ]) + " |"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics.cluster import pair_confusion_matrix
 
-from snippetkit import competition, demo
+from snippetkit.data import competition, demo
 from snippetkit.songs.contents import look
 from snippetkit.songs.inference import infer
 from snippetkit.songs.traces import listen

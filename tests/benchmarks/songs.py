@@ -10,7 +10,7 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from side_by_side import Stopwatch, benchmark
 
-from snippetkit import competition
+from snippetkit.data import competition
 from snippetkit.songs.inference import infer
 from snippetkit.songs.traces import AHEAD, Traces, listen
 

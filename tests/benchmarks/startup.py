@@ -23,7 +23,7 @@ def import_of_the_kit(data):
 
 
 def imports_of_a_notebook(data):
-    return several("-c", "from snippetkit import ensemble, figures; from snippetkit.preparation import prepare")
+    return several("-c", "from snippetkit import ensemble, figures; from snippetkit.training.member.preparation import prepare")
 
 
 def help_of_the_kit(data):
@@ -31,7 +31,7 @@ def help_of_the_kit(data):
 
 
 def run_with_all_done(data):
-    from snippetkit import demo
+    from snippetkit.data import demo
 
     with tempfile.TemporaryDirectory() as folder:
         competition = demo.make(Path(folder, "competition"))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from snippetkit.hardware import Device
-from snippetkit.lab import identify
+from snippetkit.utils.hardware import Device
+from snippetkit.lab.identify import recogniser as identify
 
 RATE = 22_050
 CPU = Device("cpu", "CPU", "fp32")

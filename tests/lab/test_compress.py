@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snippetkit import models
-from snippetkit.lab import compress
+from snippetkit.lab.singers import compress
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="what runs ONNX: pip install -r requirements-lab.txt")
 for writer in ("onnx", "onnxscript"):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from conftest import make_data
 
-from snippetkit.ensemble import train_ensemble
-from snippetkit.errors import KitError
-from snippetkit.lab import distil
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.errors import KitError
+from snippetkit.lab.singers import distil
 from snippetkit.recipe import Recipe
-from snippetkit.results import collect
+from snippetkit.prediction.results import collect
 from snippetkit.songs import folds
 
 RECIPE = Recipe.published().having(

@@ -7,12 +7,12 @@ import torch
 
 from snippetkit import models
 from snippetkit.dataset import SnippetDataset
-from snippetkit.features import band_statistics
+from snippetkit.features.extraction import band_statistics
 from snippetkit.filterbank import log_mel
 from snippetkit.lab import maps
-from snippetkit.lab.streaming import Stream, lateness, over, recording
+from snippetkit.lab.singers.streaming import Stream, lateness, over, recording
 from snippetkit.recipe import Recipe
-from snippetkit.synthesis import CLIP_RATE, song
+from snippetkit.data.synthesis import CLIP_RATE, song
 
 
 class Corner(torch.nn.Module):
@@ -30,7 +30,7 @@ class Corner(torch.nn.Module):
 
 def test_maps_fall_where_the_answer_comes_from():
     pytest.importorskip("captum", reason="what explains: pip install -r requirements-lab.txt")
-    from snippetkit.lab import explain
+    from snippetkit.lab.singers import explain
 
     features = torch.rand(1, 1, 64, 40)
     is_early = np.arange(64) < 32
@@ -41,7 +41,7 @@ def test_maps_fall_where_the_answer_comes_from():
 
 def test_a_map_that_looks_everywhere_is_chance():
     pytest.importorskip("captum", reason="what explains: pip install -r requirements-lab.txt")
-    from snippetkit.lab import explain
+    from snippetkit.lab.singers import explain
 
     assert explain.on_the_voice(np.ones((64, 40)), np.arange(64) < 20) == pytest.approx(1)
     assert np.isnan(explain.on_the_voice(np.ones((64, 40)), np.ones(64, bool)))
@@ -50,7 +50,7 @@ def test_a_map_that_looks_everywhere_is_chance():
 def test_the_maps_of_a_trained_network_fall_on_the_voice(cpu):
     """What tells clips in which somebody sings for one half from clips without a voice has to look at that half."""
     pytest.importorskip("captum", reason="what explains: pip install -r requirements-lab.txt")
-    from snippetkit.lab import explain
+    from snippetkit.lab.singers import explain
 
     recipe, rng = Recipe.published(), np.random.default_rng(5)
     sung, _, _ = explain.half_sung(recipe, 150, seed=1)
@@ -82,7 +82,7 @@ def trained(clips, *, epochs):
 
 def test_the_voices_of_a_network_with_four_classes_are_counted_by_clip(cpu):
     pytest.importorskip("captum", reason="what explains: pip install -r requirements-lab.txt")
-    from snippetkit.lab import explain
+    from snippetkit.lab.singers import explain
 
     network = models.build("cnn3", classes=4, dropout=0.2)
     found = explain.on_known_voices(network, Recipe.published(), None, 3, device=cpu)

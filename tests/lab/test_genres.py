@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.errors import KitError
-from snippetkit.lab import classical, genres, gtzan
+from snippetkit.utils.errors import KitError
+from snippetkit.lab import classical
+from snippetkit.lab.genres import gtzan, recordings as genres
 from snippetkit.lab.board import Board, both_ways
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds

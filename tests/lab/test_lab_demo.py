@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.errors import KitError
+from snippetkit.utils.errors import KitError
 from snippetkit.lab import demo
 
 

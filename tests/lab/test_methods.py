@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.errors import KitError
-from snippetkit.held_out import table
+from snippetkit.utils.errors import KitError
+from snippetkit.prediction.held_out import table
 from snippetkit.lab import classical, methods
-from snippetkit.lab.joined import joined, worth
-from snippetkit.members import average
+from snippetkit.lab.singers.joined import joined, worth
+from snippetkit.training.members import average
 from snippetkit.recipe import Recipe
-from snippetkit.results import together
+from snippetkit.prediction.results import together
 
 RECIPE = Recipe.published().having(split="songs", folds=3)
 

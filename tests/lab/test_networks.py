@@ -8,11 +8,11 @@ import torch
 from conftest import same_bits
 
 from snippetkit import models
-from snippetkit.clock import Clock
-from snippetkit.errors import KitError
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
 from snippetkit.lab.networks import BUILDERS
 from snippetkit.recipe import Recipe
-from snippetkit.training import train_member
+from snippetkit.training.member import train_member
 
 SPECTRA = [name for name in BUILDERS if name != "wave"]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import papermill
 import pytest
 
-from snippetkit import demo
-from snippetkit.places import project_folder
+from snippetkit.data import demo
+from snippetkit.utils.places import project_folder
 
 for package in ("captum", "onnx", "onnxscript", "onnxruntime", "hmmlearn", "audiomentations"):
     pytest.importorskip(package, reason="what the lab takes: pip install -r requirements-lab.txt")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.ensemble import train_ensemble
-from snippetkit.errors import KitError
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.errors import KitError
 from snippetkit.lab import classical
-from snippetkit.lab.study import Study
+from snippetkit.lab.singers.study import Study
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 

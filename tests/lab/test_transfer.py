@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from snippetkit.errors import KitError
-from snippetkit.lab import methods, transfer
+from snippetkit.utils.errors import KitError
+from snippetkit.lab import methods
+from snippetkit.lab.genres import transfer
 from snippetkit.lab.board import Board
-from snippetkit.lab.genres import training_data
+from snippetkit.lab.genres.recordings import training_data
 from snippetkit.recipe import Recipe
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.clock import Clock
-from snippetkit.errors import KitError
-from snippetkit.lab import methods, tuning
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
+from snippetkit.lab import methods
+from snippetkit.lab.genres import tuning
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 

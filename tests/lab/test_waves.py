@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.lab import inputs, kept, waves
+from snippetkit.lab import kept
+from snippetkit.lab.singers import inputs, waves
 from snippetkit.recipe import Recipe
 
 RECIPE = Recipe.published()

@@ -1,0 +1,1 @@
+"""The competition's files and labels, the submission, and a synthetic competition to try everything on."""

@@ -1,0 +1,1 @@
+"""Log-mel features of all clips as one array on disk (notebook 02)."""

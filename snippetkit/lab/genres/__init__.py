@@ -1,0 +1,1 @@
+"""Genre classification (notebook 06)."""

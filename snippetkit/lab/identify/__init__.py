@@ -1,0 +1,1 @@
+"""Song identification under noise (notebook 05)."""

@@ -1,0 +1,1 @@
+"""Models and explanations for the singers task (notebook 07)."""

@@ -1,0 +1,1 @@
+"""Averaging the members' scores, evaluation, and the report (notebook 04)."""

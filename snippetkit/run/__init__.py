@@ -1,0 +1,1 @@
+"""A whole run: the work folder, output of earlier sessions, other runs, the notebooks through papermill."""

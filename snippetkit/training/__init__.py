@@ -1,0 +1,1 @@
+"""Training the members of the ensemble (notebook 03)."""

@@ -1,0 +1,139 @@
+"""One pass over the clips: to train on them, to validate, or to predict.
+
+What a member does before and after, and what it saves, is not known here.
+"""
+
+import torch
+from torch.nn import functional
+
+from . import losses
+from ..augment import mixup, random_crop, spec_augment
+from ..utils.errors import KitError
+
+# Without gradients more clips fit at once, and the result of a clip does not depend on its neighbours.
+_PREDICTION_BATCH = 256
+
+
+def train_one_epoch(state, dataset, recipe, device, bar):
+    """Show the network every clip once, or with oversampling as many drawn ones; weights move after each batch.
+
+    Parameters
+    ----------
+    state : State
+        Changed in place, but for `epoch` and `history`.
+    dataset : SnippetDataset
+        With labels, on the same device.
+    recipe : Recipe
+    device : Device
+    bar : tqdm
+        Moved on by one a batch.
+
+    Returns
+    -------
+    dict
+        ``lr`` after the last batch, ``train_loss`` and ``train_accuracy`` over the epoch.
+
+    Raises
+    ------
+    KitError
+        If the loss is no number any more.
+    """
+    state.model.train()
+    loss_sum = torch.zeros((), device=device.name)
+    correct = torch.zeros((), device=device.name)
+    weights = losses.balanced(_classes_of(dataset), state.classes) if recipe.class_weights else None
+    order = _order(dataset, recipe, state)
+    for features, labels in dataset.batches(recipe.batch_size, order=order, generator=state.generator):
+        features, targets = _augmented(features, labels, recipe, state)
+        with device.autocast():
+            logits = state.model(features.contiguous(memory_format=device.memory_format))
+        loss = losses.loss(
+            logits.float(), targets, label_smoothing=recipe.label_smoothing, focal=recipe.focal, class_weights=weights
+        )
+        _step(state, loss)
+        loss_sum += loss.detach() * len(labels)
+        # under mixup a clip counts as what it holds most of
+        correct += (logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
+        bar.update()
+    if not torch.isfinite(loss_sum):
+        raise KitError(
+            f"member {state.identity['member']:02d}: the loss is no number any more after epoch {state.epoch + 1}; "
+            f"try a lower learning rate (lr={recipe.lr} now) or precision=fp32."
+        )
+    return {
+        "lr": state.scheduler.get_last_lr()[0],
+        "train_loss": loss_sum.item() / len(dataset),
+        "train_accuracy": correct.item() / len(dataset),
+    }
+
+
+def _order(dataset, recipe, state):
+    """The order in which clips are shown; with oversampling, drawn so that every class comes as often as any other."""
+    if not recipe.oversample:
+        return torch.randperm(len(dataset), generator=state.generator)
+    labels = _classes_of(dataset)
+    shares = losses.balanced(labels, state.classes)[labels].cpu()
+    return torch.multinomial(shares, len(dataset), replacement=True, generator=state.generator)
+
+
+def _classes_of(dataset):
+    """A class a clip, also where the labels are probabilities."""
+    return dataset.labels if dataset.labels.ndim == 1 else dataset.labels.argmax(dim=1)
+
+
+def _augmented(features, labels, recipe, state):
+    """The batch as the network shall see it; targets are labels, or probabilities where clips were mixed or taught."""
+    if recipe.crop:
+        features = random_crop(features, frames=recipe.crop, generator=state.generator)
+    if recipe.time_mask or recipe.band_mask:
+        features = spec_augment(
+            features, time_mask=recipe.time_mask, band_mask=recipe.band_mask, generator=state.generator
+        )
+    if not recipe.mixup:
+        return features, labels
+    probabilities = labels if labels.ndim == 2 else functional.one_hot(labels, state.classes).float()
+    return mixup(features, probabilities, alpha=recipe.mixup, generator=state.generator)
+
+
+def _step(state, loss):
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.scheduler.step()
+    if state.averaged is not None:
+        state.averaged.update_parameters(state.model)
+
+
+def validate(state, dataset, device):
+    """Loss and accuracy on the clips held out, as ``valid_loss`` and ``valid_accuracy``."""
+    logits = torch.from_numpy(predict(state.evaluated, dataset, device))
+    labels = dataset.labels.cpu()
+    return {
+        "valid_loss": functional.cross_entropy(logits, labels).item(),
+        "valid_accuracy": (logits.argmax(1) == labels).double().mean().item(),
+    }
+
+
+@torch.inference_mode()
+def predict(model, dataset, device):
+    """Logits of all clips.
+
+    Parameters
+    ----------
+    model : nn.Module
+    dataset : SnippetDataset
+        On the same device.
+    device : Device
+
+    Returns
+    -------
+    ndarray, shape (clips, classes), float32
+    """
+    model.eval()
+    logits = []
+    for batch in dataset.batches(_PREDICTION_BATCH):
+        features = batch if dataset.labels is None else batch[0]
+        with device.autocast():
+            logits.append(model(features.contiguous(memory_format=device.memory_format)).float())
+    return torch.cat(logits).cpu().numpy()

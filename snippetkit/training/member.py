@@ -1,0 +1,140 @@
+"""One member, from its first epoch to its last, across any number of interruptions.
+
+A run killed at any instant and started again ends with the same bits, on a CPU, as one that was never killed: an
+epoch depends on nothing but the state that the one before left on the disk.
+"""
+
+import importlib.metadata
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import models
+from ..utils.clock import Clock
+from .epoch import predict, train_one_epoch, validate
+from ..utils.lock import held
+from .members import identity, is_finished, read_histories
+from ..utils.progress import progress, say
+from .state import load_state, new_state, save_state
+from ..utils.storage import replacing, write_json, write_table
+
+
+def train_member(folder, member, recipe, data, *, device, clock=None):
+    """Train one member to its end, or as far as the clock allows; go on from where an earlier run stopped.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``members/member_07``. It gets ``recipe.json`` first, ``last.pt`` and ``history.csv`` after every epoch,
+        ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last of all.
+    member : int
+        Starts from seed ``recipe.seed + member``.
+    recipe : Recipe
+    data : TrainingData
+        Or what has its `classes`, `fingerprint` and `datasets`.
+    device : Device
+    clock : Clock or None
+
+    Returns
+    -------
+    bool
+        Whether the member is finished.
+
+    Raises
+    ------
+    KitError
+        If the folder holds a member of another recipe or other data, another process trains it, a checkpoint is
+        damaged, the disk refuses, or the loss is no number any more.
+    """
+    folder = Path(folder)
+    models.check(recipe.model)
+    if is_finished(folder, member, recipe, data):
+        return True
+    datasets = data.datasets(recipe, member, device)    # which may refuse, before anything is written
+    # Whoever trains the ensemble holds its folder; but what a cluster has begun may outlive its ensemble.
+    with held(folder, "training"):
+        return _go_on(folder, member, recipe, data, datasets, device, clock or Clock())
+
+
+def _go_on(folder, member, recipe, data, datasets, device, clock):
+    who = identity(member, recipe, data)
+    train, valid, test = datasets
+    write_json(folder / "recipe.json", who)
+    batches = -(-len(train) // recipe.batch_size)
+    state = new_state(
+        who, recipe, seed=recipe.seed + member, batches=batches, classes=data.classes, device=device
+    )
+    if (folder / "last.pt").exists():
+        load_state(state, folder / "last.pt", device)
+        say(f"{folder.name} goes on after epoch {state.epoch} of {recipe.epochs}")
+        _write_history(state, folder)  # a kill may have come between the state and its history
+    bar = progress(
+        total=recipe.epochs * batches, done=state.epoch * batches, title=f"member {member:02d}", unit="batch"
+    )
+    with bar:
+        if not _train(state, folder, train, valid, recipe, device, clock, bar):
+            return False
+    _save_array(folder / "valid_logits.npy", predict(state.evaluated, valid, device))
+    _save_array(folder / "test_logits.npy", predict(state.evaluated, test, device))
+    _finish(state, folder, recipe, device)
+    return True
+
+
+def _train(state, folder, train, valid, recipe, device, clock, bar):
+    """The epochs that are left; whether the clock allowed all of them."""
+    while state.epoch < recipe.epochs:
+        slowest = _slowest_epoch(folder.parent, device)
+        if clock.would_overrun(slowest):
+            needed = f"an epoch took up to {slowest:.0f} s, and " if slowest else ""
+            left = f"{3600 * clock.hours_left():.0f} s are left"
+            say(f"{folder.name} stops before epoch {state.epoch + 1}: {needed}{left}")
+            return False
+        start = time.perf_counter()
+        row = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+        state.epoch += 1
+        seconds = time.perf_counter() - start
+        state.history.append({"epoch": state.epoch, **row, "seconds": seconds, "device": device.title})
+        save_state(state, folder / "last.pt", device)  # from here on a lost session costs nothing
+        _write_history(state, folder)
+        bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
+    return True
+
+
+def _slowest_epoch(members, device):
+    # of any member, in this session or an earlier one, as long as it was such a device that took so long
+    histories = pd.concat([pd.DataFrame(columns=["device", "seconds"]), *read_histories(members).values()])
+    seconds = histories["seconds"][histories["device"] == device.title]
+    return float(seconds.max()) if len(seconds) else 0.0
+
+
+def _write_history(state, folder):
+    write_table(folder / "history.csv", pd.DataFrame(state.history))
+
+
+def _save_array(path, array):
+    with replacing(path) as temporary:
+        np.save(temporary, array)
+
+
+def _finish(state, folder, recipe, device):
+    """Say that the member is complete; nothing may be written after this."""
+    last = state.history[-1]
+    write_json(folder / "done.json", {
+        "member": state.identity["member"],
+        "recipe_hash": recipe.hash("member"),
+        "data": state.identity["data"],
+        "epochs": state.epoch,
+        "valid_accuracy": last["valid_accuracy"],
+        "valid_loss": last["valid_loss"],
+        "weights": sum(weight.numel() for weight in state.model.parameters()),
+        "seconds": sum(row["seconds"] for row in state.history),
+        "device": device.title,
+        "precision": device.precision,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("snippetkit", "numpy", "torch", "torchvision")},
+        },
+    })
