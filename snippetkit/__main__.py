@@ -3,13 +3,15 @@
 What a command needs is imported inside it, so that --help does not wait for torch.
 """
 
+from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 
 from . import __version__
-from .utils.errors import KitError
 from .kaggle.commands import kaggle
+from .utils.errors import KitError
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -94,11 +96,11 @@ def demo(folder, seed):
 @click.argument("folder", type=_FOLDER)
 def check(folder):
     """Look at every MP3 below FOLDER and list those that are no sound 3-second clips."""
-    from .audio import check as check_clips
+    from .audio import find_faults
     from .data.competition import mp3s_below
 
     clips = mp3s_below(folder)
-    faults = check_clips(clips)
+    faults = find_faults(clips)
     for fault in faults.values():
         click.echo(fault)
     if faults:
@@ -136,7 +138,8 @@ def sort(data, folder, link):
 @click.argument("table", type=_FOLDER)
 def sample_submission(clips, table):
     """Write TABLE with a row for every clip in the folder CLIPS, all of category 1."""
-    from .data.competition import clips_in, write_submission
+    from .data.competition import clips_in
+    from .data.submission import write_submission
 
     ids = list(clips_in(clips))
     write_submission(table, ids, [1] * len(ids))
@@ -182,9 +185,9 @@ def compare_separators(clip, weights):
 @click.argument("theirs", type=_FOLDER)
 def compare(ours, theirs):
     """How much more accurate the run in the work folder OURS is than that in THEIRS, on the clips both held out."""
-    from .prediction import held_out
+    from .prediction.evaluation import compare_runs, read_out_of_fold
 
-    found = held_out.compare(held_out.read(ours), held_out.read(theirs))
+    found = compare_runs(read_out_of_fold(ours), read_out_of_fold(theirs))
     click.echo(f"{found['clips']} clips: {found['ours']:.4f} here, {found['theirs']:.4f} there")
     gain = f"{100 * (found['ours'] - found['theirs']):+.1f} points"
     if around := found["interval"]:
@@ -198,9 +201,10 @@ def compare(ours, theirs):
 @click.argument("folder", type=_FOLDER)
 def export_features(array, folder):
     """Write features (ARRAY is features/train.npy or test.npy) as one {i}feature.npz a clip into FOLDER."""
-    from .features.extraction import export_published, load
+    from .features.extraction import load
+    from .features.published import export_features as export_all
 
-    export_published(load(array), folder)
+    export_all(load(array), folder)
     click.echo(folder)
 
 
@@ -218,27 +222,25 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     Nothing is left to separate then: go on with run --set separator=none.
     """
     from .data.competition import find
-    from .features.extraction import import_published
-    from .vocals.sources import check
+    from .features.published import import_features as import_all
     from .run.workspace import open_workspace
+    from .vocals.clips import check_clips
 
     if any(each.startswith("separator") for each in settings):
         raise KitError("where features are imported nothing is separated: leave --set separator=… out.")
     workspace = open_workspace(data, out)
     chosen = workspace.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
-    train, test = check(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
+    train, test = check_clips(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
     path = workspace.features / f"{split}.npy"
-    import_published(folder, train if split == "train" else test, path, chosen)
+    import_all(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
     click.echo("Import the other split likewise; then nothing is left to separate: run with --set separator=none.")
 
 
 main.add_command(kaggle)
-if Path(__file__).with_name("lab").is_dir():  # it may have been deleted: the rest needs nothing of it
-    from .lab.commands import app, identify
-
-    main.add_command(app)
-    main.add_command(identify)
+for plugin in entry_points(group="snippetkit.commands"):
+    with suppress(ModuleNotFoundError):     # of a package that was removed: the core does not need it
+        main.add_command(plugin.load())
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from joblib import Parallel, delayed
 
-from .utils.errors import KitError
-from .utils.progress import progress
 from .recipe import Recipe
+from .utils.errors import KitError
+from .utils.parallel import parallel_map
 
 _PUBLISHED = Recipe.published()
 
@@ -51,10 +50,10 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     if length != expected:
         what = "it is cut short" if length < expected else "it is longer than a clip"
         raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples): {what}.")
-    return checked(path, signal, rate, sample_rate=sample_rate, seconds=seconds, mono=mono)
+    return from_samples(path, signal, rate, sample_rate=sample_rate, seconds=seconds, mono=mono)
 
 
-def checked(path, signal, rate, *, sample_rate, seconds=None, mono=True):
+def from_samples(path, signal, rate, *, sample_rate, seconds=None, mono=True):
     """What `load` makes of decoded samples, for those who have decoded them otherwise.
 
     Parameters
@@ -112,23 +111,23 @@ def level(signal):
     return 10 * math.log10(power) if power else -math.inf
 
 
-def check(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
-    """Look at every file before any work and name all the bad ones at once.
+def find_faults(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
+    """Decode every file and report the bad ones.
 
     Parameters
     ----------
     paths : sequence of path-like
     seconds : float
+        As in `load`.
     jobs : int
-        Processes, as joblib counts them; -1 is one a core.
+        Number of processes, as joblib counts them: -1 is one per core.
 
     Returns
     -------
     dict
-        Path to the sentence that says what is wrong, for the bad clips alone.
+        Path to the message that says what is wrong, for the bad clips only.
     """
-    waiting = Parallel(jobs, return_as="generator")(delayed(_fault)(path, seconds) for path in paths)
-    faults = progress(waiting, total=len(paths), title="checking clips", unit="clip")
+    faults = parallel_map(_fault, paths, [seconds] * len(paths), jobs=jobs, title="checking clips")
     return {Path(path): fault for fault, path in zip(faults, paths) if fault}
 
 

@@ -9,8 +9,8 @@ import functools
 
 import numpy as np
 
-from .utils.errors import KitError
 from .recipe import Recipe
+from .utils.errors import KitError
 
 _PUBLISHED = Recipe.published()
 _FRAMES = 64    # whose spectra are computed at once

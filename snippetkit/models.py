@@ -1,60 +1,51 @@
-"""The factory of networks: each takes channels of any height and width and gives one logit a class.
+"""The factory of networks. Each takes (batch, channels, frames, bands) of any size and gives one logit per class.
 
-No network has weights from elsewhere; all start from torch's global random generator.
+No network is pretrained; initial weights come from torch's global random generator.
 """
+
+from importlib.metadata import entry_points
 
 from torch import nn
 
+from .recipe import MODEL_PLUGINS
 from .utils.errors import KitError
-from .recipe import LAB
 
 
 def build(name, *, classes, dropout, channels=1):
-    """Make a network for log-mel features.
+    """Build a network for log-mel features.
 
     Parameters
     ----------
     name : str
-        'resnet34' (the published one: torchvision's, first convolution with one channel, head dropout → linear),
-        'resnet18', 'resnet50', 'densenet121' (changed likewise), 'cnn3', 'alexnet' or 'dense'; or 'lab.crnn' and others
-        of `lab.networks`.
+        'resnet34' (the published one: torchvision's with a one-channel first convolution and the head dropout →
+        linear), 'resnet18', 'resnet50' and 'densenet121' (adapted likewise), 'cnn3', 'alexnet', 'dense', or a model
+        that an installed package registers as an entry point of the group ``snippetkit.models``: a callable that takes
+        classes, dropout and channels.
     classes : int
     dropout : float, 0 to 1
-        Before the last layer; in 'alexnet' and 'dense' before those in front of it.
+        Before the last layer; in 'alexnet' and 'dense' before the layers in front of it.
     channels : int
-        1, as published, unless there are several spectra.
+        Number of spectra; 1 as published.
 
     Returns
     -------
     nn.Module
-        (batch, channels, frames, bands) to (batch, classes); 299 × 40 is what the published features give.
+        From (batch, channels, frames, bands) to (batch, classes).
 
     Raises
     ------
     KitError
-        If there is no such network; the text lists those there are.
+        If the name is unknown; the message lists the valid ones.
     """
-    return _builder(name)(classes, dropout, channels)
-
-
-def check(name):
-    """Refuse a name that `build` does not know, as it would, before anything is written for it."""
-    _builder(name)
-
-
-def _builder(name):
-    builders = _BUILDERS | (_builders_of_the_lab() if name.startswith(LAB) else {})
-    if name not in builders:
-        raise KitError(f"there is no model {name!r}; choose one of {', '.join(builders)}.")
-    return builders[name]
-
-
-def _builders_of_the_lab():
-    try:
-        from .lab import networks
-    except ModuleNotFoundError:
-        raise KitError("models whose names begin with lab. are in snippetkit/lab, which is not here.") from None
-    return {LAB + name: builder for name, builder in networks.BUILDERS.items()}
+    plugins = {} if name in _BUILDERS else {plugin.name: plugin for plugin in entry_points(group=MODEL_PLUGINS)}
+    if name in plugins:
+        try:
+            return plugins[name].load()(classes, dropout, channels)
+        except ModuleNotFoundError as error:
+            raise KitError(f"model {name!r} cannot be imported ({error}). Install it again.") from error
+    if name not in _BUILDERS:
+        raise KitError(f"there is no model {name!r}. Choose one of {', '.join([*_BUILDERS, *sorted(plugins)])}.")
+    return _BUILDERS[name](classes, dropout, channels)
 
 
 def _resnet(name):
@@ -75,7 +66,7 @@ def _densenet121(classes, dropout, channels):
 
 
 def _cnn3(classes, dropout, channels):
-    """Three convolutions and two dense layers, as the first attempt of most who meet the task."""
+    """Three convolutions and two dense layers: the usual first attempt."""
     return nn.Sequential(
         nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -109,7 +100,7 @@ def _alexnet(classes, dropout, channels):
 
 
 def _dense(classes, dropout, channels):
-    """Fully connected layers alone, on features brought to one size: the baseline of song identification."""
+    """Fully use_cluster layers alone, on features brought to one size: the baseline of song identification."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d((64, 64)), nn.Flatten(),
         nn.Linear(channels * 64 * 64, 512), nn.ReLU(), nn.Dropout(dropout),
@@ -123,7 +114,7 @@ def _leaky():
 
 
 def _torchvision(name):
-    from torchvision import models  # seconds, for which a run that has nothing left to train need not wait
+    from torchvision import models  # imported here because it takes seconds
 
     return models.get_model(name, weights=None)
 
@@ -145,5 +136,3 @@ _BUILDERS = {
     "alexnet": _alexnet,
     "dense": _dense,
 }
-
-NAMES = tuple(_BUILDERS)

@@ -1,124 +1,112 @@
-"""Every choice of a run in one frozen dataclass of plain scalars, with two named instances.
+"""Every choice of a run as one frozen dataclass of plain scalars, with two named instances.
 
-The constants of the task (16 kHz, 299 frames, 40 bands) have their only home here. Nothing here computes sound.
+The constants of the task (16 kHz, 299 frames, 40 bands) are defined here and nowhere else.
 """
 
 import dataclasses
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.metadata import entry_points
 
+from .utils.artifacts import digest
 from .utils.errors import KitError
-from .utils.fingerprints import digest
 
-LAB = "lab."    # how the names of models begin that are not the core's
-
-# The words that a choice may take. The modules that carry a choice out look it up by the same word.
-CHOICES = {
-    "separator": ("torch", "spleeter", "none"),
-    "window": ("hamming", "hann"),
-    "scale": ("mel", "log"),
-    "split": ("random", "songs"),
-    "model": ("resnet34", "resnet18", "resnet50", "densenet121", "cnn3", "alexnet", "dense"),
-    "schedule": ("cosine_restarts", "one_cycle"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-}
+# The group of entry points by which other packages add models; see `models.build`.
+MODEL_PLUGINS = "snippetkit.models"
 
 
-def _features(default):
-    return field(default=default, metadata={"part": "features"})
+def _field(part):
+    def field(default, *between, choices=(), plugins=""):
+        metadata = {"part": part, "between": between, "choices": choices, "plugins": plugins}
+        return dataclasses.field(default=default, metadata=metadata)
+
+    return field
 
 
-def _member(default):
-    return field(default=default, metadata={"part": "member"})
+# A field with its default, its lowest and highest value, or its choices.
+_run, _features, _member = map(_field, ("run", "features", "member"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The choices of a run. Each field belongs to a part: what changes the features, what changes a member.
+    """The choices of a run. Some change the features, the others change a member of the ensemble.
 
     Raises
     ------
     KitError
-        If a value has the wrong type or cannot be meant.
+        If a value has the wrong type or is out of range, or two values contradict each other.
     """
 
-    members: int = 20                   # networks in the ensemble
+    members: int = _run(20, 1, 10_000)      # networks in the ensemble
 
     # features
-    separator: str = _features("torch")     # what takes the music away before anything else
-    fast_separation: bool = _features(False)    # in half precision
-    sample_rate: int = _features(16_000)    # Hz
-    seconds: float = _features(3.0)         # length of a clip
-    preemphasis: float = _features(0.97)    # y[t] = x[t] - 0.97 x[t-1]
-    frame_length: int = _features(400)      # samples: 25 ms
-    hop: int = _features(160)               # samples: 10 ms
-    pool: int = _features(1)                # frames that are averaged into one, in dB
-    window: str = _features("hamming")
-    n_fft: int = _features(1024)
-    second_n_fft: int = _features(0)        # frame and FFT of a second spectrum, a channel of its own; 0: none
-    scale: str = _features("mel")           # of the bands
-    n_mels: int = _features(40)             # bands, on whichever scale
-    f_min: float = _features(0.0)           # Hz
-    f_max: float = _features(8_000.0)       # Hz
-    floor: float = _features(0.0)           # of the energy in a band; 0: only zeros are replaced
+    separator: str = _features("torch", choices=("torch", "spleeter", "none"))     # removes the music
+    fast_separation: bool = _features(False)                    # in half precision
+    sample_rate: int = _features(16_000, 1_000, 192_000)        # Hz
+    seconds: float = _features(3.0, 0.05, 3_600)                # length of a clip
+    preemphasis: float = _features(0.97, 0, 1)                  # y[t] = x[t] - 0.97 x[t-1]
+    frame_length: int = _features(400, 2, 2**20)                # samples: 25 ms
+    hop: int = _features(160, 1, 2**20)                         # samples: 10 ms
+    pool: int = _features(1, 1, 2**20)                          # frames that are averaged into one, in dB
+    window: str = _features("hamming", choices=("hamming", "hann"))
+    n_fft: int = _features(1024, 2, 2**20)                      # samples
+    second_n_fft: int = _features(0, 0, 2**20)                  # frame and FFT of a second channel; 0: one channel
+    scale: str = _features("mel", choices=("mel", "log"))       # spacing of the bands
+    n_mels: int = _features(40, 1, 2_048)                       # bands, on either scale
+    f_min: float = _features(0.0, 0, 2**20)                     # Hz
+    f_max: float = _features(8_000.0, 0, 2**20)                 # Hz
+    floor: float = _features(0.0, 0, 1)                         # of the energy in a band; 0: only zeros are replaced
 
     # data
-    split: str = _member("random")          # which clips are held out
-    valid_fraction: float = _member(0.3)    # of the clips, where they are drawn at random
-    folds: int = _member(5)                 # where songs are kept apart: member i is kept from fold i modulo folds
-    split_seed: int = _member(8)
-    standardise: bool = _member(False)      # each band to mean 0 and deviation 1 over the training clips
+    split: str = _member("random", choices=("random", "songs"))     # how the validation set is drawn
+    valid_fraction: float = _member(0.3, 0.01, 0.99)            # share of the clips, with split=random
+    folds: int = _member(5, 2, 1_000)                           # with split=songs: member i validates on fold i % folds
+    split_seed: int = _member(8, 0, 2**31)
+    standardise: bool = _member(False)                          # each band to mean 0 and deviation 1 (training set)
 
     # model
-    model: str = _member("resnet34")
-    dropout: float = _member(0.2)           # before the last layer
+    model: str = _member(
+        "resnet34", choices=("resnet34", "resnet18", "resnet50", "densenet121", "cnn3", "alexnet", "dense"),
+        plugins=MODEL_PLUGINS,
+    )
+    dropout: float = _member(0.2, 0, 0.99)                      # before the last layer
 
     # training
-    epochs: int = _member(10)
-    batch_size: int = _member(32)
-    lr: float = _member(3e-4)               # the highest that the schedule reaches
-    weight_decay: float = _member(1e-5)
-    schedule: str = _member("cosine_restarts")
-    label_smoothing: float = _member(0.0)
-    class_weights: bool = _member(False)    # a clip of a rare class counts more, so that all classes count the same
-    oversample: bool = _member(False)       # or it is shown more often
-    focal: float = _member(0.0)             # exponent by which clips that are easy already count less; 0: they do not
-    mixup: float = _member(0.0)             # alpha of the Beta distribution; 0: off
-    crop: int = _member(0)                  # frames of a clip that are shown at a time while training; 0: all
-    time_mask: int = _member(0)             # frames that SpecAugment may blank at once; 0: off
-    band_mask: int = _member(0)             # bands, likewise
-    ema_decay: float = _member(0.0)         # weights averaged over the steps; 0: off
-    precision: str = _member("auto")        # auto: the fastest that the device has units for
-    seed: int = _member(0)                  # member i starts from seed + i
+    epochs: int = _member(10, 1, 100_000)
+    batch_size: int = _member(32, 2, 2**16)
+    lr: float = _member(3e-4, 0, 10)                            # the highest value of the schedule
+    weight_decay: float = _member(1e-5, 0, 10)
+    schedule: str = _member("cosine_restarts", choices=("cosine_restarts", "one_cycle"))
+    label_smoothing: float = _member(0.0, 0, 0.99)
+    class_weights: bool = _member(False)                        # weight the loss so that all classes count the same
+    oversample: bool = _member(False)                           # or show clips of rare classes more often
+    focal: float = _member(0.0, 0, 10)                          # exponent of the focal loss; 0: cross-entropy
+    mixup: float = _member(0.0, 0, 100)                         # alpha of the Beta distribution; 0: off
+    crop: int = _member(0, 0, 2**20)                            # frames of a random crop; 0: whole clips
+    time_mask: int = _member(0, 0, 2**20)                       # frames, widest mask of SpecAugment; 0: off
+    band_mask: int = _member(0, 0, 2**20)                       # bands, widest mask of SpecAugment; 0: off
+    ema_decay: float = _member(0.0, 0, 0.99999)                 # moving average of the weights per step; 0: off
+    precision: str = _member("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
+    seed: int = _member(0, 0, 2**31)                            # member i starts from seed + i
 
     def __post_init__(self):
-        for each in dataclasses.fields(self):
-            object.__setattr__(self, each.name, _typed(each, getattr(self, each.name)))
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices and not (name == "model" and self.model.startswith(LAB)):
-                raise KitError(f"{name}={getattr(self, name)!r} is not known; choose one of {', '.join(choices)}.")
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise KitError(f"{name}={getattr(self, name)} is out of range; it lies between {low} and {high}.")
-        self._check_spectrum()
-
-        if self.class_weights and self.oversample:
-            raise KitError("class_weights and oversample are two answers to the same thing; choose one.")
-        if self.fast_separation and self.separator != "torch":
-            raise KitError(f"fast_separation is for separator=torch; it cannot make {self.separator} faster.")
-
-    def _check_spectrum(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         if self.frame_length > self.n_fft:
-            raise KitError(f"frame_length={self.frame_length} does not fit into n_fft={self.n_fft}.")
-        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise KitError(f"frame_length={self.frame_length} is longer than n_fft={self.n_fft}.")
+        if not self.f_min < self.f_max <= self.sample_rate / 2:
             raise KitError(
-                f"f_min={self.f_min} and f_max={self.f_max} must lie in this order "
-                f"between 0 and half the sample rate, {self.sample_rate / 2} Hz."
+                f"f_min={self.f_min} must be below f_max={self.f_max}, and f_max at most half the sample rate, "
+                f"{self.sample_rate / 2} Hz."
             )
         if self.scale == "log" and not self.f_min:
-            raise KitError("scale=log cannot begin at f_min=0: frequency 0 has no logarithm.")
+            raise KitError("scale=log needs f_min above 0: the logarithm of 0 is undefined.")
         if 0 < self.second_n_fft < self.frame_length:
             raise KitError(f"second_n_fft={self.second_n_fft} is shorter than frame_length={self.frame_length}.")
+        if self.class_weights and self.oversample:
+            raise KitError("class_weights and oversample both correct the class imbalance. Choose one.")
+        if self.fast_separation and self.separator != "torch":
+            raise KitError(f"fast_separation works with separator=torch only, not with {self.separator}.")
 
     @classmethod
     def published(cls):
@@ -127,52 +115,40 @@ class Recipe:
 
     @classmethod
     def best(cls):
-        """The kit's own recipe: the published features and network, trained in another way, by folds of songs.
+        """The kit's own recipe: the published features and network, trained in another way, with folds of songs.
 
-        Few songs and many wrong labels are learned by heart in a few epochs; all that is changed here works against
-        that. An epoch shows two seconds of a clip and is that much shorter, so there are more of them in the same time.
+        A network memorises the few songs and their noisy labels within a few epochs; every change works against that.
+        An epoch shows two of the three seconds of a clip, so the same time allows more epochs.
         """
         return cls(
-            split="songs",
-            standardise=True,
-            epochs=13,
-            lr=1e-3,
-            weight_decay=1e-2,
-            schedule="one_cycle",
-            label_smoothing=0.05,
-            mixup=0.3,
-            crop=200,
-            time_mask=30,
-            band_mask=8,
-            ema_decay=0.99,
+            split="songs", standardise=True, epochs=13, lr=1e-3, weight_decay=1e-2, schedule="one_cycle",
+            label_smoothing=0.05, mixup=0.3, crop=200, time_mask=30, band_mask=8, ema_decay=0.99,
         )
 
     @classmethod
     def named(cls, name):
-        """The recipe called `name`: 'published' or 'best'."""
+        """The recipe 'published' or 'best'."""
         recipes = {"published": cls.published, "best": cls.best}
         if name not in recipes:
-            raise KitError(f"there is no recipe {name!r}; choose one of {', '.join(recipes)}.")
+            raise KitError(f"there is no recipe {name!r}. Choose one of {', '.join(recipes)}.")
         return recipes[name]()
 
-    @classmethod
-    def from_dict(cls, values):
-        """The recipe with these choices, such as `part` gave them; what is not among them is as published."""
-        _refuse_unknown(values)
-        return cls(**values)
-
-    def having(self, **changes):
+    def with_values(self, **values):
         """The same recipe with other values.
 
         Raises
         ------
         KitError
-            If a name is unknown (the sentence lists the names there are) or a value has the wrong type.
+            If a name is unknown (the message lists the valid ones) or a value is invalid.
         """
-        _refuse_unknown(changes)
-        return dataclasses.replace(self, **changes)
+        for name in values:
+            if name not in _FIELDS:
+                close = difflib.get_close_matches(name, _FIELDS, n=1)
+                hint = f" (did you mean {close[0]}?)" if close else ""
+                raise KitError(f"a recipe has no {name!r}{hint}. It has {', '.join(_FIELDS)}.")
+        return dataclasses.replace(self, **values)
 
-    def having_settings(self, settings):
+    def with_settings(self, settings):
         """The same recipe with other values, given as text.
 
         Parameters
@@ -180,17 +156,18 @@ class Recipe:
         settings : iterable of str
             ``name=value`` each, as on the command line.
         """
-        pairs = dict(_name_and_text(setting) for setting in settings)
-        _refuse_unknown(pairs)
-        return self.having(**{name: _parsed(_FIELDS[name], text) for name, text in pairs.items()})
+        values = {}
+        for setting in settings:
+            name, equals, text = map(str.strip, setting.partition("="))
+            if not equals:
+                raise KitError(f"setting {setting!r} is invalid. Write name=value.")
+            values[name] = _parsed(_FIELDS[name], text) if name in _FIELDS else text
+        return self.with_values(**values)
 
     def part(self, part):
-        """The choices of one part as a dict; 'member' includes 'features', since a member depends on both."""
+        """The choices of one part as a dict: 'features', or 'member', which includes the features."""
         parts = {"features": ("features",), "member": ("features", "member")}[part]
-        return {
-            each.name: getattr(self, each.name)
-            for each in dataclasses.fields(self) if each.metadata.get("part") in parts
-        }
+        return {name: getattr(self, name) for name, field in _FIELDS.items() if field.metadata["part"] in parts}
 
     def hash(self, part):
         """Twelve hexadecimal digits that change when a choice of this part changes."""
@@ -198,7 +175,7 @@ class Recipe:
 
     @property
     def channels(self):
-        """Spectra that a network sees, each a channel."""
+        """Number of spectra, each a channel of the network's input."""
         return 2 if self.second_n_fft else 1
 
     @property
@@ -207,57 +184,35 @@ class Recipe:
         return round(self.seconds * self.sample_rate)
 
 
-_FIELDS = {each.name: each for each in dataclasses.fields(Recipe)}
-
-_RANGES = {
-    "members": (1, 10_000), "sample_rate": (1_000, 192_000), "seconds": (0.05, 3_600), "preemphasis": (0, 1),
-    "frame_length": (2, 2**20), "hop": (1, 2**20), "n_fft": (2, 2**20), "second_n_fft": (0, 2**20), "pool": (1, 2**20),
-    "n_mels": (1, 2_048), "floor": (0, 1),
-    "valid_fraction": (0.01, 0.99), "folds": (2, 1_000), "dropout": (0, 0.99), "epochs": (1, 100_000),
-    "batch_size": (2, 2**16), "lr": (0, 10), "weight_decay": (0, 10), "label_smoothing": (0, 0.99),
-    "focal": (0, 10), "mixup": (0, 100),
-    "crop": (0, 2**20), "time_mask": (0, 2**20), "band_mask": (0, 2**20), "ema_decay": (0, 0.99999), "seed": (0, 2**31),
-    "split_seed": (0, 2**31),
-}
+_FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
-def completed(values, part):
-    """The choices of a part as an earlier version of the kit wrote them: what it did not know was as published."""
-    return {**Recipe.published().part(part), **values}
-
-
-def _refuse_unknown(names):
-    for name in names:
-        if name not in _FIELDS:
-            close = difflib.get_close_matches(name, _FIELDS, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise KitError(f"a recipe has no {name!r}{hint}; it has {', '.join(_FIELDS)}.")
-
-
-def _name_and_text(setting):
-    name, equals, text = setting.partition("=")
-    if not equals:
-        raise KitError(f"{setting!r} is not of the form name=value.")
-    return name.strip(), text.strip()
-
-
-def _typed(each, value):
-    # An int will do for a float; a bool will not do for an int, though Python thinks so.
-    if each.type is float and type(value) is int:
-        return float(value)
-    if type(value) is not each.type:
-        raise _wrong_type(each, value)
+def _checked(field, value):
+    """The value of a field, with the field's type."""
+    # An int is accepted for a float. A bool is not accepted for an int, although Python's is one.
+    if field.type is float and type(value) is int:
+        value = float(value)
+    if type(value) is not field.type:
+        raise _wrong_type(field, value)
+    name, choices, plugins = field.name, field.metadata["choices"], field.metadata["plugins"]
+    if choices and value not in choices:
+        more = tuple(sorted(entry_points(group=plugins).names)) if plugins else ()
+        if value not in more:
+            raise KitError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices + more)}.")
+    if between := field.metadata["between"]:
+        low, high = between
+        if not low <= value <= high:
+            raise KitError(f"{name}={value} is out of range. It must be between {low} and {high}.")
     return value
 
 
-def _parsed(each, text):
-    words = {"true": True, "false": False}
+def _parsed(field, text):
     try:
-        return words[text.lower()] if each.type is bool else each.type(text)
+        return {"true": True, "false": False}[text.lower()] if field.type is bool else field.type(text)
     except (KeyError, ValueError):
-        raise _wrong_type(each, text) from None
+        raise _wrong_type(field, text) from None
 
 
-def _wrong_type(each, value):
+def _wrong_type(field, value):
     kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-    return KitError(f"{each.name}={value!r} has the wrong type: it must be {kinds[each.type]}.")
+    return KitError(f"{field.name}={value!r} has the wrong type. It must be {kinds[field.type]}.")

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from snippetkit.data import competition, demo
-from snippetkit.utils.errors import KitError
 from snippetkit.features.extraction import Features
-from snippetkit.utils.hardware import Device
-from snippetkit.training.members import TrainingData
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 from snippetkit.songs.table import Songs
+from snippetkit.training.data import TrainingData
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.hardware import Device
 from snippetkit.vocals.package import find_python
 
 
@@ -115,7 +115,7 @@ def cpu():
 @pytest.fixture
 def small_recipe():
     """A member of it trains in about a second."""
-    return Recipe.published().having(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
+    return Recipe.published().with_values(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def test_check_lists_all_bad_files_at_once(tmp_path, tone):
     mp3(good, tone)
     BAD["is empty"](empty, tone)
     BAD["cut short"](short, tone)
-    faults = audio.check([good, empty, short], jobs=2)
+    faults = audio.find_faults([good, empty, short], jobs=2)
     assert list(faults) == [empty, short]
     assert "empty" in faults[empty] and "cut short" in faults[short]
 

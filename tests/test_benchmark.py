@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from benchmarks import __main__ as benchmark
 
 from snippetkit import audio

@@ -18,16 +18,16 @@ import pytest
 import torch
 from conftest import same_bits
 
-from snippetkit.training import ensemble
-from snippetkit.utils.clock import Clock
-from snippetkit.utils.cluster import connected
-from snippetkit.utils.errors import KitError
 from snippetkit.features.extraction import extract
-from snippetkit.utils.hardware import Device
-from snippetkit.utils.lock import at_work
-from snippetkit.training.members import read_histories
 from snippetkit.recipe import Recipe
-from snippetkit.vocals.separate import separate
+from snippetkit.training import ensemble
+from snippetkit.training.members import read_histories
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.hardware import Device
+from snippetkit.utils.lock import exclusive_task
+from snippetkit.utils.parallel import use_cluster
+from snippetkit.vocals.separation import separate
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def single_threaded():
 
 def test_a_killed_workers_member_is_gone_on_with_elsewhere(dask, tmp_path, small_recipe, small_data, cpu):
     address, workers = dask.address, dask.workers
-    recipe = small_recipe.having(epochs=150)
+    recipe = small_recipe.with_values(epochs=150)
     with single_threaded():
         assert ensemble.train_ensemble(tmp_path / "here", recipe, small_data, devices=[cpu]) == [0, 1]
     killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path / "there", str(workers[0].pid)])
@@ -118,7 +118,7 @@ for history in folder.glob("member_*/history.csv"):
 
 def test_features_come_from_a_cluster_as_from_here(dask, small_competition, tmp_path):
     address = dask.address
-    recipe = Recipe.published().having(separator="none")
+    recipe = Recipe.published().with_values(separator="none")
     train, _ = separate(small_competition, tmp_path / "vocals", recipe)
     here = extract(train, tmp_path / "here.npy", recipe)
     there = extract(train, tmp_path / "there.npy", recipe, cluster=address)
@@ -126,7 +126,7 @@ def test_features_come_from_a_cluster_as_from_here(dask, small_competition, tmp_
 
 
 def test_complete_features_ask_no_cluster(small_competition, tmp_path):
-    recipe = Recipe.published().having(separator="none")
+    recipe = Recipe.published().with_values(separator="none")
     train, _ = separate(small_competition, tmp_path / "vocals", recipe)
     extract(train, tmp_path / "train.npy", recipe)
     extract(train, tmp_path / "train.npy", recipe, cluster="dask://127.0.0.1:9")
@@ -136,7 +136,7 @@ def test_a_members_fault_is_its_sentence_and_the_others_go_on(dask, tmp_path, sm
     address = dask.address
     (tmp_path / "member_01").mkdir()
     (tmp_path / "member_01" / "last.pt").write_bytes(b"no checkpoint")
-    recipe = small_recipe.having(members=3)
+    recipe = small_recipe.with_values(members=3)
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=address) == [0, 2]
     said = capsys.readouterr().err
     assert "member_01: " in said and "last.pt is damaged" in said
@@ -144,7 +144,7 @@ def test_a_members_fault_is_its_sentence_and_the_others_go_on(dask, tmp_path, sm
 
 def test_a_member_that_another_cluster_trains_is_left_to_it(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     address = dask.address
-    with at_work(tmp_path / "member_00", "training"):
+    with exclusive_task(tmp_path / "member_00", "training"):
         found = ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], cluster=address)
         said = capsys.readouterr().err
         assert found == [1] and "member_00 is in use by process" in said
@@ -170,7 +170,7 @@ def test_when_the_time_is_up_members_stop_there_as_here(dask, tmp_path, small_re
 
 def test_a_cluster_that_dies_is_a_sentence(dask, tmp_path, small_recipe, small_data, cpu):
     address = dask.address
-    recipe = small_recipe.having(epochs=5000)
+    recipe = small_recipe.with_values(epochs=5000)
     killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path, str(dask.scheduler.pid)])
     with pytest.raises(KitError, match="the cluster at .* gave up: .* run again to go on"):
         ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=address)
@@ -213,7 +213,7 @@ def ray_address(tmp_path):
 
 
 def test_ray_does_both(ray_address, small_competition, tmp_path, small_recipe, small_data, cpu):
-    recipe = Recipe.published().having(separator="none")
+    recipe = Recipe.published().with_values(separator="none")
     train, _ = separate(small_competition, tmp_path / "vocals", recipe)
     here = extract(train, tmp_path / "here.npy", recipe)
     there = extract(train, tmp_path / "there.npy", recipe, cluster=ray_address)
@@ -228,7 +228,7 @@ def test_ray_does_both(ray_address, small_competition, tmp_path, small_recipe, s
 
 def test_a_ray_head_that_could_not_start_a_process_for_us_is_asked_again(ray_address, capsys):
     killer = subprocess.Popen([sys.executable, "-c", SIGNAL_WHAT_STARTS_FOR_US, "SIGKILL", "it"])
-    with connected(ray_address):
+    with use_cluster(ray_address):
         assert joblib.Parallel()(joblib.delayed(abs)(number) for number in (-1, -2)) == [1, 2]
     assert killer.wait() == 0 and "cluster: 2 workers" in capsys.readouterr().err
 
@@ -250,7 +250,7 @@ import sys
 from snippetkit import cluster
 cluster._RAYS_PATIENCE = 20
 try:
-    with cluster.connected(sys.argv[1]):
+    with cluster.use_cluster(sys.argv[1]):
         pass
 except cluster.KitError as error:
     sys.exit(str(error))
@@ -285,7 +285,7 @@ raise SystemExit("the head started no process for a client")
 def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, sentence):
     with cluster_of(tmp_path, [options]) as found:
         with pytest.raises(KitError, match=sentence):
-            with connected(found.address):
+            with use_cluster(found.address):
                 pass
 
 
@@ -297,13 +297,13 @@ def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, se
 def test_no_such_cluster_is_a_sentence(address, sentence, monkeypatch):
     if address.startswith("dask://"):
         pytest.importorskip("distributed", reason="a Dask cluster takes its package: pip install distributed")
-    monkeypatch.setattr("snippetkit.utils.cluster._PATIENCE", 1)
+    monkeypatch.setattr("snippetkit.utils.parallel._PATIENCE", 1)
     with pytest.raises(KitError, match=sentence):
-        with connected(address):
+        with use_cluster(address):
             pass
 
 
 def test_without_an_address_it_is_this_machine():
-    with connected(""):
+    with use_cluster(""):
         backend, _ = joblib.parallel.get_active_backend()
         assert type(backend).__name__ == "LokyBackend"

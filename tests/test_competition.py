@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from snippetkit.data import competition
+from snippetkit.data.labels import read_labels, write_labels
+from snippetkit.data.submission import read_sample_ids, write_submission
 from snippetkit.utils.errors import KitError
-from snippetkit.data.labels import read_labels, read_sample_ids, write_labels
 
 
 def labels_of(folder):
@@ -223,7 +224,7 @@ def test_an_npz_that_would_run_code_is_refused(tmp_path):
 
 def test_the_submission_is_plain(tmp_path):
     path = tmp_path / "submission.csv"
-    competition.write_submission(path, [2, 0], [3, 1])
+    write_submission(path, [2, 0], [3, 1])
     assert path.read_bytes() == b"id,category\n2,3\n0,1\n"
 
 

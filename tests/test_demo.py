@@ -8,13 +8,13 @@ import soundfile
 from scipy.signal import find_peaks
 
 from snippetkit.data import demo, synthesis
-from snippetkit.utils import storage
-from snippetkit.utils.errors import KitError
 from snippetkit.data.synthesis import CLIP_SAMPLES, music, singing
 from snippetkit.data.synthesis.accompaniment import accompaniment
 from snippetkit.data.synthesis.mixing import sections
-from snippetkit.data.synthesis.music import Band, Note, RATE
+from snippetkit.data.synthesis.music import RATE, Band, Note
 from snippetkit.data.synthesis.singing import Singer
+from snippetkit.utils import storage
+from snippetkit.utils.errors import KitError
 
 TRAIN, TEST = 24, 8
 BAND = Band(key=60, scale=music.SCALES[0], beat=0.5, chords=(0, 3, 4, 0))

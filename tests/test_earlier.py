@@ -4,11 +4,11 @@ import pytest
 from kaggle_sessions import read_only
 
 from snippetkit.run import earlier
-from snippetkit.utils.clock import Clock
-from snippetkit.run.earlier import adopt
-from snippetkit.training.ensemble import train_ensemble
-from snippetkit.utils.errors import Stopped
+from snippetkit.run.earlier_output import copy_earlier_output
 from snippetkit.run.workspace import open_workspace
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import Stopped
 
 
 @pytest.fixture
@@ -44,23 +44,23 @@ def work(tmp_path):
 
 
 def test_everything_that_the_next_stage_needs_is_copied(output, work, capsys):
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}
     assert f"of earlier sessions are taken over from {output}" in capsys.readouterr().err
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
     assert "taken over" not in capsys.readouterr().err
 
 
 def test_weights_of_finished_members_stay_where_they_are_if_nobody_needs_them(output, work):
-    adopt(work, output.parents[2], weights=False)
+    copy_earlier_output(work, output.parents[2], weights=False)
     assert {name for name in files(work) if name.endswith(".pt")} == {"members/member_01/last.pt"}
 
 
 def test_vocals_are_copied_as_long_as_there_are_no_features(output, work):
     shutil.rmtree(output / "features")
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert (work / "vocals/train/0.flac").exists()
 
 
@@ -68,7 +68,7 @@ def test_of_two_outputs_a_member_is_taken_from_where_it_got_furthest(output, wor
     older = shutil.copytree(output, output.with_name("older"))
     (older / "members/member_01/history.csv").write_text("epoch\n1\n")
     (older / "members/member_00/done.json").unlink()
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert (work / "members/member_00/done.json").exists()
     assert (work / "members/member_01/history.csv").read_text() == "epoch\n1\n2\n"
 
@@ -81,7 +81,7 @@ def test_a_stage_that_was_begun_from_something_else_is_left_alone(output, work, 
         path.write_text('{"of": "theirs"}')
     (work / stage).mkdir()
     (work / stage / note).write_text('{"of": "ours"}')
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert files(work / stage) == {note}
     assert (work / "members/member_00/done.json").exists()
 
@@ -91,7 +91,7 @@ def test_what_got_further_here_stays(output, work):
     ours.mkdir(parents=True)
     (ours / "history.csv").write_text("epoch\n1\n2\n3\n")
     (ours / "last.pt").write_text("ours")
-    adopt(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert (ours / "last.pt").read_text() == "ours" and not (ours / "recipe.json").exists()
 
 
@@ -105,15 +105,15 @@ def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="what earlier sessions made was stopped"):
         patch.setattr(earlier, "_copy", cut_short)
-        adopt(work, output.parents[2])
-    adopt(work, output.parents[2])
+        copy_earlier_output(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2])
     assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}
 
 
 def test_on_kaggle_a_read_only_output_is_carried_on_from(tmp_path, small_demo, small_recipe, small_data, cpu):
     kaggle = tmp_path / "kaggle"
     left = kaggle / "input" / "snippetkit-03-train-ensemble"
-    train_ensemble(left / "members", small_recipe.having(members=1), small_data, devices=[cpu])
+    train_ensemble(left / "members", small_recipe.with_values(members=1), small_data, devices=[cpu])
     shutil.copytree(small_demo, kaggle / "input" / "competitions" / "singers")
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in kaggle.rglob("*")}
     with read_only(kaggle / "input"):

@@ -7,8 +7,8 @@ import soundfile
 
 from snippetkit.audio import level
 from snippetkit.utils.errors import KitError
+from snippetkit.vocals.clips import Sources
 from snippetkit.vocals.energy import FLOOR, energies
-from snippetkit.vocals.sources import Sources
 
 
 def test_levels_are_in_decibels_below_full_scale():

@@ -5,17 +5,11 @@ import numpy as np
 import pytest
 
 from snippetkit.prediction import evaluation
+from snippetkit.prediction.scores import average, stack_test_logits
 from snippetkit.training import ensemble
+from snippetkit.training.members import finished_members, member_folder, read_histories, shared_recipe
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
-from snippetkit.training.members import (
-    average,
-    finished_members,
-    member_folder,
-    read_histories,
-    shared_recipe,
-    stack_test_logits,
-)
 
 NAMES = ("a", "b", "c", "d")
 
@@ -28,7 +22,7 @@ def members(tmp_path, small_recipe, small_data, cpu):
 
 def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu):
     before = {path: path.stat().st_mtime_ns for path in members.rglob("last.pt")}
-    more = small_recipe.having(members=3)
+    more = small_recipe.with_values(members=3)
     assert ensemble.train_ensemble(members, more, small_data, devices=[cpu]) == [0, 1, 2]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert list(read_histories(members)) == [0, 1, 2]
@@ -37,7 +31,7 @@ def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu
 def test_two_devices_train_side_by_side_and_give_the_same(members, tmp_path_factory, small_recipe, small_data, cpu):
     # two processes with a processor each; what they compute must not depend on who computes it
     folder = tmp_path_factory.mktemp("parallel")
-    more = small_recipe.having(members=4)
+    more = small_recipe.with_values(members=4)
     assert ensemble.train_ensemble(folder, more, small_data, devices=[cpu, cpu]) == [0, 1, 2, 3]
     for i in (0, 1):
         ours, theirs = (np.load(member_folder(each, i) / "test_logits.npy") for each in (members, folder))
@@ -47,7 +41,7 @@ def test_two_devices_train_side_by_side_and_give_the_same(members, tmp_path_fact
 def test_all_members_are_looked_at_before_any_is_trained(members, small_recipe, small_data, cpu):
     shutil.rmtree(members / "member_00")
     with pytest.raises(KitError, match="member_01 was trained by another recipe: here epochs=4, there 3"):
-        ensemble.train_ensemble(members, small_recipe.having(epochs=4), small_data, devices=[cpu])
+        ensemble.train_ensemble(members, small_recipe.with_values(epochs=4), small_data, devices=[cpu])
     assert not (members / "member_00").exists()
 
 

@@ -15,9 +15,9 @@ from conftest import same_bits
 from jupyter_client.manager import start_new_kernel
 from kaggle_sessions import read_only
 
-from snippetkit.utils.clock import Clock
 from snippetkit.run.pipeline import NOTEBOOKS
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.paths import project_folder
 
 SETTINGS = "model=cnn3 batch_size=8 precision=fp32 split=songs folds=2"
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]

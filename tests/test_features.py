@@ -9,13 +9,14 @@ import pytest
 from snippetkit import audio, filterbank
 from snippetkit.data import competition
 from snippetkit.features import extraction as features
-from snippetkit.utils.errors import KitError, Stopped
+from snippetkit.features import published
 from snippetkit.features.extraction import Features, load
 from snippetkit.recipe import Recipe
+from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.storage import read_json, write_json
-from snippetkit.vocals.separate import separate
+from snippetkit.vocals.separation import separate
 
-RECIPE = Recipe.published().having(separator="none")
+RECIPE = Recipe.published().with_values(separator="none")
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_features_of_another_recipe_are_refused_with_the_difference(sources, tmp
     features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
     sentence = "train.npy was made by another recipe: here n_fft=2048, there 1024; n_mels=64, there 40"
     with pytest.raises(KitError, match=sentence):
-        features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(n_mels=64, n_fft=2048), jobs=1)
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE.with_values(n_mels=64, n_fft=2048), jobs=1)
 
 
 def test_features_made_before_the_recipe_had_all_its_choices_are_complete(sources, tmp_path):
@@ -114,7 +115,7 @@ def test_features_of_other_clips_are_refused(copied_demo, tmp_path):
 
 def test_rows_of_another_recipe_are_not_gone_on_with(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(features, "_BLOCK", 5)
-    other = RECIPE.having(preemphasis=0.5)
+    other = RECIPE.with_values(preemphasis=0.5)
     expected = features.extract(sources[0], tmp_path / "expected.npy", other, jobs=1).array
 
     die_once_in_the_third_block(monkeypatch)
@@ -142,7 +143,7 @@ def test_an_array_that_nobody_knows_is_refused(sources, tmp_path):
     features.extract(sources[0], tmp_path / "train.npy", RECIPE, jobs=1)
     (tmp_path / "train.json").unlink()
     with pytest.raises(KitError, match="train.npy has lost its train.json"):
-        features.extract(sources[0], tmp_path / "train.npy", RECIPE.having(preemphasis=0.5), jobs=1)
+        features.extract(sources[0], tmp_path / "train.npy", RECIPE.with_values(preemphasis=0.5), jobs=1)
 
 
 def test_a_torso_is_refused(sources, tmp_path):
@@ -155,12 +156,12 @@ def test_a_torso_is_refused(sources, tmp_path):
 
 def test_published_files_go_out_and_come_in(sources, tmp_path):
     extracted = features.extract(sources[1], tmp_path / "test.npy", RECIPE, jobs=1)
-    features.export_published(extracted, tmp_path / "npz")
+    published.export_features(extracted, tmp_path / "npz")
     assert sorted(path.name for path in (tmp_path / "npz").iterdir()) == [f"{i}feature.npz" for i in range(8)]
     with np.load(tmp_path / "npz" / "5feature.npz") as archive:
         assert archive.files == ["arr_0"]
         np.testing.assert_array_equal(archive["arr_0"], extracted.array[5])
-    imported = features.import_published(tmp_path / "npz", sources[1], tmp_path / "again" / "test.npy", RECIPE)
+    imported = published.import_features(tmp_path / "npz", sources[1], tmp_path / "again" / "test.npy", RECIPE)
     np.testing.assert_array_equal(imported.array, extracted.array)
     # the next stage takes them for the features of these clips, but a member knows that they were not made here
     taken = features.extract(sources[1], tmp_path / "again" / "test.npy", RECIPE)
@@ -172,12 +173,12 @@ def test_wrong_published_files_are_refused(sources, tmp_path):
     folder = tmp_path / "npz"
     folder.mkdir()
     with pytest.raises(KitError, match="lacks 0feature.npz, .* and 3 more"):
-        features.import_published(folder, sources[1], tmp_path / "test.npy", RECIPE)
+        published.import_features(folder, sources[1], tmp_path / "test.npy", RECIPE)
     for i in range(8):
         np.savez(folder / f"{i}feature.npz", np.zeros((299, 40)))
     np.savez(folder / "6feature.npz", np.zeros((298, 40)))
     with pytest.raises(KitError, match=r"6feature.npz holds an array of shape \(298, 40\); expected \(299, 40\)"):
-        features.import_published(folder, sources[1], tmp_path / "test.npy", RECIPE)
+        published.import_features(folder, sources[1], tmp_path / "test.npy", RECIPE)
     assert not (tmp_path / "test.npy").exists()
 
 

@@ -9,9 +9,9 @@ from conftest import make_data, with_songs
 from matplotlib.colors import to_rgba
 
 from snippetkit import figures, filterbank
-from snippetkit.prediction.evaluation import accuracy_by_size
 from snippetkit.data.labels import CLASSES
 from snippetkit.notebook import download_link, players
+from snippetkit.prediction.evaluation import accuracy_by_size
 
 TONE = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 16_000)
 

@@ -3,8 +3,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from snippetkit import filterbank
-from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
+from snippetkit.utils.errors import KitError
 
 
 def slow_mel_energy(signal):
@@ -152,13 +152,13 @@ def test_too_many_bands_are_refused():
 
 
 def test_the_recipe_decides():
-    recipe = Recipe.published().having(n_mels=64, n_fft=2048, hop=200)
+    recipe = Recipe.published().with_values(n_mels=64, n_fft=2048, hop=200)
     assert filterbank.log_mel(np.ones(48_000), recipe).shape == (239, 64)
 
 
 # --- the log-frequency scale, two spectra, fewer frames ---
 
-TWO = Recipe.published().having(
+TWO = Recipe.published().with_values(
     sample_rate=22_050, preemphasis=0, frame_length=2048, n_fft=2048, second_n_fft=8192, hop=512, pool=2,
     window="hann", scale="log", n_mels=168, f_min=63.5, f_max=8372, floor=1e-10,
 )
@@ -193,7 +193,7 @@ def test_two_tones_half_a_tone_apart_are_told_apart_by_the_longer_frames_alone(c
 def test_both_spectra_look_at_the_same_time():
     signal = np.zeros(66_150)
     signal[33_075] = 1
-    levels = filterbank.log_mel(signal, TWO.having(pool=1))
+    levels = filterbank.log_mel(signal, TWO.with_values(pool=1))
     energy = 10 ** (levels / 20)
     frames = np.arange(len(levels))
     for channel in range(2):
@@ -204,10 +204,10 @@ def test_both_spectra_look_at_the_same_time():
 
 def test_frames_are_averaged_and_the_shape_is_known_beforehand():
     signal = np.random.default_rng(0).normal(size=66_150)
-    every, pooled = (filterbank.log_mel(signal, TWO.having(pool=pool)) for pool in (1, 4))
+    every, pooled = (filterbank.log_mel(signal, TWO.with_values(pool=pool)) for pool in (1, 4))
     np.testing.assert_allclose(pooled[3], every[12:16].mean(axis=0))
     for pool in (1, 2, 4, 1000):
-        recipe = TWO.having(pool=pool)
+        recipe = TWO.with_values(pool=pool)
         assert filterbank.log_mel(signal, recipe).shape == filterbank.shape_of(66_150, recipe)
 
 
@@ -230,4 +230,4 @@ def test_a_hann_window_by_hand():
 ])
 def test_choices_that_do_not_go_together_are_a_sentence(changes, sentence):
     with pytest.raises(KitError, match=sentence):
-        TWO.having(**changes)
+        TWO.with_values(**changes)

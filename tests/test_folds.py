@@ -7,19 +7,19 @@ import pytest
 from conftest import make_data, with_songs
 from sklearn.model_selection import train_test_split
 
-from snippetkit.training import ensemble
-from snippetkit.utils.errors import KitError
 from snippetkit.prediction.evaluation import interval
-from snippetkit.training.members import average, held_out_logits, member_folder
+from snippetkit.prediction.scores import average, collect, held_out_logits
 from snippetkit.recipe import Recipe
-from snippetkit.prediction.results import collect
 from snippetkit.songs import folds
+from snippetkit.training import ensemble
 from snippetkit.training.member import train_member
+from snippetkit.training.members import member_folder
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture
 def by_songs(small_recipe):
-    return small_recipe.having(split="songs", folds=3, members=3)
+    return small_recipe.with_values(split="songs", folds=3, members=3)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_the_random_split_is_the_published_one(clips, small_recipe):
     rows = train_test_split(np.arange(clips), test_size=0.3, random_state=8)
     train, valid = folds.random_split(clips, small_recipe)
     assert train.tolist() == sorted(rows[0]) and valid.tolist() == sorted(rows[1])
-    assert folds.random_split(clips, small_recipe.having(split_seed=9))[1].tolist() != valid.tolist()
+    assert folds.random_split(clips, small_recipe.with_values(split_seed=9))[1].tolist() != valid.tolist()
 
 
 def test_all_members_share_the_published_split(small_recipe, data):
@@ -61,7 +61,7 @@ def test_folds_never_share_a_song(seed):
     assert all(len(set(fold[group == number])) == 1 for number in set(group))
     assert np.array_equal(fold, folds.assign(labels, group, folds=5, seed=8))
     assert not np.array_equal(fold, folds.assign(labels, group, folds=5, seed=9))
-    folds.check(fold, group)
+    folds.require_whole_groups(fold, group)
 
 
 def test_members_go_round_the_folds(by_songs, data):
@@ -78,18 +78,18 @@ def test_too_few_songs_are_a_sentence_only_where_songs_are_kept_apart(by_songs, 
     fold = folds.assign(labels, group, folds=3, seed=0)
     assert set(fold) == {-1}
     few = with_songs(data, group, fold)
-    folds.split(few, by_songs.having(split="random"), 0)
+    folds.split(few, by_songs.with_values(split="random"), 0)
     with pytest.raises(KitError, match="60 labelled clips of 2 groups of songs are too few for 3 folds"):
         folds.split(few, by_songs, 0)
 
 
 def test_folds_of_another_number_are_a_sentence(by_songs, data):
     with pytest.raises(KitError, match="divided into 3 folds, but the recipe says folds=2; run 02_features"):
-        folds.split(data, by_songs.having(folds=2), 0)
+        folds.split(data, by_songs.with_values(folds=2), 0)
 
 
 def test_bands_are_standardised_by_the_clips_that_are_trained_on(by_songs, data, cpu):
-    recipe = by_songs.having(standardise=True)
+    recipe = by_songs.with_values(standardise=True)
     train, valid, test = data.datasets(recipe, 0, cpu)
     assert train.features.mean(dim=(0, 1, 2)).abs().max() < 1e-4
     assert (train.features.std(dim=(0, 1, 2)) - 1).abs().max() < 1e-3
@@ -101,9 +101,9 @@ def test_bands_are_standardised_by_the_clips_that_are_trained_on(by_songs, data,
 
 
 def test_a_crop_longer_than_the_clips_is_a_sentence(by_songs, data, cpu):
-    data.datasets(by_songs.having(crop=40), 0, cpu)
+    data.datasets(by_songs.with_values(crop=40), 0, cpu)
     with pytest.raises(KitError, match="crop=41 frames cannot be cut out of clips of 40"):
-        data.datasets(by_songs.having(crop=41), 0, cpu)
+        data.datasets(by_songs.with_values(crop=41), 0, cpu)
 
 
 def test_data_without_songs_are_a_sentence(by_songs, data):
@@ -134,7 +134,7 @@ def test_a_random_split_flatters_where_songs_have_labels_and_folds_of_songs_do_n
     data = with_songs(replace(data, train=train, labels=labels), group)
     accuracy = {}
     for split in ("random", "songs"):
-        recipe = by_songs.having(split=split, epochs=8)
+        recipe = by_songs.with_values(split=split, epochs=8)
         ensemble.train_ensemble(tmp_path / split, recipe, data, devices=[cpu])
         result = collect(tmp_path / split, data)
         accuracy[split] = np.mean(average(result.valid_logits).argmax(axis=1) == result.valid_labels)
@@ -145,7 +145,7 @@ def test_shuffled_labels_give_chance(by_songs, data, cpu, tmp_path):
     shuffled = replace(data, labels=np.random.default_rng(1).permutation(data.labels))
     accuracy = {}
     for name, its in {"true": data, "shuffled": shuffled}.items():
-        ensemble.train_ensemble(tmp_path / name, by_songs.having(epochs=6), its, devices=[cpu])
+        ensemble.train_ensemble(tmp_path / name, by_songs.with_values(epochs=6), its, devices=[cpu])
         result = collect(tmp_path / name, its)
         accuracy[name] = np.mean(average(result.valid_logits).argmax(axis=1) == result.valid_labels)
     assert accuracy["true"] > 0.8
@@ -153,7 +153,7 @@ def test_shuffled_labels_give_chance(by_songs, data, cpu, tmp_path):
 
 
 def test_out_of_fold_logits_come_from_members_that_never_heard_the_clip(by_songs, data, cpu, tmp_path):
-    recipe = by_songs.having(members=4)
+    recipe = by_songs.with_values(members=4)
     ensemble.train_ensemble(tmp_path, recipe, data, devices=[cpu])
     result = collect(tmp_path, data)
     assert result.valid_logits.shape == (1, 60, 4) and np.array_equal(result.valid_clips, np.arange(60))

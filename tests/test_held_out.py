@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from snippetkit.prediction import held_out
+from snippetkit.prediction.evaluation import compare_runs, read_out_of_fold
 from snippetkit.utils.errors import KitError
 
 
@@ -17,37 +17,37 @@ def test_a_gain_is_told_on_the_clips_that_both_held_out():
     generator = np.random.default_rng(0)
     theirs = generator.random(60) < 0.5
     ours = theirs | (generator.random(60) < 0.4)
-    found = held_out.compare(run_of(ours), run_of(theirs))
+    found = compare_runs(run_of(ours), run_of(theirs))
     assert (found["clips"], found["ours"], found["theirs"]) == (60, ours.mean(), theirs.mean())
     assert 0 < found["interval"]["low"] < ours.mean() - theirs.mean() < found["interval"]["high"]
-    backwards = held_out.compare(run_of(theirs), run_of(ours))
+    backwards = compare_runs(run_of(theirs), run_of(ours))
     assert backwards["interval"]["high"] < 0
-    half = held_out.compare(run_of(ours), run_of(theirs).iloc[30:])
+    half = compare_runs(run_of(ours), run_of(theirs).iloc[30:])
     assert half["clips"] == 30 and half["ours"] == ours[30:].mean()
 
 
 def test_what_both_get_wrong_or_right_widens_nothing():
     right = np.arange(60) % 2 == 0
-    found = held_out.compare(run_of(right), run_of(right))
+    found = compare_runs(run_of(right), run_of(right))
     assert found["interval"]["low"] == found["interval"]["high"] == 0
 
 
 def test_runs_that_cannot_be_compared_are_a_sentence(tmp_path):
     with pytest.raises(KitError, match="held out no clip in common"):
-        held_out.compare(run_of([True] * 60), run_of([True] * 60, ids=range(100, 160)))
+        compare_runs(run_of([True] * 60), run_of([True] * 60, ids=range(100, 160)))
     with pytest.raises(KitError, match="not of the same competition"):
-        held_out.compare(run_of([True] * 60), run_of([True] * 60, label=1))
+        compare_runs(run_of([True] * 60), run_of([True] * 60, label=1))
     with pytest.raises(KitError, match="held its clips out at random"):
-        held_out.compare(run_of([True] * 60), run_of([True] * 60).assign(split="random"))
+        compare_runs(run_of([True] * 60), run_of([True] * 60).assign(split="random"))
     with pytest.raises(KitError, match="other groups of songs"):
-        held_out.compare(run_of([True] * 60), run_of([True] * 60).assign(group=np.arange(60) // 5))
+        compare_runs(run_of([True] * 60), run_of([True] * 60).assign(group=np.arange(60) // 5))
     with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
-        held_out.read(tmp_path)
+        read_out_of_fold(tmp_path)
     (tmp_path / "held_out.csv").write_text("id,label\n0,1\n")
     with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
-        held_out.read(tmp_path)
+        read_out_of_fold(tmp_path)
 
 
 def test_clips_drawn_at_random_say_nothing_of_other_songs():
     run = run_of([True] * 60).assign(split="random")
-    assert held_out.compare(run, run)["interval"] is None
+    assert compare_runs(run, run)["interval"] is None

@@ -16,9 +16,9 @@ import kaggle_sessions
 import nbformat
 import pytest
 
-from snippetkit.utils.errors import KitError
 from snippetkit.kaggle import build
 from snippetkit.run.pipeline import NOTEBOOKS
+from snippetkit.utils.errors import KitError
 
 NAMES = list(NOTEBOOKS)
 KERNELS = [f"somebody/snippetkit-{name.replace('_', '-')}" for name in NOTEBOOKS]

@@ -9,7 +9,7 @@ import pytest
 
 from snippetkit.utils import lock
 from snippetkit.utils.errors import KitError, Stopped
-from snippetkit.utils.lock import at_work
+from snippetkit.utils.lock import exclusive_task
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def held(tmp_path):
     """A folder that another process holds, and that process."""
     code = f"""
         import sys, time
-        from snippetkit.utils.lock import at_work
-        with at_work({str(tmp_path)!r}, "training"):
+        from snippetkit.utils.lock import exclusive_task
+        with exclusive_task({str(tmp_path)!r}, "training"):
             print("held", flush=True)
             time.sleep(60)
     """
@@ -33,7 +33,7 @@ def test_the_second_is_told_who_the_first_is(held, monkeypatch):
     folder, process = held
     monkeypatch.setattr(lock, "_PATIENCE", 0.1)
     with pytest.raises(KitError, match=rf"is in use by process {process.pid} on .* \(training since 20.*Wait for it"):
-        with at_work(folder, "a run"):
+        with exclusive_task(folder, "a run"):
             pytest.fail("two at once")
 
 
@@ -41,7 +41,7 @@ def test_the_second_is_told_who_the_first_is(held, monkeypatch):
 def test_a_dead_process_holds_nothing(held, how):
     folder, process = held
     process.send_signal(how)
-    with at_work(folder, "a run"):  # without waiting for anyone to tidy up
+    with exclusive_task(folder, "a run"):  # without waiting for anyone to tidy up
         assert f'"process": {os.getpid()}' in (folder / ".lock.json").read_text()
     assert not (folder / ".lock.json").exists()
 
@@ -50,25 +50,25 @@ def test_one_that_ends_meanwhile_is_waited_for(held):
     folder, process = held
     start = time.monotonic()
     subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {process.pid}"])
-    with at_work(folder, "a run"):
+    with exclusive_task(folder, "a run"):
         assert 0.5 < time.monotonic() - start < 5
 
 
 def test_an_interrupt_is_a_sentence_and_frees_the_folder(tmp_path):
     with pytest.raises(Stopped, match="training was stopped: 1 of 2 done; what was saved is kept: run again to go on"):
-        with at_work(tmp_path, "training", so_far=lambda: "1 of 2 done"):
+        with exclusive_task(tmp_path, "training", so_far=lambda: "1 of 2 done"):
             raise KeyboardInterrupt
     with pytest.raises(KitError, match="a fault"):
-        with at_work(tmp_path, "training"):
+        with exclusive_task(tmp_path, "training"):
             raise KitError("a fault")
-    with at_work(tmp_path, "training"):
+    with exclusive_task(tmp_path, "training"):
         pass
 
 
 def test_a_folder_that_refuses_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KitError, match="file cannot be written to"):
-        with at_work(tmp_path / "file", "training"):
+        with exclusive_task(tmp_path / "file", "training"):
             pass
 
 
@@ -96,7 +96,7 @@ for attempt in range(2):
 FIRST_STATE = """
 from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
-from snippetkit.training.state import new_state
+from snippetkit.training.checkpoint import new_state
 
 def task():
     device = Device("cpu", "the CPU", "fp32")
@@ -124,7 +124,7 @@ def task():
 """
 FIRST_CLIP = """
 from snippetkit.utils.errors import KitError
-from snippetkit.vocals.backends import open_backend
+from snippetkit.vocals.separation import open_backend
 
 def task():
     try:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from snippetkit.training import epoch
-from snippetkit.utils.errors import KitError
-from snippetkit.training.losses import balanced, loss
 from snippetkit.recipe import Recipe
+from snippetkit.training import epoch
+from snippetkit.training.losses import balanced, loss
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture

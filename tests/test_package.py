@@ -12,15 +12,14 @@ import soundfile
 
 from snippetkit import audio
 from snippetkit.data import competition
-from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
+from snippetkit.utils.errors import KitError
 from snippetkit.vocals import package
-from snippetkit.vocals.backends import RATE, open_backend, stereo
 from snippetkit.vocals.comparison import snr
-from snippetkit.vocals.separate import separate
+from snippetkit.vocals.separation import RATE, open_backend, separate, stereo
 
 SECONDS = (0.05, 0.1, 0.5, 1, 2.9, 3, 3, 3, 7.5, 11.9, 12, 30)
-RECIPE = Recipe.published().having(separator="spleeter")
+RECIPE = Recipe.published().with_values(separator="spleeter")
 
 
 def sound(seconds, generator):
@@ -83,7 +82,7 @@ def test_a_competition_is_separated_by_the_package(package_weights, small_compet
     (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
     folder.chmod(0o555)
     train, test = separate(small_competition, tmp_path / "vocals", RECIPE, weights=folder)
-    ours, _ = separate(small_competition, tmp_path / "ours", RECIPE.having(separator="torch"), weights=package_weights)
+    ours, _ = separate(small_competition, tmp_path / "ours", RECIPE.with_values(separator="torch"), weights=package_weights)
     assert len(list((tmp_path / "vocals").glob("*/*.flac"))) == 32 and train.weights == ours.weights
     for i in (0, 13, 23):
         one, other = (soundfile.read(each.paths[i], dtype="int16")[0].astype(int) for each in (train, ours))

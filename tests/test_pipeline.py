@@ -17,14 +17,15 @@ import pandas as pd
 import pytest
 
 from snippetkit.data import competition
-from snippetkit.prediction import results
-from snippetkit.utils.errors import KitError
-from snippetkit.training.members import finished_members
-from snippetkit.run.pipeline import NOTEBOOKS
-from snippetkit.utils.places import project_folder
-from snippetkit.training.preparation import prepare
+from snippetkit.prediction import scores
 from snippetkit.recipe import Recipe
+from snippetkit.run import other_runs
+from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.run.workspace import Workspace
+from snippetkit.training.data import prepare
+from snippetkit.training.members import finished_members
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.paths import project_folder
 
 # A network and a length that make the road short; what is proved here does not depend on them.
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
@@ -218,28 +219,28 @@ def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
 
 
 def test_folders_are_named_with_commas_between_them():
-    assert results.folders_named(" runs/a, runs/b,") == ["runs/a", "runs/b"] and results.folders_named("") == []
+    assert other_runs.folders_named(" runs/a, runs/b,") == ["runs/a", "runs/b"] and other_runs.folders_named("") == []
 
 
 def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small_competition, tmp_path):
-    work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().having(separator="none")
+    work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().with_values(separator="none")
     data = prepare(small_competition, work, recipe)
-    result = results.collect(work.members, data)
+    result = scores.collect(work.members, data)
     theirs = shutil.copytree(work.folder, tmp_path / "theirs")
     with pytest.raises(KitError, match="names a run twice, or this run itself"):
-        results.collect_beside(result, data, [work.folder], small_competition)
+        other_runs.collect_beside(result, data, [work.folder], small_competition)
     with pytest.raises(KitError, match="names a run twice, or this run itself"):
-        results.collect_beside(result, data, [theirs, theirs], small_competition)
+        other_runs.collect_beside(result, data, [theirs, theirs], small_competition)
     with pytest.raises(KitError, match="held out no clip in common"):
-        results.together(result, [replace(result, valid_clips=result.valid_clips + 100)])
+        scores.together(result, [replace(result, valid_clips=result.valid_clips + 100)])
     with pytest.raises(KitError, match="there is no work folder .*nowhere"):
-        results.collect_beside(result, data, [tmp_path / "nowhere"], small_competition)
-    by_songs = replace(result, recipe=result.recipe.having(split="songs"))
+        other_runs.collect_beside(result, data, [tmp_path / "nowhere"], small_competition)
+    by_songs = replace(result, recipe=result.recipe.with_values(split="songs"))
     with pytest.raises(KitError, match="split=random, those of this run with split=songs: what the one held out"):
-        results.collect_beside(by_songs, data, [theirs], small_competition)
+        other_runs.collect_beside(by_songs, data, [theirs], small_competition)
     other = replace(data, labels=1 - data.labels)
     with pytest.raises(KitError, match="are of other clips, labels or songs; they cannot be averaged"):
-        results.collect_beside(result, other, [theirs], small_competition)
+        other_runs.collect_beside(result, other, [theirs], small_competition)
 
 
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):

@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from snippetkit import models
+from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError
-from snippetkit.recipe import CHOICES, Recipe
 
 
 def test_the_published_numbers():
@@ -26,7 +26,7 @@ def test_the_published_numbers():
 
 
 def test_settings_are_read_by_type():
-    recipe = Recipe.published().having_settings(["lr=1e-4", "epochs=3", "standardise=true", "model=cnn3"])
+    recipe = Recipe.published().with_settings(["lr=1e-4", "epochs=3", "standardise=true", "model=cnn3"])
     assert (recipe.lr, recipe.epochs, recipe.standardise, recipe.model) == (1e-4, 3, True, "cnn3")
 
 
@@ -45,7 +45,7 @@ def test_settings_are_read_by_type():
 ])
 def test_a_wrong_setting_is_a_sentence(setting, sentence):
     with pytest.raises(KitError, match=sentence):
-        Recipe.published().having_settings([setting])
+        Recipe.published().with_settings([setting])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_wrong_setting_is_a_sentence(setting, sentence):
 )
 def test_a_value_of_the_wrong_type_is_refused(name, value):
     with pytest.raises(KitError, match=f"{name}=.* has the wrong type"):
-        Recipe.published().having(**{name: value})
+        Recipe.published().with_values(**{name: value})
 
 
 def test_an_unknown_recipe_lists_those_there_are():
@@ -68,11 +68,11 @@ def test_it_cannot_be_changed_by_accident():
 
 def test_the_hash_of_a_part_changes_with_that_part_alone():
     base = Recipe.published()
-    assert base.hash("features") == base.having(epochs=3, members=2).hash("features")
-    assert base.hash("member") == base.having(members=2).hash("member")
-    assert base.hash("member") != base.having(epochs=3).hash("member")
-    assert base.hash("features") != base.having(n_mels=64).hash("features")
-    assert base.hash("member") != base.having(n_mels=64).hash("member")
+    assert base.hash("features") == base.with_values(epochs=3, members=2).hash("features")
+    assert base.hash("member") == base.with_values(members=2).hash("member")
+    assert base.hash("member") != base.with_values(epochs=3).hash("member")
+    assert base.hash("features") != base.with_values(n_mels=64).hash("features")
+    assert base.hash("member") != base.with_values(n_mels=64).hash("member")
 
 
 def test_every_choice_belongs_to_a_part():

@@ -16,16 +16,16 @@ import torch
 
 from snippetkit import audio, filterbank
 from snippetkit.data import competition
+from snippetkit.recipe import Recipe
+from snippetkit.run.workspace import Workspace
+from snippetkit.training.data import prepare
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
-from snippetkit.training.preparation import prepare
-from snippetkit.recipe import Recipe
-from snippetkit.vocals import backends, checkpoint, network, unet
+from snippetkit.vocals import checkpoint, network, separation, unet
 from snippetkit.vocals import separate as stage
+from snippetkit.vocals.clips import Sources
 from snippetkit.vocals.provenance import claim
-from snippetkit.vocals.separate import separate
-from snippetkit.vocals.sources import Sources
-from snippetkit.run.workspace import Workspace
+from snippetkit.vocals.separation import separate
 
 RECIPE = Recipe.published()
 
@@ -62,7 +62,7 @@ def test_every_clip_gets_its_vocals(separated, small_competition):
 
 def test_they_are_what_the_network_says(separated, weights):
     _, (train, _) = separated
-    signal = audio.load(train.clips[5], sample_rate=backends.RATE)
+    signal = audio.load(train.clips[5], sample_rate=separation.RATE)
     twice = np.stack([signal, signal], axis=1)
     vocals = network.Network(weights)(twice[np.newaxis])[0].mean(axis=1)
     written, _ = soundfile.read(train.paths[5], dtype="float32")
@@ -110,7 +110,7 @@ def test_what_is_complete_is_skipped_without_weights_or_torch(separated, small_d
 import sys, time
 from snippetkit import competition
 from snippetkit.recipe import Recipe
-from snippetkit.vocals.separate import separate
+from snippetkit.vocals.separation import separate
 found = competition.find({str(small_demo)!r})
 start = time.perf_counter()
 separate(found, {str(folder)!r}, Recipe.published())
@@ -125,7 +125,7 @@ SCRIPT = """
 import sys
 from snippetkit import competition
 from snippetkit.recipe import Recipe
-from snippetkit.vocals.separate import separate
+from snippetkit.vocals.separation import separate
 separate(competition.find(sys.argv[1]), sys.argv[2], Recipe.published(), weights=sys.argv[3])
 """
 
@@ -219,7 +219,7 @@ def test_vocals_of_other_weights_are_refused(separated, small_competition, tmp_p
 def test_vocals_made_otherwise_are_refused(separated, small_competition, weights, changes):
     name, = changes
     with pytest.raises(KitError, match=f"was made with {name}="):
-        separate(small_competition, separated[0], RECIPE.having(**changes), weights=weights)
+        separate(small_competition, separated[0], RECIPE.with_values(**changes), weights=weights)
 
 
 def test_vocals_that_nobody_knows_are_refused(separated, small_competition, weights, tmp_path):
@@ -298,7 +298,7 @@ def test_complete_features_need_no_vocals(separated, small_competition, weights,
 
 def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, small_competition, tmp_path):
     work = Workspace(data=small_competition.root, folder=tmp_path)
-    prepare(small_competition, work, RECIPE.having(separator="none"))
+    prepare(small_competition, work, RECIPE.with_values(separator="none"))
     shutil.rmtree(work.vocals)
     shutil.copytree(separated[0], work.vocals)
     with pytest.raises(KitError, match="made by another recipe: here separator='torch', there 'none'"):
@@ -306,7 +306,7 @@ def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, sma
 
 
 def test_a_folder_of_mixtures_is_refused_before_hours_of_separation(small_competition, weights, tmp_path):
-    separate(small_competition, tmp_path / "vocals", RECIPE.having(separator="none"))
+    separate(small_competition, tmp_path / "vocals", RECIPE.with_values(separator="none"))
     with pytest.raises(KitError, match="was made with separator='none'"):
         separate(small_competition, tmp_path / "vocals", RECIPE, weights=weights)
     assert not flacs(tmp_path)
@@ -327,7 +327,7 @@ def test_features_of_other_weights_are_refused_with_that_difference(separated, s
 
 
 def test_fast_is_near_and_not_the_same(weights, small_competition):
-    signal = audio.load(small_competition.train[0], sample_rate=backends.RATE)
+    signal = audio.load(small_competition.train[0], sample_rate=separation.RATE)
     mixture = np.stack([signal, signal], axis=1)[np.newaxis]
     cpu = Device("cpu", "CPU", "bf16")
     exact, fast = (network.Network(weights, fast=fast, device=cpu)(mixture) for fast in (False, True))
@@ -357,15 +357,15 @@ def test_a_gpu_may_not_round_unasked(weights, monkeypatch):
 
 def test_of_many_channels_the_first_two_are_taken():
     signal = np.arange(12).reshape(3, 4)
-    assert backends.stereo(signal).tolist() == [[0, 1], [4, 5], [8, 9]]
-    assert backends.stereo(signal[:, :1]).tolist() == [[0, 0], [4, 4], [8, 8]]
+    assert separation.stereo(signal).tolist() == [[0, 1], [4, 5], [8, 9]]
+    assert separation.stereo(signal[:, :1]).tolist() == [[0, 0], [4, 4], [8, 8]]
 
 
 def test_weights_without_a_separator_are_no_silent_matter(small_competition, weights, tmp_path):
     with pytest.raises(KitError, match="weights are given, but separator is none"):
-        separate(small_competition, tmp_path, RECIPE.having(separator="none"), weights=weights)
+        separate(small_competition, tmp_path, RECIPE.with_values(separator="none"), weights=weights)
 
 
 def test_only_the_network_can_be_made_faster():
     with pytest.raises(KitError, match="fast_separation is for separator=torch"):
-        RECIPE.having(separator="none", fast_separation=True)
+        RECIPE.with_values(separator="none", fast_separation=True)

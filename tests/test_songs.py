@@ -10,15 +10,15 @@ import pytest
 import soundfile
 
 from snippetkit.data import competition, demo
-from snippetkit.utils.errors import KitError
+from snippetkit.prediction.scores import blend
 from snippetkit.songs.audit import audit, duplicate_pairs, largest
 from snippetkit.songs.continuation import following
 from snippetkit.songs.inference import infer
 from snippetkit.songs.likeness import Likeness
-from snippetkit.songs.neighbours import blend
 from snippetkit.songs.table import find_songs
-from snippetkit.songs.traces import AHEAD, RATE, extrapolate, listen, trace
-from snippetkit.vocals.sources import check
+from snippetkit.songs.traces import AHEAD, RATE, extrapolate, trace_clips, trace
+from snippetkit.utils.errors import KitError
+from snippetkit.vocals.clips import check_clips
 
 SEED = 11  # of a demo that no threshold was chosen on
 
@@ -36,7 +36,7 @@ def true_songs(large_demo):
 @pytest.fixture(scope="module")
 def traces(large_demo):
     found = competition.find(large_demo)
-    return listen([*found.train, *found.test])
+    return trace_clips([*found.train, *found.test])
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def pair_scores(found, true):
 
 def sources_of(folder, recipe, tmp_path):
     found = competition.find(folder)
-    return found, *check(found, tmp_path / "vocals", recipe, on_bad="skip")
+    return found, *check_clips(found, tmp_path / "vocals", recipe, on_bad="skip")
 
 
 # --- what a clip gives away ---
@@ -149,7 +149,7 @@ def test_songs_are_numbered_by_their_first_clips(inferred):
 
 def test_too_few_clips_to_learn_from_make_chains_and_it_is_said(small_competition, capsys):
     paths = [*small_competition.train, *small_competition.test]
-    song, group, _ = infer(listen(paths), [path.as_posix() for path in paths])
+    song, group, _ = infer(trace_clips(paths), [path.as_posix() for path in paths])
     assert np.array_equal(song, group)
     assert "too few to learn what a song sounds like" in capsys.readouterr().err
     truth = pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"].to_numpy()
@@ -164,7 +164,7 @@ def test_clips_of_equal_samples_are_of_one_song(copied_demo, tmp_path, small_rec
     labels = np.loadtxt(copied_demo / "train_label.txt", int)
     labels[[0, 5, 7]] = 1, 1, 2
     np.savetxt(copied_demo / "train_label.txt", labels, "%d")
-    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
     songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
     song = songs.of("train")["song"].to_numpy()
     assert song[0] == song[5] == song[7]
@@ -175,7 +175,7 @@ def test_clips_of_equal_samples_are_of_one_song(copied_demo, tmp_path, small_rec
 def test_silent_clips_are_of_no_song_and_no_duplicates(copied_demo, tmp_path, small_recipe):
     for name in ("train_mp3s/3.mp3", "train_mp3s/9.mp3", "test_mp3s/2.mp3"):
         soundfile.write(copied_demo / name, np.zeros(3 * RATE), RATE, format="MP3")
-    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
     songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
     song = songs.table["song"].to_numpy()
     assert all((song == song[row]).sum() == 1 for row in (3, 9, 24 + 2))
@@ -195,7 +195,7 @@ def test_silence_among_many_clips_changes_no_song(traces, inferred):
 def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path, small_recipe):
     soundfile.write(copied_demo / "train_mp3s" / "3.mp3", np.zeros(3 * RATE), RATE, format="MP3")
     shutil.copy(copied_demo / "train_mp3s" / "4.mp3", copied_demo / "test_mp3s" / "1.mp3")
-    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
     songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
     table = audit(songs, found.labels)["count"]
     assert table["near-silent clips"] == 1 and table["songs in train and test"] >= 1
@@ -208,7 +208,7 @@ def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path,
 @pytest.fixture
 def own_songs(small_demo, tmp_path, small_recipe):
     """A demo's sources, and a table of its true songs in one's own words."""
-    found, train, test = sources_of(small_demo, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(small_demo, small_recipe.with_values(separator="none"), tmp_path)
     table = pd.read_csv(small_demo / "answers" / "songs.csv")
     table["song"] = "song no. " + table["song"].astype(str)
     table.to_csv(tmp_path / "mine.csv", index=False)
@@ -220,7 +220,7 @@ def own_songs(small_demo, tmp_path, small_recipe):
 
 
 def test_the_same_clips_give_the_same_folds(large_demo, tmp_path, small_recipe, inferred):
-    found, train, test = sources_of(large_demo, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(large_demo, small_recipe.with_values(separator="none"), tmp_path)
     songs = [find_songs(train, test, found.labels, tmp_path / name / "songs.csv", small_recipe) for name in "ab"]
     assert songs[0].table.equals(songs[1].table) and songs[0].fingerprint == songs[1].fingerprint
     assert np.array_equal(songs[0].table["song"], inferred[0])
@@ -251,12 +251,12 @@ def test_a_run_that_was_killed_before_its_table_stood_does_not_infer_what_it_was
 
 
 def test_other_labels_or_another_number_of_folds_make_other_folds_of_the_same_songs(own_songs, small_recipe):
-    songs = own_songs(recipe=small_recipe.having(folds=2))
+    songs = own_songs(recipe=small_recipe.with_values(folds=2))
     assert set(songs.fold) == {0, 1}
-    other = own_songs(recipe=small_recipe.having(folds=3))
+    other = own_songs(recipe=small_recipe.with_values(folds=3))
     assert set(other.fold) == {0, 1, 2} and other.table.equals(songs.table)
     assert other.fingerprint != songs.fingerprint
-    again = own_songs(recipe=small_recipe.having(folds=3), labels=np.arange(24) % 2)
+    again = own_songs(recipe=small_recipe.with_values(folds=3), labels=np.arange(24) % 2)
     assert all(len(set(again.fold[again.group == group])) == 1 for group in set(again.group))
 
 
@@ -327,7 +327,7 @@ def test_songs_of_another_table_or_of_other_clips_are_refused(own_songs, copied_
     with pytest.raises(KitError, match="holds songs that are not those of the table given now"):
         own_songs()
     shutil.copy(copied_demo / "train_mp3s" / "1.mp3", copied_demo / "train_mp3s" / "0.mp3")
-    found, train, test = sources_of(copied_demo, small_recipe.having(separator="none"), tmp_path / "changed")
+    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path / "changed")
     with pytest.raises(KitError, match="was made from other clips"):
         find_songs(train, test, found.labels, tmp_path / "features" / "songs.csv", small_recipe)
 
@@ -336,7 +336,7 @@ def test_clips_keep_their_songs_where_ids_are_no_rows(damaged, tmp_path, small_r
     """Clip 3 is left out, and the sample submission lists the test clips backwards."""
     sample = damaged.root / "example_submission.csv"
     sample.write_text("id,category\n" + "\n".join(f"{i},1" for i in range(7, -1, -1)))
-    found, train, test = sources_of(damaged.root, small_recipe.having(separator="none"), tmp_path)
+    found, train, test = sources_of(damaged.root, small_recipe.with_values(separator="none"), tmp_path)
     truth = pd.read_csv(damaged.root / "answers" / "songs.csv").set_index(["split", "id"])["song"]
     truth.reset_index().to_csv(tmp_path / "mine.csv", index=False)
     songs = find_songs(train, test, np.delete(found.labels, 3), tmp_path / "songs.csv", small_recipe,

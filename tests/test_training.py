@@ -14,14 +14,14 @@ import pytest
 import torch
 from conftest import make_data, same_bits, weights_of
 
-from snippetkit.training import member as training
-from snippetkit.utils.clock import Clock
 from snippetkit.dataset import SnippetDataset
+from snippetkit.recipe import Recipe
+from snippetkit.training import member as training
+from snippetkit.training.checkpoint import load_state, new_state, save_state
+from snippetkit.training.member import train_member
+from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
-from snippetkit.recipe import Recipe
-from snippetkit.training.state import load_state, new_state, save_state
-from snippetkit.training.member import train_member
 
 SCRIPT = Path(__file__).with_name("train_one_member.py")
 
@@ -255,7 +255,7 @@ def test_a_member_goes_on_in_another_precision_and_says_so(tmp_path, small_recip
         def would_overrun(self, seconds):
             return epochs_done(folder) == 1
 
-    folder, recipe = tmp_path / "member_00", small_recipe.having(precision="auto")
+    folder, recipe = tmp_path / "member_00", small_recipe.with_values(precision="auto")
     bf16, fp32 = (Device("cpu", "CPU", precision) for precision in ("bf16", "fp32"))
     assert not train_member(folder, 0, recipe, small_data, device=bf16, clock=OneEpoch())
     assert train_member(folder, 0, recipe, small_data, device=fp32)
@@ -278,7 +278,7 @@ def test_an_fp16_state_without_a_scale_is_taken_over(tmp_path, small_recipe, cpu
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, small_data, cpu):
-    recipe = Recipe.published().having(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
+    recipe = Recipe.published().with_values(model="cnn3", epochs=3, batch_size=8, members=2, precision="fp32")
     folder = tmp_path_factory.mktemp("members") / "member_00"
     train_member(folder, 0, recipe, small_data, device=cpu)
     return folder
@@ -308,7 +308,7 @@ def test_a_finished_member_is_skipped_at_once(finished, small_recipe, small_data
 
 def test_a_member_of_another_recipe_is_refused_with_the_difference(finished, small_recipe, small_data, cpu):
     with pytest.raises(KitError, match="member_00 was trained by another recipe: here epochs=5, there 3"):
-        train_member(finished, 0, small_recipe.having(epochs=5), small_data, device=cpu)
+        train_member(finished, 0, small_recipe.with_values(epochs=5), small_data, device=cpu)
 
 
 def test_a_member_begun_before_the_recipe_had_all_its_choices_goes_on(tmp_path, small_data, small_recipe, cpu):
@@ -395,14 +395,14 @@ def learning_rates(recipe, batches, cpu):
 
 
 def test_the_published_schedule_is_two_cosines_stepped_every_batch(small_recipe, cpu):
-    rates = learning_rates(small_recipe.having(epochs=10), 12, cpu)
+    rates = learning_rates(small_recipe.with_values(epochs=10), 12, cpu)
     period = 10 * 12 // 2
     expected = 3e-4 * (1 + np.cos(np.pi * (np.arange(120) % period) / period)) / 2
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
 def test_one_cycle_rises_and_falls_once_over_all_batches(small_recipe, cpu):
-    rates = learning_rates(small_recipe.having(epochs=10, schedule="one_cycle", lr=1e-3), 12, cpu)
+    rates = learning_rates(small_recipe.with_values(epochs=10, schedule="one_cycle", lr=1e-3), 12, cpu)
     peak = rates.argmax()
     assert rates[peak] == pytest.approx(1e-3, rel=1e-3) and 0.25 < peak / 120 < 0.35
     assert (np.diff(rates[: peak + 1]) > 0).all() and (np.diff(rates[peak:]) < 0).all()
@@ -413,7 +413,7 @@ def test_autocast_and_plain_paths_agree_at_first(small_recipe, small_data, tmp_p
     # the same seed, one epoch: half precision may differ in the third digit, not in what is learned
     losses = []
     for precision in ("fp32", "bf16"):
-        folder, recipe = tmp_path / precision, small_recipe.having(epochs=1, precision=precision)
+        folder, recipe = tmp_path / precision, small_recipe.with_values(epochs=1, precision=precision)
         train_member(folder, 0, recipe, small_data, device=Device("cpu", "CPU", precision))
         losses.append(pd.read_csv(folder / "history.csv")["train_loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=0.03)
@@ -421,7 +421,7 @@ def test_autocast_and_plain_paths_agree_at_first(small_recipe, small_data, tmp_p
 
 def test_the_averaged_weights_are_what_predicts(tmp_path, small_recipe, small_data, cpu):
     folder = tmp_path / "member_00"
-    train_member(folder, 0, small_recipe.having(ema_decay=0.9), small_data, device=cpu)
+    train_member(folder, 0, small_recipe.with_values(ema_decay=0.9), small_data, device=cpu)
     saved = torch.load(folder / "last.pt", weights_only=True)
     del saved["averaged"]["n_averaged"]
     averaged = {name.removeprefix("module."): value for name, value in saved["averaged"].items()}

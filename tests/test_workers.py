@@ -13,9 +13,9 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from snippetkit.training import ensemble
+from snippetkit.training.members import member_folder, read_histories
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
-from snippetkit.training.members import member_folder, read_histories
 from snippetkit.utils.storage import read_json
 
 # Two members that take longer than anyone waits.
@@ -27,7 +27,7 @@ from snippetkit import ensemble
 from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
 if __name__ == "__main__":
-    recipe = Recipe.published().having(model="cnn3", epochs=5000, batch_size=8, members=2, precision="fp32")
+    recipe = Recipe.published().with_values(model="cnn3", epochs=5000, batch_size=8, members=2, precision="fp32")
     cpu = Device("cpu", "CPU", "fp32")
     ensemble.train_ensemble({out!r}, recipe, conftest.make_data(seed=0), devices=[cpu, cpu])
 """
@@ -45,7 +45,7 @@ def kill_after_an_epoch(folder, member):
 
 
 def test_one_that_dies_is_named_and_the_others_go_on(tmp_path, small_recipe, small_data, cpu, capsys):
-    recipe = small_recipe.having(members=4, epochs=30)
+    recipe = small_recipe.with_values(members=4, epochs=30)
     kill_after_an_epoch(tmp_path, member=1)
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu]) == [0, 2, 3]
     said = capsys.readouterr().err
@@ -58,7 +58,7 @@ def test_one_that_dies_is_named_and_the_others_go_on(tmp_path, small_recipe, sma
 
 
 def test_a_fault_in_one_is_its_own_sentence(tmp_path, small_recipe, small_data, cpu, capsys):
-    recipe = small_recipe.having(members=3)
+    recipe = small_recipe.with_values(members=3)
     for i in (1, 0, 2):
         if i != 1:
             shutil.rmtree(member_folder(tmp_path, i), ignore_errors=True)
@@ -73,7 +73,7 @@ def test_a_fault_in_one_is_its_own_sentence(tmp_path, small_recipe, small_data, 
 
 
 def test_when_the_time_is_up_no_other_is_begun(tmp_path, small_recipe, small_data, cpu, capsys):
-    recipe = small_recipe.having(members=6)
+    recipe = small_recipe.with_values(members=6)
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu], clock=Clock(1e-6)) == []
     assert capsys.readouterr().err.count("the time is up: the members that are not begun are left") == 1
     assert "stops before epoch 1" in (member_folder(tmp_path, 0) / "worker.log").read_text()

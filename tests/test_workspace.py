@@ -2,10 +2,10 @@ import shutil
 
 import pytest
 
-from snippetkit.run import workspace
-from snippetkit.utils.errors import KitError
 from snippetkit.recipe import Recipe
+from snippetkit.run import workspace
 from snippetkit.run.workspace import Workspace, open_workspace
+from snippetkit.utils.errors import KitError
 
 
 def test_a_folder_of_ones_own(small_demo, tmp_path):

@@ -4,13 +4,13 @@ import sys
 
 from conftest import make_data
 
-from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
 from snippetkit.training.member import train_member
+from snippetkit.utils.hardware import Device
 
 # Everything that draws random numbers or keeps a state of its own takes part. A ResNet18's checkpoint is large enough
 # for a kill to hit it half-written.
-RECIPE = Recipe.best().having(
+RECIPE = Recipe.best().with_values(
     model="resnet18", folds=3, epochs=4, batch_size=16, crop=30, time_mask=8, precision="fp32"
 )
 

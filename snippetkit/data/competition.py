@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ..utils.errors import KitError, listed
-from .labels import CLASSES, LABEL_SUFFIXES, read_labels, read_sample_ids
 from ..utils.storage import replacing
+from .labels import CLASSES, LABEL_SUFFIXES, read_labels
+from .submission import read_sample_ids
 
 _SAMPLE_NAMES = ("example_submission.csv", "sample_submission.csv")
 
@@ -74,13 +75,6 @@ def find(root):
         # a label file counts by id, the submission by row
         test_labels=None if test_labels is None else test_labels[test_ids],
     )
-
-
-def write_submission(path, ids, categories):
-    """Write ``id,category`` rows in the order given, plain UTF-8."""
-    table = pd.DataFrame({"id": ids, "category": categories})
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def sort_clips(clips, labels, folder, *, link=False):

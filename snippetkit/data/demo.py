@@ -4,16 +4,13 @@ How its songs sound is `synthesis`'s business; here they are planned, cut into c
 """
 
 import io
-import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import soundfile
 from joblib import Parallel, delayed
 
-from ..utils import storage
+from ..utils.artifacts import make_folder_once
 from ..utils.errors import KitError
 from ..utils.progress import progress
 
@@ -24,7 +21,7 @@ MISHEARD = {1: [3, 3, 3, 2], 2: [3, 3, 3, 1], 3: [1, 2]}    # what a wrong label
 LENGTHS = (4, 10)                               # clips of a song: at least, less than
 FEWEST = {"train": 12, "test": 1}               # clips; twelve are enough for every class to occur
 FOLDERS = {"train": "train_mp3s", "test": "test_mp3s"}
-_OURS = {*FOLDERS.values(), "answers", "train_label.txt", "example_submission.csv"}
+_CONTENTS = {*FOLDERS.values(), "answers", "train_label.txt", "example_submission.csv"}
 
 
 @dataclass(frozen=True)
@@ -65,49 +62,7 @@ def make(folder, *, seed=0, train=560, test=140, jobs=-1):
     """
     arguments = {"version": VERSION, "seed": seed, "train": train, "test": test}
     _check(arguments)
-    return make_once(folder, arguments, lambda building: _build(building, arguments, jobs), ours=_OURS)
-
-
-def make_once(folder, arguments, build, *, ours):
-    """Make a demo in a folder beside the one it is for, which gets its name once all is there.
-
-    Parameters
-    ----------
-    folder : path-like
-        As in `make`.
-    arguments : dict
-        What the demo is made by, as plain values; kept beside it, in ``demo.json``.
-    build : callable
-        Takes the folder to write into, a Path.
-    ours : set of str
-        What it writes there: a folder that a killed run left is cleared if it holds nothing else.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    KitError
-        If the folder holds anything else, or the disk refuses.
-    """
-    folder = Path(folder)
-    if _is_made(folder, arguments):
-        return folder
-    place = folder.resolve()  # so that '.' has a name, too
-    building = place.with_name(f".part-{place.name}")
-    try:
-        _make_room(building, {*ours, "demo.json", ".part-demo.json"})
-        build(building)
-        storage.write_json(building / "demo.json", arguments)
-        os.replace(building, place)
-    except OSError as error:
-        raise KitError(
-            f"the demo could not be written to {folder}: {error.strerror or error}. "
-            "Make room or choose another folder, then run again."
-        ) from error
-    return folder
+    return make_folder_once(folder, arguments, lambda building: _build(building, arguments, jobs), contents=_CONTENTS)
 
 
 def _check(arguments):
@@ -196,34 +151,6 @@ def _labels(length, rng):
 def _distance_from_shares(labels):
     counts = np.bincount(np.concatenate(labels), minlength=4)
     return (counts == 0).sum(), np.abs(counts / counts.sum() - SHARES).sum()
-
-
-def _is_made(folder, arguments):
-    """Whether the folder holds this demo; nothing that a person may have put there is ever touched."""
-    if not folder.exists() or folder.is_dir() and not any(folder.iterdir()):
-        return False
-    if not folder.is_dir():
-        raise KitError(f"{folder} is a file; give the demo a folder of its own.")
-    there = storage.read_json(folder / "demo.json")
-    if there is None:
-        raise KitError(f"{folder} holds other things; give the demo a folder of its own.")
-    if there != arguments:
-        raise KitError(f"{folder} holds another demo ({_said(there)}), not {_said(arguments)}; "
-                       "delete it or choose another folder.")
-    return True
-
-
-def _said(arguments):
-    return ", ".join(f"{name} {value}" for name, value in arguments.items())
-
-
-def _make_room(building, ours):
-    """Clear away what a killed run left, but only if it left it."""
-    if building.exists():
-        if not {path.name for path in building.iterdir()} <= ours:
-            raise KitError(f"{building} is in the way and holds what no demo makes; move it, then run again.")
-        shutil.rmtree(building)
-    building.mkdir(parents=True)
 
 
 def _build(building, arguments, jobs):

@@ -1,7 +1,4 @@
-"""The tables of a competition: label files in their three forms, and the sample submission's ids.
-
-Which clip a label belongs to on disk is not known here; an id is all there is.
-"""
+"""Label files in their three forms (text, .npz, CSV), and reading CSV tables of ids."""
 
 import zipfile
 from pathlib import Path
@@ -49,16 +46,6 @@ def read_labels(path, *, classes=len(CLASSES)):
     if len(outside):
         raise KitError(f"{path} gives clip {outside[0]} the label {labels[outside[0]]}; labels lie in 0–{classes - 1}.")
     return labels
-
-
-def read_sample_ids(path):
-    """The ids of a sample submission, in its order, whether or not it starts with a byte-order mark.
-
-    Returns
-    -------
-    ndarray, shape (n,), int64
-    """
-    return whole_numbers(read_table(path, columns=("id",))["id"], path)
 
 
 def write_labels(path, labels):

@@ -1,9 +1,5 @@
-"""From a folder of clips to one array on disk: in parallel, block after block, resumable.
+"""From a folder of clips to one array of features on disk: in parallel, block by block, resumable."""
 
-Beside the array a JSON names the clips and the choices behind it. What a feature is, is the filterbank's to say.
-"""
-
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +7,15 @@ import numpy as np
 from joblib import delayed
 
 from .. import audio, filterbank
-from ..utils.cluster import connected, one_by_one
-from ..utils.errors import KitError, listed
-from ..utils.fingerprints import digest, fingerprint
-from ..utils.lock import at_work
+from ..utils.artifacts import claim, difference, digest, read_record, rows_done, write_record, write_rows
+from ..utils.errors import KitError
+from ..utils.lock import exclusive_task
+from ..utils.parallel import run_tasks, use_cluster
 from ..utils.progress import progress
-from .rows import claim, is_of, rows_done, write_rows
-from ..utils.storage import read_json, replacing
 
-# Clips that are computed and written at once: small enough to lose, large enough to be worth a process.
-_BLOCK = 64
+BLOCK = 64  # clips that are computed and written together: few enough to lose, enough to be worth a process
 
-# Where an array came from, as its JSON says: from here, or "imported from …".
+# The source of an array as its record says: this, or "imported from …".
 COMPUTED = "computed"
 
 
@@ -48,25 +41,25 @@ class Features:
     source: str = COMPUTED
 
     def __reduce__(self):
-        # Another process opens the file for itself instead of being sent half a gigabyte.
+        # Another process opens the file itself instead of receiving half a gigabyte.
         if isinstance(self.array, np.memmap):
             return load, (self.array.filename,)
         return Features, (self.array, self.ids, self.fingerprint, self.source)
 
 
 def extract(sources, path, recipe, *, jobs=-1, cluster=""):
-    """Compute the features of all clips, or find them complete, or go on where an earlier run stopped.
+    """Compute the features of all clips, continue an earlier run, or return them if they are complete.
 
     Parameters
     ----------
     sources : Sources
     path : path-like
-        The array, such as ``features/train.npy``; the JSON lies beside it.
+        The array, such as ``features/train.npy``; its record is ``train.json``.
     recipe : Recipe
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
     cluster : str
-        As in `cluster.connected`; all its workers, instead of processes here.
+        As in `parallel.use_cluster`; its workers replace the processes.
 
     Returns
     -------
@@ -75,40 +68,27 @@ def extract(sources, path, recipe, *, jobs=-1, cluster=""):
     Raises
     ------
     KitError
-        If the file was made (or begun) by another recipe or from other clips, a clip has gone bad, or as
-        `cluster.connected` does.
+        If the file was made (or begun) with another recipe or from other clips, a clip has become unreadable, or as
+        `parallel.use_cluster`.
     """
     path = Path(path)
-    identity = _identity(sources, recipe)
-    claim(path, identity, source=COMPUTED)
+    claim_array(path, sources, recipe, source=COMPUTED)
     if not path.exists():
-        with at_work(path.parent, "computing features"):
-            if not path.exists():  # who held the folder until now may have computed them
-                with connected(cluster):
-                    _compute(sources, path, identity, recipe, None if cluster else jobs)
+        with exclusive_task(path.parent, "computing features"):
+            if not path.exists():   # the process that held the lock may have computed them
+                with use_cluster(cluster):
+                    _compute(sources, path, recipe, None if cluster else jobs)
     return load(path)
 
 
 def is_complete(sources, path, recipe):
-    """Whether the features of these clips are there already, so that neither clips nor vocals are needed for them.
-
-    Parameters
-    ----------
-    sources : Sources
-    path : path-like
-    recipe : Recipe
-
-    Returns
-    -------
-    bool
-    """
-    path = Path(path)
-    theirs = read_json(path.with_suffix(".json"))
-    return path.exists() and theirs is not None and is_of(theirs, _identity(sources, recipe))
+    """Whether the features of these clips exist, so that neither clips nor vocals are needed."""
+    record = read_record(Path(path).with_suffix(".json"))
+    return Path(path).exists() and record is not None and not difference(record["made_by"], made_by(sources, recipe))
 
 
 def load(path):
-    """Open features that are complete.
+    """Open complete features.
 
     Returns
     -------
@@ -117,19 +97,21 @@ def load(path):
     Raises
     ------
     KitError
-        If they are missing, not complete, or not what their JSON says.
+        If they are missing, incomplete, or do not match their record.
     """
     path = Path(path)
-    identity = read_json(path.with_suffix(".json"))
-    if identity is None or not path.exists():
-        raise KitError(f"there are no complete features at {path}; run the notebook 02_features first.")
+    record = read_record(path.with_suffix(".json"))
+    if record is None or not path.exists():
+        raise KitError(f"there are no complete features at {path}. Run the notebook 02_features first.")
     try:
         array = np.load(path, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
-        raise KitError(f"{path} cannot be read ({error}); delete it and run 02_features again.") from error
-    if list(array.shape) != identity["shape"]:
-        raise KitError(f"{path} has shape {array.shape}, its JSON says {identity['shape']}; delete both, run again.")
-    return Features(array, np.array(identity["ids"]), digest(identity), identity["source"])
+        raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
+    if list(array.shape) != record["shape"]:
+        raise KitError(
+            f"{path} has shape {array.shape}, but its record says {record['shape']}. Delete both and run again."
+        )
+    return Features(array, np.array(record["ids"]), digest([record["made_by"], record["source"]]), record["source"])
 
 
 def band_statistics(features):
@@ -142,10 +124,10 @@ def band_statistics(features):
     Returns
     -------
     mean, deviation : ndarray, shape (bands,), float64
-        The deviation of a band that never changes is given as 1.
+        The deviation of a constant band is 1.
     """
-    # In blocks: numpy's own deviation would first make a float64 copy of everything.
-    blocks = [features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK)]
+    # In blocks, because numpy's own deviation first makes a float64 copy of everything.
+    blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
     count = features.shape[0] * features.shape[1]
     mean = sum(block.sum(axis=(0, 1), dtype=np.float64) for block in blocks) / count
     variance = sum(np.square(block - mean).sum(axis=(0, 1)) for block in blocks) / count
@@ -153,105 +135,43 @@ def band_statistics(features):
     return mean, np.where(deviation > 0, deviation, 1.0)
 
 
-def export_published(features, folder):
-    """Write one ``{i}feature.npz`` a clip (key ``arr_0``), as the published solution keeps them.
-
-    Parameters
-    ----------
-    features : Features
-    folder : path-like
-    """
-    rows = progress(features.array, total=len(features.array), title="exporting features", unit="clip")
-    for values, i in zip(rows, features.ids):
-        with replacing(Path(folder) / f"{i}feature.npz") as temporary:
-            np.savez(temporary, values)
+def made_by(sources, recipe):
+    """What the record of an array says: enough to decide whether it is the wanted one."""
+    return {"recipe": recipe.part("features"), "clips": sources.fingerprint, "weights": sources.weights}
 
 
-def import_published(folder, sources, path, recipe):
-    """Take features from ``{i}feature.npz`` files instead of computing them.
-
-    The clips are still needed: they say which files there must be, and later stages check that nothing changed.
-
-    Parameters
-    ----------
-    folder : path-like
-    sources : Sources
-    path : path-like
-        The array to make.
-    recipe : Recipe
-
-    Returns
-    -------
-    Features
-
-    Raises
-    ------
-    KitError
-        If a file is missing, or its array does not have the recipe's shape or holds NaN.
-    """
-    folder, path = Path(folder), Path(path)
-    missing = [name for i in sources.clips if not (folder / (name := f"{i}feature.npz")).exists()]
-    if missing:
-        raise KitError(f"{folder} lacks {listed(missing)}.")
-    if path.exists():
-        raise KitError(f"{path} is there already; delete it and its JSON first if imported features are to replace it.")
-    identity = _identity(sources, recipe)
-    source = f"imported from {folder.name}"
-    claim(path, identity, source=source)
-    with at_work(path.parent, "importing features"):
-        todo = list(sources.clips)[rows_done(path, identity, source=source) :]
-        blocks = (
-            np.stack([_published_values(folder / f"{i}feature.npz", identity["shape"][1:]) for i in block])
-            for block in _blocks(todo)
-        )
-        with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
-            write_rows(path, identity, blocks, bar, source=source)
-    return load(path)
+def shape_of(sources, recipe):
+    """Shape of the array: (clips, frames, bands)."""
+    return len(sources.clips), *filterbank.shape_of(recipe.samples, recipe)
 
 
-def _published_values(path, shape):
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = archive["arr_0"]
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path} is not a feature file with the key arr_0 ({error}).") from error
-    if list(values.shape) != shape or not np.isfinite(values).all():
-        raise KitError(f"{path} holds an array of shape {values.shape}; expected {tuple(shape)}, without NaN.")
-    return values
-
-
-def _identity(sources, recipe):
-    """What the JSON says: enough to tell whether an array on disk is the one that is asked for."""
-    return {
-        "recipe": recipe.part("features"),
-        "recipe_hash": recipe.hash("features"),
-        "shape": [len(sources.clips), *filterbank.shape_of(recipe.samples, recipe)],
-        "clips_fingerprint": fingerprint(sources.clips.values()),
-        "weights": sources.weights,
-        "ids": list(sources.clips),
-        "clips": [path.name for path in sources.clips.values()],
-        "salvaged": list(sources.faults),
-        "left_out": list(sources.left_out),
-    }
-
-
-def _compute(sources, path, identity, recipe, jobs):
-    ids = list(sources.paths)
-    done = rows_done(path, identity, source=COMPUTED)
-    # a worker of a cluster has another current folder
-    clips = {i: (each.absolute(), i in sources.faults) for i, each in sources.paths.items()}
-    computed = one_by_one(
-        (delayed(_block)([clips[i] for i in block], recipe) for block in _blocks(ids[done:])), jobs
+def claim_array(path, sources, recipe, *, source):
+    """Write the record of an array, or check the one that is there; a complete array may have another source."""
+    about = {"shape": list(shape_of(sources, recipe)), "ids": list(sources.clips), "source": source}
+    record = claim(
+        path.with_suffix(".json"), made_by(sources, recipe), artifact=path, exists=path.exists(),
+        delete=f"{path.parent} and the members beside it", **about,
     )
+    if not path.exists() and record["source"] != source:
+        write_record(path.with_suffix(".json"), record["made_by"], **about)
+
+
+def blocks_of(ids):
+    """Cut a list into blocks of `BLOCK`."""
+    return [ids[start : start + BLOCK] for start in range(0, len(ids), BLOCK)]
+
+
+def _compute(sources, path, recipe, jobs):
+    identity = [made_by(sources, recipe), COMPUTED]
+    ids, done = list(sources.paths), rows_done(path, identity)
+    # absolute, because a worker of a cluster has another current folder
+    clips = {i: (clip.absolute(), i in sources.faults) for i, clip in sources.paths.items()}
+    blocks = run_tasks((delayed(_features)([clips[i] for i in block], recipe) for block in blocks_of(ids[done:])), jobs)
     with progress(total=len(ids), done=done, title=f"features of {path.stem}", unit="clip") as bar:
-        write_rows(path, identity, computed, bar, source=COMPUTED)
+        write_rows(path, identity, shape_of(sources, recipe), blocks, bar)
 
 
-def _blocks(ids):
-    return [ids[start : start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
-
-
-def _block(clips, recipe):
+def _features(clips, recipe):
     """Features of a few clips, shape (clips, frames, bands), float32."""
     size = {"sample_rate": recipe.sample_rate, "seconds": recipe.seconds}
     signals = [(audio.salvage if is_bad else audio.load)(path, **size) for path, is_bad in clips]

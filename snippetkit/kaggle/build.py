@@ -17,9 +17,9 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from ..utils.errors import KitError
 from ..run.pipeline import NOTEBOOKS
-from ..utils.places import project_folder
+from ..utils.errors import KitError
+from ..utils.paths import project_folder
 from ..utils.storage import replacing
 
 # Where a network computes: to train, and to separate unless that is left out. Kaggle calls its pair of T4s so: https://github.com/Kaggle/kaggle-cli/pull/1198
@@ -28,7 +28,7 @@ KIT = "kit"
 SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
 
 
-def build(folder, *, user, competition="", datasets=(), parameters=None, separates=True, internet=True):
+def build_folders(folder, *, user, competition="", datasets=(), parameters=None, separates=True, internet=True):
     """Write one folder for the dataset with the kit, and one for each notebook.
 
     Parameters

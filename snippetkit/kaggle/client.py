@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 
-from ..utils.errors import KitError
 from ..run.pipeline import NOTEBOOKS
+from ..utils.errors import KitError
 from ..utils.progress import say
 from .build import KIT, PREDICTION, TRAINING, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
@@ -65,7 +65,7 @@ def push(folder, *, start=KIT, seconds=30.0):
     Parameters
     ----------
     folder : path-like
-        As `build.build` made it.
+        As `build.build_folders` made it.
     start : str
         Leave out what comes before this part: 'kit', '01_spleeter', …. What runs already is waited for.
     seconds : float
@@ -111,7 +111,7 @@ def fetch(folder, target):
     Parameters
     ----------
     folder : path-like
-        As `build.build` made it.
+        As `build.build_folders` made it.
     target : path-like
 
     Returns

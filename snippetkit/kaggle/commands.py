@@ -31,11 +31,11 @@ def kaggle():
 def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
     """Write what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
     from ..recipe import Recipe
-    from .build import build as build_folders
+    from .build import build_folders
 
     asked = {"members": members, "epochs": epochs}
-    chosen = Recipe.named(recipe).having(**{name: value for name, value in asked.items() if value})
-    chosen = chosen.having_settings(settings)  # a wrong name is better known now than on Kaggle
+    chosen = Recipe.named(recipe).with_values(**{name: value for name, value in asked.items() if value})
+    chosen = chosen.with_settings(settings)  # a wrong name is better known now than on Kaggle
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
         parameters={

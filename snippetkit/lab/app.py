@@ -14,10 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..utils.errors import KitError
 from ..data.labels import CLASSES
+from ..utils.errors import KitError
 from . import figures, sound
-from .identify.recogniser import Recogniser, STEP
+from .identify.recogniser import STEP, Recogniser
 from .singers.who_sings import WhoSings
 
 PORT = 7860

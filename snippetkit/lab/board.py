@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ..prediction.evaluation import interval
-from ..utils.fingerprints import digest
-from ..training.members import TrainingData, average
+from ..prediction.scores import average
 from ..recipe import Recipe
+from ..training.data import TrainingData
+from ..utils.artifacts import digest
 from ..utils.storage import replacing
 from . import methods
 from .genres.recordings import training_data
@@ -49,7 +50,7 @@ class Board:
         -------
         list of Judged
         """
-        recipe = self.recipe.having(members=members or self.recipe.folds)
+        recipe = self.recipe.with_values(members=members or self.recipe.folds)
         test_inputs = inputs[:0] if test_inputs is None else test_inputs
         of = [
             self.data.fingerprint(recipe), _checksum(inputs), _checksum(test_inputs), recipe.folds, recipe.members,

@@ -7,10 +7,10 @@ import soundfile
 from joblib import Parallel, delayed
 from scipy import signal as filters
 
-from ..data.demo import make_once
-from ..utils.progress import progress
 from ..data.synthesis import CLIP_RATE, song
 from ..data.synthesis.music import RATE
+from ..utils.artifacts import make_folder_once
+from ..utils.progress import progress
 from .genres import bands
 
 SONGS, NOISES = 12, 24
@@ -100,7 +100,7 @@ def _made(folder, arguments, files, *, title, jobs):
         for _ in progress(made, total=len(files), title=title, unit="recording"):
             pass
 
-    return make_once(folder, arguments, build, ours={Path(name).parts[0] for name in files})
+    return make_folder_once(folder, arguments, build, contents={Path(name).parts[0] for name in files})
 
 
 def _write(path, kind, seed):

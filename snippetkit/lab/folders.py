@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..utils.errors import KitError
-from ..run.workspace import runs_folder
+from ..utils.paths import runs_folder
 
 
 def lab_folder(name, data="", out="", *, make):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.fingerprints import digest
+from ..utils.artifacts import digest
 from ..utils.storage import read_json, replacing, write_json
 
 VERSION = 2     # of all that the lab computes of clips and of how it fits methods: another one makes all of it anew

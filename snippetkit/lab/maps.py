@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..figures.canvas import COLOURS, subplots
 from ..data.labels import CLASSES
+from ..figures.canvas import COLOURS, subplots
 
 
 def explained(clips, *, seconds):

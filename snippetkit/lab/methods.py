@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..prediction.evaluation import interval
+from ..prediction.scores import Result, average, collect
+from ..songs import folds
+from ..training.checkpoint import load_network
 from ..training.ensemble import train_ensemble
 from ..training.epoch import predict
+from ..training.members import member_folder, read_histories
 from ..utils.errors import KitError
-from ..prediction.evaluation import interval
-from ..training.members import average, member_folder, read_histories
 from ..utils.progress import progress
-from ..prediction.results import Result, collect
-from ..songs import folds
-from ..training.state import load_network
 
 _FLOOR = 1e-6       # of a probability, before its logarithm
 

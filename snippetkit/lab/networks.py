@@ -6,8 +6,8 @@ Each takes (batch, channels, frames, bands) and gives (batch, classes), for any 
 import torch
 from torch import nn
 
-from ..utils.errors import KitError
 from ..models import build
+from ..utils.errors import KitError
 
 
 class CRNN(nn.Module):
@@ -147,8 +147,3 @@ def _block(ahead, maps, *, kernel=3):
     return nn.Sequential(
         nn.Conv2d(ahead, maps, kernel, padding="same", bias=False), nn.BatchNorm2d(maps), nn.ReLU(), nn.MaxPool2d(2),
     )
-
-
-BUILDERS = {
-    "crnn": CRNN, "tcn": TCN, "transformer": Transformer, "cnn4": simple_cnn, "wave": WaveCNN, "two_heads": TwoHeads,
-}

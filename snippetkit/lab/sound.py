@@ -53,7 +53,7 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
         raise KitError(f"{path.name} lasts longer than {longest / 60:g} minutes, which is all that is taken: cut it.")
     if not len(signal):
         raise KitError(f"{path.name} holds no sound.")
-    signal = audio.checked(path.name, signal, rate, sample_rate=sample_rate, mono=mono)
+    signal = audio.from_samples(path.name, signal, rate, sample_rate=sample_rate, mono=mono)
     if not np.any(np.abs(signal) > _SILENT):
         raise KitError(f"{path.name} is silent: there is nothing to hear in it.")
     return signal

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from .evaluation import accuracy_by_size, evaluate, interval
-from ..features.extraction import COMPUTED
 from ..data.labels import CLASSES
-from ..training.members import average
+from ..features.extraction import COMPUTED
 from ..songs import folds
-from ..songs.neighbours import blend
+from ..utils.artifacts import read_record
 from ..utils.storage import read_json
+from ..vocals.clips import recorded_weights
+from .evaluation import accuracy_by_size, evaluate, interval
+from .scores import average, blend
 
 _WHAT_WAS_HELD_OUT = {
     "random": "The {} clips held out were drawn at random: " + folds.FLATTERS,
@@ -37,7 +38,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     """
     done = [read_json(folder / "done.json") for folder in result.members]
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
-    faults = read_json(workspace.vocals / "clips.json")["faults"]
+    faults = read_record(workspace.vocals / "clips.json")["faults"]
     notes = [_WHAT_WAS_HELD_OUT[result.recipe.split].format(len(result.valid_clips), len(data.labels))]
     validation = _validated(result, data)
     about_songs, about = _about_songs(data.songs, result, validation["with_neighbours"])
@@ -59,7 +60,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "data": str(workspace.data),
         "recipe": result.recipe.part("member"),
         "separator": result.recipe.separator,
-        "weights": (read_json(workspace.vocals / "separation.json") or {}).get("weights"),
+        "weights": recorded_weights(workspace.vocals, result.recipe),
         "members": len(done),
         "members_wanted": len(done) + missing,
         "beside": [{"recipe": part.recipe.part("member"), "members": len(part.members)} for part in result.beside],
@@ -71,7 +72,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [note["valid_accuracy"] for note in done],
         "neighbours": result.neighbours,
-        "test": None if test_labels is None else evaluate(result.answer, test_labels, class_names=CLASSES),
+        "test": None if test_labels is None else evaluate(result.test_scores, test_labels, class_names=CLASSES),
         "predicted": np.bincount(result.predictions, minlength=len(CLASSES)).tolist(),
         "seconds_of_training": sum(note["seconds"] for note in done),
         "devices": sorted({f"{note['device']}, {note['precision']}" for note in done}),
@@ -99,7 +100,7 @@ def headline(figures):
 
 def _validated(result, data):
     """The figures of the clips held out, with an interval where members had not heard their songs."""
-    logits, labels = result.held_out_answer, result.valid_labels
+    logits, labels = result.valid_scores, result.valid_labels
     found = {
         "split": result.recipe.split,
         "answers": len(result.valid_logits),

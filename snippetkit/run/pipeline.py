@@ -14,14 +14,14 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from ..training.members import finished_members
 from ..utils.clock import Clock
 from ..utils.errors import KitError, Stopped
-from ..utils.lock import at_work
-from ..training.members import finished_members
-from ..utils.places import project_folder
+from ..utils.lock import exclusive_task
+from ..utils.paths import project_folder
 from ..utils.progress import say
-from ..prediction.results import folders_named, runs_beside
 from ..utils.storage import read_json, replacing
+from .other_runs import folders_named, runs_beside
 
 # The notebooks in their order, and what each takes in its parameters cell.
 NOTEBOOKS = {
@@ -67,7 +67,7 @@ def run(
     max_hours : float
         For the whole run; 0 as in `Clock`.
     on_bad : str
-        As in `vocals.sources.check`.
+        As in `vocals.clips.check`.
     weights : path-like
         As in `vocals.separate.separate`.
     songs : path-like
@@ -77,7 +77,7 @@ def run(
     beside : str
         Work folders for `results.collect_beside`, with commas between them.
     cluster : str
-        As in `cluster.connected`, for features and members.
+        As in `cluster.use_cluster`, for features and members.
     folder : path-like or None
         Where the notebooks are; None is the project's own.
 
@@ -102,7 +102,7 @@ def run(
         "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside,
         "cluster": cluster,
     }
-    with at_work(workspace.folder, "a run"):
+    with exclusive_task(workspace.folder, "a run"):
         for number, name in enumerate(NOTEBOOKS, start=1):
             if name == "04_predict" and not finished_members(workspace.members):
                 return Outcome(0, wanted, None)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import demo
-from .earlier import adopt
-from ..utils.errors import KitError
-from ..utils.places import KAGGLE, project_folder
 from ..recipe import Recipe
+from ..utils.errors import KitError
+from ..utils.paths import KAGGLE, runs_folder
+from .earlier_output import copy_earlier_output
 
 # Enough to see the ensemble at work on a laptop; a real competition takes what the recipe says.
 _DEMO_MEMBERS = 2
@@ -92,10 +92,10 @@ class Workspace:
         recipe = Recipe.named(name)
         if self.is_demo:
             members, epochs = members or _DEMO_MEMBERS, epochs or _DEMO_EPOCHS
-            recipe = recipe.having(separator=_DEMO_SEPARATOR)
+            recipe = recipe.with_values(separator=_DEMO_SEPARATOR)
         asked = {"members": members, "epochs": epochs}
-        recipe = recipe.having(**{key: value for key, value in asked.items() if value != 0})
-        return recipe.having_settings(settings.split())
+        recipe = recipe.with_values(**{key: value for key, value in asked.items() if value != 0})
+        return recipe.with_settings(settings.split())
 
 
 def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
@@ -110,7 +110,7 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
         The work folder. Empty: on Kaggle its working folder, elsewhere ``runs/<name of the data folder>`` in the
         project, or in the current folder where the kit was installed without its project.
     weights : bool
-        As in `earlier.adopt`.
+        As in `earlier.copy_earlier_output`.
     kaggle : Path
         Where Kaggle mounts its folders.
 
@@ -138,11 +138,5 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     if is_demo:
         data = demo.make(out / "competition")
     if on_kaggle:
-        adopt(out, kaggle / "input", weights=weights)
+        copy_earlier_output(out, kaggle / "input", weights=weights)
     return Workspace(data=data, folder=out, is_demo=is_demo)
-
-
-def runs_folder():
-    """Where work folders go unless a person says otherwise."""
-    # Not the current folder: a notebook's own is notebooks/, the command line's is anywhere.
-    return (project_folder() or Path.cwd()) / "runs"

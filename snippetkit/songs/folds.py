@@ -48,7 +48,7 @@ def assign(labels, group, *, folds, seed):
     return fold
 
 
-def check(fold, group):
+def require_whole_groups(fold, group):
     """Make sure that no group of songs is on both sides of a fold.
 
     Parameters
@@ -95,7 +95,7 @@ def split(data, recipe, member):
         return random_split(len(data.labels), recipe)
     if data.songs is None:
         raise KitError("split=songs needs the songs of the clips, which 02_features finds; these data have none.")
-    check(data.songs.fold, data.songs.group)
+    require_whole_groups(data.songs.fold, data.songs.group)
     is_held_out = data.songs.fold == member % recipe.folds
     made = data.songs.fold.max() + 1
     if made not in (0, recipe.folds):

@@ -24,15 +24,14 @@ _LOWEST, _HIGHEST = -16.0, 8.0
 _SONG_SCORE, _GROUP_SCORE = 2.75, 1.0
 
 
-def infer(traces, contents):
+def infer(traces):
     """Find the songs.
 
     Parameters
     ----------
     traces : Traces
-    contents : sequence of str, one a clip
-        Clips with equal ones hold the same samples: they are of one song, and only the first is looked at. Clips with
-        an empty one are silent: each stands alone.
+        Clips of equal content are of one song, and only the first is compared; silent clips (empty content) are songs
+        of their own.
 
     Returns
     -------
@@ -44,6 +43,7 @@ def infer(traces, contents):
     follows : ndarray, shape (clips,), int64
         The clip that continues this one; -1 where none is known.
     """
+    contents = traces.content
     which = _numbered([content or f"silent {i}" for i, content in enumerate(contents)])
     first_of = np.unique(which, return_index=True)[1]
     heard = np.flatnonzero([bool(contents[i]) for i in first_of])

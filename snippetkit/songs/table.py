@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..utils.errors import KitError, listed
-from ..utils.fingerprints import digest, fingerprint
 from ..data.labels import read_table, whole_numbers
-from ..utils.lock import at_work
+from ..utils.artifacts import claim, digest, read_record, write_record
+from ..utils.errors import KitError, listed
+from ..utils.lock import exclusive_task
 from ..utils.progress import say
-from ..utils.storage import read_json, write_json, write_table
+from ..utils.storage import write_table
 from . import folds
-from .contents import look
 from .inference import FEWEST_PAIRS, VERSION, infer
-from .traces import listen
+from .traces import trace_clips
 
 UNKNOWN = -1    # song and group of a test clip where a person's table knows train clips only
-_INFERRED = {"inferred": VERSION}
+_INFERRED = f"inferred, version {VERSION}"     # the source of songs, or a digest of a person's own table
 _NUMBERS = ("id", "song", "group", "follows")
 _COLUMNS = ("split", *_NUMBERS, "level", "content")
 
@@ -116,53 +115,42 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     """
     path = Path(path)
     given = _read_own(own, train, test) if str(own) else None
-    source = _claim(path, train, test, given)
+    is_inferred = _claim(path, train, test, given)
     if not path.exists():
-        with at_work(path.parent, "finding songs"):
+        with exclusive_task(path.parent, "finding songs"):
             if not path.exists():  # who held the folder until now may have found them
                 _make(path, train, test, given, jobs)
     table = _read(path, train, test)
     group = table["group"][table["split"] == "train"].to_numpy()
     fold = _folds(path.with_name("folds.json"), labels, group, recipe)
-    folds.check(fold, group)
-    return Songs(table, fold, source == _INFERRED)
+    folds.require_whole_groups(fold, group)
+    return Songs(table, fold, is_inferred)
 
 
-def _claim(path, train, test, given):
-    """Write down what the table is to be made from, before it is made, or make sure that the note there says so."""
+def _claim(path, train, test, own):
+    """Record what the table is made from, or check the record that is there. Returns whether songs are inferred."""
     note = path.with_suffix(".json")
-    theirs = read_json(note)
-    if theirs is None and path.exists():
-        raise KitError(f"{path} has lost its {note.name}, so nobody knows what it is from; delete it and run again.")
-    clips = [fingerprint(train.clips.values()), fingerprint(test.clips.values())]
-    source = _INFERRED if given is None else {"own table": digest([given[0].tolist(), given[1].tolist()])}
-    if theirs is None:
-        write_json(note, {"clips": clips, "source": source})
-        return source
-    anew = f"choose another output folder, or delete {path.name}, {note.name} and the members to start anew."
-    if theirs["clips"] != clips:
-        raise KitError(f"{path} was made from other clips; {anew}")
-    if given is not None and theirs["source"] != source:
-        raise KitError(f"{path} holds songs that are not those of the table given now; {anew}")
-    if given is None and theirs["source"] != _INFERRED:
-        if "own table" not in theirs["source"]:
-            raise KitError(f"{path} was inferred by another version of the kit; {anew}")
-        if not path.exists():
-            raise KitError(f"{path} was to be made from a table of your own; give it again (--songs), or {anew}")
-    return theirs["source"]
+    record = read_record(note)
+    songs = _INFERRED if own is None else digest([song.tolist() for song in own])
+    if own is None and record and path.exists() and not record["made_by"]["songs"].startswith("inferred"):
+        songs = record["made_by"]["songs"]      # a person's own table stays until another one is given
+    made_by = {"clips": digest([train.fingerprint, test.fingerprint]), "songs": songs}
+    delete = f"{path}, {note.name} and the members"
+    claim(note, made_by, artifact=path, exists=path.exists(), delete=delete)
+    return songs == _INFERRED
 
 
-def _make(path, train, test, given, jobs):
-    paths = [*train.clips.values(), *test.clips.values()]
-    contents = look(paths, jobs=jobs)
-    if given is None:
-        song, group, follows = infer(listen(paths, jobs=jobs), contents["content"])
+def _make(path, train, test, own, jobs):
+    traces = trace_clips([*train.clips.values(), *test.clips.values()], jobs=jobs)
+    if own is None:
+        song, group, follows = infer(traces)
     else:
-        song = group = np.concatenate(given)
+        song = group = np.concatenate(own)
         follows = np.full(len(song), -1)
     table = pd.DataFrame({
         "split": ["train"] * len(train.clips) + ["test"] * len(test.clips),
-        "id": [*train.clips, *test.clips], "song": song, "group": group, "follows": follows, **contents,
+        "id": [*train.clips, *test.clips], "song": song, "group": group, "follows": follows,
+        "level": traces.level, "content": traces.content,
     })
     write_table(path, table.round({"level": 1}))
 
@@ -184,14 +172,15 @@ def _clips(train, test):
 
 
 def _folds(path, labels, group, recipe):
-    of = {"labels": digest(labels.tolist()), "group": digest(group.tolist()),
-          "folds": recipe.folds, "split_seed": recipe.split_seed}
-    kept = read_json(path)
-    if not isinstance(kept, dict) or kept.get("of") != of or len(kept.get("fold", ())) != len(labels):
+    made_by = {"labels": digest(labels.tolist()), "groups": digest(group.tolist()),
+               "folds": recipe.folds, "split_seed": recipe.split_seed}
+    record = read_record(path)
+    # folds cost milliseconds, so others are made anew instead of refused
+    if record is None or record["made_by"] != made_by or len(record.get("fold", ())) != len(labels):
         fold = folds.assign(labels, group, folds=recipe.folds, seed=recipe.split_seed)
-        kept = {"of": of, "fold": fold.tolist()}
-        write_json(path, kept)
-    return np.array(kept["fold"])
+        write_record(path, made_by, fold=fold.tolist())
+        return fold
+    return np.array(record["fold"])
 
 
 def _read_own(path, train, test):

@@ -1,15 +1,12 @@
-"""What a clip gives away about its song: how its ends go on, and how it sounds as a whole.
+"""What a single clip says about its song: how its ends continue, and how it sounds as a whole; its level and content."""
 
-One clip at a time; what clips have in common is found elsewhere.
-"""
-
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from .. import audio
-from ..utils.progress import progress
+from ..utils.parallel import parallel_map
 
 RATE = 44_100           # Hz; the clips' own, since resampling would smear the ends
 AHEAD = 500             # samples (11 ms) that are predicted beyond an end
@@ -18,7 +15,8 @@ _SILENCE = 1e-4         # full scale is 1: what never exceeds it cannot be predi
 _N_FFT, _BANDS = 4096, 128      # of the long-term spectrum
 _HOP = RATE // 100      # of the rhythm: 10 ms
 _LAGS = slice(20, 200)  # hops: beats between 0.2 and 2 s, so 30 to 300 a minute
-_BLOCK = 32             # clips that one process looks at at once
+_LOWEST_LEVEL = -200.0  # dBFS, reported for digital silence
+_SILENT = -100.0        # dBFS, below the last of 16 bits: the clip has no song, and is no duplicate
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,10 @@ class Traces:
         What the last samples predict to come next, and the first ones to have been before.
     sound : ndarray, shape (clips, numbers), float32
         Levels of the long-term spectrum, chroma and rhythm.
+    level : ndarray, shape (clips,), float64
+        Root mean square in dBFS, at least -200.
+    content : ndarray, shape (clips,), str
+        Twelve hexadecimal digits that are equal for clips of equal samples; empty for silence.
     """
 
     head: np.ndarray
@@ -40,37 +42,33 @@ class Traces:
     onward: np.ndarray
     backward: np.ndarray
     sound: np.ndarray
+    level: np.ndarray
+    content: np.ndarray
 
     def __len__(self):
         return len(self.sound)
 
     def of(self, clips):
         """The traces of some of the clips: ndarray of int."""
-        return Traces(self.head[clips], self.tail[clips], self.onward[clips], self.backward[clips], self.sound[clips])
+        return Traces(*(getattr(self, field.name)[clips] for field in fields(self)))
 
 
-def listen(paths, *, jobs=-1):
-    """Traces of many clips, in their order.
+def trace_clips(paths, *, jobs=-1):
+    """Traces of many clips, in their order. Each clip is decoded once.
 
     Parameters
     ----------
     paths : sequence of Path
-        Bad clips may be among them: what can be salvaged is used.
+        May include bad clips: what can be salvaged of them is used.
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
 
     Returns
     -------
     Traces
     """
-    blocks = [paths[start : start + _BLOCK] for start in range(0, len(paths), _BLOCK)]
-    waiting = Parallel(jobs, return_as="generator")(delayed(_listen_to)(block) for block in blocks)
-    found = []
-    with progress(total=len(paths), title="listening for songs", unit="clip") as bar:
-        for traces in waiting:
-            found += traces
-            bar.update(len(traces))
-    return Traces(*(np.stack(each) for each in zip(*found)))
+    traces = parallel_map(_trace_file, paths, jobs=jobs, title="listening for songs", batch_size=32)
+    return Traces(*(np.stack(values) for values in zip(*traces)))
 
 
 def trace(signal):
@@ -79,16 +77,19 @@ def trace(signal):
     Parameters
     ----------
     signal : ndarray, shape (samples,), at `RATE`
-        At least 0.1 s long.
 
     Returns
     -------
-    tuple of ndarray
-        As the attributes of `Traces`, without their first axis.
+    tuple
+        Values of the attributes of `Traces` for this clip.
     """
+    level = max(audio.level(signal), _LOWEST_LEVEL)
+    content = hashlib.sha256(signal.tobytes()).hexdigest()[:12] if level > _SILENT else ""
+    # An empty clip is replaced by a tenth of a second of silence.
+    signal = np.pad(signal, (0, max(0, RATE // 10 - len(signal))))
     before, after = signal[:_EDGE].astype(np.float64), signal[-_EDGE:].astype(np.float64)
-    found = signal[:AHEAD], signal[-AHEAD:], extrapolate(after), extrapolate(before[::-1])[::-1], _sound(signal)
-    return tuple(np.asarray(each, np.float32) for each in found)
+    arrays = signal[:AHEAD], signal[-AHEAD:], extrapolate(after), extrapolate(before[::-1])[::-1], _sound(signal)
+    return *(np.asarray(array, np.float32) for array in arrays), level, content
 
 
 def extrapolate(edge):
@@ -117,10 +118,8 @@ def extrapolate(edge):
     return scipy.signal.lfilter([1.0], coefficients, np.zeros(AHEAD), zi=memory)[0]
 
 
-def _listen_to(paths):
-    # An empty clip would leave nothing to look at: silence of a tenth of a second stands for it.
-    signals = [audio.salvage(path, sample_rate=RATE, seconds=None) for path in paths]
-    return [trace(np.pad(each, (0, max(0, RATE // 10 - len(each))))) for each in signals]
+def _trace_file(path):
+    return trace(audio.salvage(path, sample_rate=RATE, seconds=None))
 
 
 def _sound(signal):

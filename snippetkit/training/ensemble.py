@@ -9,13 +9,13 @@ from pathlib import Path
 
 from joblib import delayed
 
-from ..utils.clock import Clock
-from ..utils.cluster import connected, one_by_one
-from ..utils.errors import KitError
-from ..utils.lock import at_work, undisturbed
-from .members import finished_members, is_finished, member_folder, read_histories
-from ..utils.progress import say
 from ..songs.folds import FLATTERS
+from ..utils.clock import Clock
+from ..utils.errors import KitError
+from ..utils.lock import deferred_interrupt, exclusive_task
+from ..utils.parallel import run_tasks, use_cluster
+from ..utils.progress import say
+from .members import finished_members, is_finished, member_folder, read_histories
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""):
@@ -31,7 +31,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
         None takes what `hardware.find_devices` finds.
     clock : Clock or None
     cluster : str
-        As in `cluster.connected`. Each of its workers takes the first of the devices, its own unless they are given;
+        As in `cluster.use_cluster`. Each of its workers takes the first of the devices, its own unless they are given;
         one worker a GPU is started with its CUDA_VISIBLE_DEVICES.
 
     Returns
@@ -43,7 +43,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     Raises
     ------
     KitError
-        As `training.train_member`, `hardware.find_devices`, `workers.train_side_by_side` and `cluster.connected` do;
+        As `training.train_member`, `hardware.find_devices`, `workers.train_side_by_side` and `cluster.use_cluster` do;
         all members are looked at before any is trained.
     Stopped
         If the training was interrupted.
@@ -51,7 +51,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     members = range(recipe.members)
     missing = [i for i in members if not is_finished(member_folder(folder, i), i, recipe, data)]
     if missing:
-        with at_work(folder, "training", so_far=lambda: _reached(folder, recipe)), connected(cluster, gpus=True):
+        with exclusive_task(folder, "training", so_far=lambda: _reached(folder, recipe)), use_cluster(cluster, gpus=True):
             if recipe.split == "random":
                 say(f"split=random: {FLATTERS}")
             train = _train_on_a_cluster if cluster else _train_here
@@ -61,7 +61,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
 
 def _train_here(folder, missing, recipe, data, devices, clock):
     # Here, so that a run that has nothing left to train does not wait for torch, which no process can load twice.
-    with undisturbed():
+    with deferred_interrupt():
         from ..utils.hardware import find_devices
         from .member import train_member
         from .workers import train_side_by_side
@@ -86,7 +86,7 @@ def _train_on_a_cluster(folder, missing, recipe, data, devices, clock):
     end = time.time() + 3600 * clock.hours_left() if clock.hours_left() else 0.0
     tasks = (delayed(_train_one)(folder, i, recipe, data, devices, end) for i in missing)
     is_any_well = False
-    for is_well, sentence in one_by_one(tasks, None):
+    for is_well, sentence in run_tasks(tasks, None):
         say(sentence)
         is_any_well |= is_well
     if not is_any_well:

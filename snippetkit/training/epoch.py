@@ -6,9 +6,9 @@ What a member does before and after, and what it saves, is not known here.
 import torch
 from torch.nn import functional
 
-from . import losses
 from ..augment import mixup, random_crop, spec_augment
 from ..utils.errors import KitError
+from . import losses
 
 # Without gradients more clips fit at once, and the result of a clip does not depend on its neighbours.
 _PREDICTION_BATCH = 256

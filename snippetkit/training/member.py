@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import models
+from ..utils.artifacts import claim
 from ..utils.clock import Clock
-from .epoch import predict, train_one_epoch, validate
-from ..utils.lock import held
-from .members import identity, is_finished, read_histories
+from ..utils.lock import lock_folder
 from ..utils.progress import progress, say
-from .state import load_state, new_state, save_state
 from ..utils.storage import replacing, write_json, write_table
+from .checkpoint import load_state, new_state, save_state
+from .epoch import predict, train_one_epoch, validate
+from .members import identity, is_finished, read_histories
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -50,19 +50,18 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
         damaged, the disk refuses, or the loss is no number any more.
     """
     folder = Path(folder)
-    models.check(recipe.model)
     if is_finished(folder, member, recipe, data):
         return True
     datasets = data.datasets(recipe, member, device)    # which may refuse, before anything is written
     # Whoever trains the ensemble holds its folder; but what a cluster has begun may outlive its ensemble.
-    with held(folder, "training"):
+    with lock_folder(folder, "training"):
         return _go_on(folder, member, recipe, data, datasets, device, clock or Clock())
 
 
 def _go_on(folder, member, recipe, data, datasets, device, clock):
     who = identity(member, recipe, data)
     train, valid, test = datasets
-    write_json(folder / "recipe.json", who)
+    claim(folder / "recipe.json", who, artifact=folder, delete=folder.parent)
     batches = -(-len(train) // recipe.batch_size)
     state = new_state(
         who, recipe, seed=recipe.seed + member, batches=batches, classes=data.classes, device=device
@@ -125,7 +124,7 @@ def _finish(state, folder, recipe, device):
     write_json(folder / "done.json", {
         "member": state.identity["member"],
         "recipe_hash": recipe.hash("member"),
-        "data": state.identity["data"],
+        "training_data": state.identity["training_data"],
         "epochs": state.epoch,
         "valid_accuracy": last["valid_accuracy"],
         "valid_loss": last["valid_loss"],

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..utils.errors import KitError
-from .members import member_folder, read_histories
 from ..utils.progress import progress, say
+from .members import member_folder, read_histories
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _LAST_LINES = 5

@@ -3,7 +3,7 @@
 import time
 
 from .errors import KitError
-from .places import is_kaggle_batch
+from .paths import is_kaggle_batch
 
 # Of the 12 that a session on Kaggle has: an hour to save what was made.
 _KAGGLE_HOURS = 11.0

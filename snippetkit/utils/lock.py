@@ -1,7 +1,7 @@
-"""One process at a time in a folder of results, and what happens when the person at the keyboard stops it.
+"""One process at a time in a folder of results, and what an interrupt (Ctrl-C, the stop button) does there.
 
-The lock is the system's own: it goes with the process that holds it, however that ends. (On the rare file system that
-has none, filelock makes do with a file, which a killed process leaves behind.)
+The lock is the operating system's: it ends with the process that holds it, however that ends. (On the rare file system
+without locks, filelock uses a file, which a killed process leaves behind.)
 """
 
 import os
@@ -23,20 +23,20 @@ _PATIENCE = 5
 
 
 @contextmanager
-def held(folder, task):
-    """Hold a folder while something is made in it.
+def lock_folder(folder, task):
+    """Hold the lock of a folder during the block.
 
     Parameters
     ----------
     folder : path-like
-        Made if need be.
+        Created if necessary.
     task : str
-        What is done, for the sentences: 'training'.
+        What is done, for messages: 'training'.
 
     Raises
     ------
     KitError
-        If another process holds the folder (the text says which), or the disk refuses.
+        If another process holds the lock (the message says which), or the disk refuses.
     """
     folder = Path(folder)
     lock, note = FileLock(folder / ".lock"), folder / ".lock.json"
@@ -46,7 +46,7 @@ def held(folder, task):
     except Timeout:
         raise KitError(_refusal(folder, read_json(note) or {})) from None
     except NotImplementedError:  # of older versions of filelock
-        say(f"{folder} lies on a file system without locks: make sure yourself that only one run works there")
+        say(f"{folder} is on a file system without locks: make sure that only one run works there")
     except OSError as error:
         raise KitError(f"{folder} cannot be written to: {error.strerror or error}.") from error
     try:
@@ -60,47 +60,47 @@ def held(folder, task):
 
 
 @contextmanager
-def at_work(folder, task, *, so_far=None):
-    """Hold a folder as `held` does; an interrupt becomes a sentence.
+def exclusive_task(folder, task, *, so_far=None):
+    """Hold the lock of a folder, and turn an interrupt into a message.
 
     Parameters
     ----------
     folder, task
-        As in `held`.
+        As in `lock_folder`.
     so_far : callable or None
-        Gives a text that says how far the task got, for the sentence after an interrupt.
+        Returns a text that says how far the task got.
 
     Raises
     ------
     KitError
-        As `held` does.
+        As `lock_folder`.
     Stopped
         If the task was interrupted.
     """
-    with held(folder, task):
+    with lock_folder(folder, task):
         try:
             yield
         except KeyboardInterrupt:
-            reached = f": {so_far()}" if so_far else ""
-            raise Stopped(f"{task} was stopped{reached}; what was saved is kept: run again to go on.") from None
+            reached = f" ({so_far()})" if so_far else ""
+            raise Stopped(f"{task} was stopped{reached}. What was saved is kept: run again to continue.") from None
 
 
 @contextmanager
-def undisturbed():
-    """Hear an interrupt only when the block is over: an import cut in two leaves modules that nobody can import again.
+def deferred_interrupt():
+    """Delay an interrupt until the block ends: a module whose import is interrupted cannot be imported again.
 
-    Outside the main thread, where no interrupt is heard, the block just runs.
+    Outside the main thread, which alone receives interrupts, the block just runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append(True))
+    interrupts = []
+    before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if heard:
+    if interrupts:
         signal.raise_signal(signal.SIGINT)
 
 
@@ -108,7 +108,4 @@ def _refusal(folder, holder):
     who = "another process"
     if holder:
         who = f"process {holder['process']} on {holder['host']} ({holder['task']} since {holder['since']})"
-    return (
-        f"{folder} is in use by {who}. Wait for it or stop it, or choose another output folder; "
-        "two at once would write over each other's work."
-    )
+    return f"{folder} is in use by {who}. Wait for it, stop it, or choose another output folder."

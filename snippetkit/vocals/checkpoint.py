@@ -15,8 +15,8 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
+from ..utils.artifacts import digest
 from ..utils.errors import KitError, listed
-from ..utils.fingerprints import digest
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48            # bytes: two block handles, zeros, the magic number

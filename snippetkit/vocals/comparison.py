@@ -6,8 +6,8 @@ import numpy as np
 
 from .. import audio
 from ..audio import level
-from .backends import RATE, open_backend, stereo
 from .package import find_python
+from .separation import RATE, open_backend, stereo
 from .weights import find_weights
 
 # What the two were seen to differ by is rounding: less would mean that one of them computes something else.

@@ -8,7 +8,7 @@ from joblib import Parallel, delayed
 from .. import audio
 from ..utils.progress import progress
 from ..utils.storage import write_table
-from .backends import RATE
+from .separation import RATE
 
 FLOOR = -96.0   # dBFS: what 16 bits can hold
 

@@ -37,7 +37,7 @@ class Network:
             say(f"fast_separation changes nothing here: {self._device.title} has no units for half precision.")
         # On a CPU a few clips fill its caches, a GPU wants more.
         self.batch = 4 if self._device.kind == "cpu" else 32
-        self._masks = unet.build(checkpoint.read(weights)).to(self._device.name, memory_format=torch.channels_last)
+        self._masks = unet.build_masks(checkpoint.read(weights)).to(self._device.name, memory_format=torch.channels_last)
         with _exact():
             self._silence = self._masks.vocals.silent_columns(), self._masks.accompaniment.silent_columns()
 

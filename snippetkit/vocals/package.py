@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..utils.errors import KitError
-from ..utils.places import project_folder
+from ..utils.paths import project_folder
 from . import checkpoint, unet
 
 _HOW_TO_MAKE_IT = (
@@ -38,7 +38,7 @@ class Package:
 
     def __init__(self, weights):
         self._python = find_python()
-        unet.build(checkpoint.read(weights))
+        unet.build_masks(checkpoint.read(weights))
         self._weights = Path(weights)
 
     def __enter__(self):

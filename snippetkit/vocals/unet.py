@@ -131,7 +131,7 @@ class Masks(nn.Module):
         return (voice + 1e-10 / 2) / (voice + rest + 1e-10)
 
 
-def build(tensors):
+def build_masks(tensors):
     """The network with the weights of a checkpoint.
 
     Parameters

@@ -9,8 +9,8 @@ from pathlib import Path
 import platformdirs
 
 from ..utils.errors import KitError, listed
-from ..utils.places import KAGGLE
-from .release import DownloadFailed, FILES, RELEASE_SHA256, RELEASE_URL, download, lacking
+from ..utils.paths import KAGGLE
+from .release import FILES, RELEASE_SHA256, RELEASE_URL, DownloadFailed, download, lacking
 
 _WAYS = (
     f"To have them without a download from here, fetch {RELEASE_URL} on a machine with a network, unpack it, and give "

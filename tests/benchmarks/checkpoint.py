@@ -7,11 +7,11 @@ import torch
 from side_by_side import Stopwatch, benchmark
 
 from snippetkit.dataset import SnippetDataset
+from snippetkit.recipe import Recipe
+from snippetkit.training.checkpoint import new_state, save_state
 from snippetkit.training.epoch import train_one_epoch
 from snippetkit.utils.hardware import find_devices
 from snippetkit.utils.progress import progress
-from snippetkit.recipe import Recipe
-from snippetkit.training.state import new_state, save_state
 from snippetkit.utils.storage import replacing
 
 RECIPE = Recipe.published()

@@ -8,11 +8,11 @@ from torch.utils.data import DataLoader
 
 from snippetkit import models
 from snippetkit.dataset import SnippetDataset
+from snippetkit.recipe import Recipe
+from snippetkit.training.checkpoint import new_state
 from snippetkit.training.epoch import train_one_epoch
 from snippetkit.utils.hardware import find_devices
 from snippetkit.utils.progress import progress
-from snippetkit.recipe import Recipe
-from snippetkit.training.state import new_state
 
 RECIPE = Recipe.published()
 CLIPS = 480     # 15 batches; time does not depend on what is in them

@@ -12,9 +12,9 @@ from snippetkit import audio
 from snippetkit.data import competition
 from snippetkit.features.extraction import extract
 from snippetkit.recipe import Recipe
-from snippetkit.vocals.sources import Sources
+from snippetkit.vocals.clips import Sources
 
-RECIPE = Recipe.published().having(separator="none")
+RECIPE = Recipe.published().with_values(separator="none")
 _BLOCK = 64
 
 

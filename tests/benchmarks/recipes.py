@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from snippetkit.prediction import held_out
+from snippetkit.prediction.evaluation import compare_runs, read_out_of_fold
 from snippetkit.training.members import finished_members, read_histories
 from snippetkit.utils.storage import read_json
 
@@ -135,7 +135,7 @@ def _row(folder, other):
 def _difference(folder, other):
     if not (other / "held_out.csv").exists():
         return "not trained"
-    found = held_out.compare(held_out.read(folder), held_out.read(other))
+    found = compare_runs(read_out_of_fold(folder), read_out_of_fold(other))
     text = f"{100 * (found['ours'] - found['theirs']):+.1f} points"
     if around := found["interval"]:
         text += f" ({100 * around['low']:+.1f} to {100 * around['high']:+.1f})"

@@ -23,9 +23,9 @@ import numpy as np
 from snippetkit import audio
 from snippetkit.benchmark import table
 from snippetkit.data.competition import mp3s_below
-from snippetkit.vocals.backends import RATE, stereo
 from snippetkit.vocals.comparison import snr
 from snippetkit.vocals.package import find_python
+from snippetkit.vocals.separation import RATE, stereo
 from snippetkit.vocals.weights import find_weights
 
 STOCK, EXACT, FAST = "stock `Separator`", "network, exact", "network, `fast_separation`"

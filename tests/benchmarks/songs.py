@@ -12,7 +12,7 @@ from side_by_side import Stopwatch, benchmark
 
 from snippetkit.data import competition
 from snippetkit.songs.inference import infer
-from snippetkit.songs.traces import AHEAD, Traces, listen
+from snippetkit.songs.traces import AHEAD, Traces, trace_clips
 
 SIZES = (1000, 2000, 4000, 8000, 14_333)
 # Three times over, each pair of clips: two predictions against two ends, and the likeness of what both sound like.
@@ -23,13 +23,13 @@ ROWS = 512
 def listening(data, size):
     clips = clips_of(data)
     with Stopwatch() as watch:
-        listen([clips[i % len(clips)] for i in range(size)])
+        trace_clips([clips[i % len(clips)] for i in range(size)])
     return watch, size
 
 
 def inferring(data, size):
     clips = clips_of(data)
-    heard = listen(clips[:size])
+    heard = trace_clips(clips[:size])
     again = np.arange(size) % len(clips)
     traces = told_apart(heard.of(again), len(clips))
     get_reusable_executor().shutdown()      # those that listened shall not be counted

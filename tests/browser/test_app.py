@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from lab.sounds import RATE, trained_network
 
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 pytest.importorskip("gradio", reason="what makes the page: pip install -r requirements-lab.txt")
 sync_api = pytest.importorskip("playwright.sync_api", reason="what drives the browser: pip install playwright")

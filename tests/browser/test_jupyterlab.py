@@ -18,7 +18,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from snippetkit.run.pipeline import NOTEBOOKS
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="what drives the browser: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

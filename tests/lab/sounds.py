@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from snippetkit.utils.hardware import Device
 from snippetkit.lab.identify import recogniser as identify
+from snippetkit.utils.hardware import Device
 
 RATE = 22_050
 CPU = Device("cpu", "CPU", "fp32")
@@ -29,7 +29,7 @@ def small_data(**changes):
 
 
 def small_recipe():
-    return identify.recipe("dense", epochs=8).having(precision="fp32")
+    return identify.recipe("dense", epochs=8).with_values(precision="fp32")
 
 
 def trained_network(folder):

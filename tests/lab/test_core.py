@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 # Imports every module but those of the lab and those that are programs, and prints where from.
 IMPORT_ALL = """

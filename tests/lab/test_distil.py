@@ -7,14 +7,14 @@ import pytest
 import torch
 from conftest import make_data
 
+from snippetkit.lab.singers import distil
+from snippetkit.prediction.scores import collect
+from snippetkit.recipe import Recipe
+from snippetkit.songs import folds
 from snippetkit.training.ensemble import train_ensemble
 from snippetkit.utils.errors import KitError
-from snippetkit.lab.singers import distil
-from snippetkit.recipe import Recipe
-from snippetkit.prediction.results import collect
-from snippetkit.songs import folds
 
-RECIPE = Recipe.published().having(
+RECIPE = Recipe.published().with_values(
     model="cnn3", split="songs", folds=3, members=2, epochs=12, batch_size=16, precision="fp32", mixup=0.3,
 )
 
@@ -38,7 +38,7 @@ def test_targets_are_the_teachers_answers_and_the_labels(lessons, cpu):
 
 
 def test_a_student_learns_and_is_compared_on_songs_that_nobody_heard(lessons, cpu, tmp_path):
-    recipe = RECIPE.having(members=1)
+    recipe = RECIPE.with_values(members=1)
     assert train_ensemble(tmp_path, recipe, lessons, devices=[cpu]) == [0]
     student, ensemble = collect(tmp_path, lessons), collect(lessons.teachers, lessons.data)
     found = distil.agreement(student, ensemble)
@@ -52,7 +52,7 @@ def test_a_student_learns_and_is_compared_on_songs_that_nobody_heard(lessons, cp
 
 def test_other_teachers_make_another_student(lessons, tmp_path, cpu):
     alone = tmp_path / "members"
-    train_ensemble(alone, RECIPE.having(members=1, epochs=1), lessons.data, devices=[cpu])
+    train_ensemble(alone, RECIPE.with_values(members=1, epochs=1), lessons.data, devices=[cpu])
     other = distil.Lessons(data=lessons.data, teachers=alone)
     assert other.fingerprint(RECIPE) != lessons.fingerprint(RECIPE)
 

@@ -6,13 +6,13 @@ import soxr
 import torch
 
 from snippetkit import models
+from snippetkit.data.synthesis import CLIP_RATE, song
 from snippetkit.dataset import SnippetDataset
 from snippetkit.features.extraction import band_statistics
 from snippetkit.filterbank import log_mel
 from snippetkit.lab import maps
 from snippetkit.lab.singers.streaming import Stream, lateness, over, recording
 from snippetkit.recipe import Recipe
-from snippetkit.data.synthesis import CLIP_RATE, song
 
 
 class Corner(torch.nn.Module):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import classical
-from snippetkit.lab.genres import gtzan, recordings as genres
 from snippetkit.lab.board import Board, both_ways
+from snippetkit.lab.genres import gtzan
+from snippetkit.lab.genres import recordings as genres
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
+from snippetkit.utils.errors import KitError
 
 RATE = 22_050
 
@@ -94,7 +95,7 @@ def leaking():
 def test_folds_keep_artists_apart(leaking):
     numbers, labels, groups = leaking
     data = genres.training_data(numbers[:, None], labels, groups, classes=2, count=4)
-    recipe = Recipe.published().having(split="songs", folds=4)
+    recipe = Recipe.published().with_values(split="songs", folds=4)
     held_out = []
     for member in range(4):
         train, valid = folds.split(data, recipe, member)
@@ -106,7 +107,7 @@ def test_folds_keep_artists_apart(leaking):
 
 
 def test_random_folds_reward_who_knows_artists(leaking, tmp_path):
-    recipe = Recipe.published().having(split="songs", folds=4)
+    recipe = Recipe.published().with_values(split="songs", folds=4)
     table = both_ways(tmp_path, classical.on_clips("numbers")[:1], *leaking, recipe=recipe)
     row = table.iloc[0]
     assert row["random"] > 0.95 and row["apart"] < 0.75 and row["gap"] == pytest.approx(row["random"] - row["apart"])
@@ -115,7 +116,7 @@ def test_random_folds_reward_who_knows_artists(leaking, tmp_path):
 
 def test_what_was_judged_is_read_again_and_what_was_changed_is_not(leaking, tmp_path):
     numbers, labels, groups = leaking
-    recipe = Recipe.published().having(split="songs", folds=4)
+    recipe = Recipe.published().with_values(split="songs", folds=4)
     board = Board(tmp_path, genres.training_data(numbers[:, None], labels, groups, classes=2, count=4), recipe)
     method, other = classical.on_clips("numbers")[:2]
     first = board.rows([method], numbers)

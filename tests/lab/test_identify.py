@@ -6,11 +6,11 @@ import torch
 from conftest import same_bits
 from lab.sounds import CPU, RATE, small_data, small_recipe, songs, trained_network
 
-from snippetkit.utils.clock import Clock
-from snippetkit.utils.errors import KitError
 from snippetkit.lab.identify import recogniser as identify
 from snippetkit.lab.identify.noise import Mix
 from snippetkit.lab.spectrogram import MelSpectrogram, decibels
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import demo
+from snippetkit.utils.errors import KitError
 
 
 def test_songs_and_noises_are_there_and_the_same_again(tmp_path):

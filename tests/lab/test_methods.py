@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.utils.errors import KitError
-from snippetkit.prediction.held_out import table
 from snippetkit.lab import classical, methods
 from snippetkit.lab.singers.joined import joined, worth
-from snippetkit.training.members import average
+from snippetkit.prediction.held_out import table
+from snippetkit.prediction.scores import average, together
 from snippetkit.recipe import Recipe
-from snippetkit.prediction.results import together
+from snippetkit.utils.errors import KitError
 
-RECIPE = Recipe.published().having(split="songs", folds=3)
+RECIPE = Recipe.published().with_values(split="songs", folds=3)
 
 
 @pytest.fixture(scope="module")

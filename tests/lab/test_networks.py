@@ -8,11 +8,11 @@ import torch
 from conftest import same_bits
 
 from snippetkit import models
-from snippetkit.utils.clock import Clock
-from snippetkit.utils.errors import KitError
 from snippetkit.lab.networks import BUILDERS
 from snippetkit.recipe import Recipe
 from snippetkit.training.member import train_member
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
 
 SPECTRA = [name for name in BUILDERS if name != "wave"]
 
@@ -68,7 +68,7 @@ def test_one_batch_is_learned_by_heart(name):
 def test_training_resumes_to_the_bit(name, small_data, cpu, tmp_path):
     if name == "wave":
         small_data = samples_of(small_data)
-    recipe = Recipe.published().having(model=f"lab.{name}", epochs=2, batch_size=16, precision="fp32")
+    recipe = Recipe.published().with_values(model=f"lab.{name}", epochs=2, batch_size=16, precision="fp32")
 
     class OneEpoch(Clock):
         asked = 0

@@ -8,8 +8,8 @@ from lab.sounds import RATE, noises, songs
 from snippetkit.lab.identify import phone
 from snippetkit.lab.identify.bank import Bank
 from snippetkit.lab.identify.fragments import NoisyFragments, Sounds
-from snippetkit.lab.identify.recogniser import recipe
 from snippetkit.lab.identify.noise import Mix, ambience, amplify, decibels, microphones, mix_at_snr, power
+from snippetkit.lab.identify.recogniser import recipe
 from snippetkit.lab.spectrogram import MelSpectrogram
 
 

@@ -6,10 +6,10 @@ import nbformat
 import papermill
 import pytest
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import demo
 from snippetkit.lab.identify.table import best_network, chosen, fewer_songs
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.paths import project_folder
 
 NOTEBOOK = project_folder() / "notebooks" / "05_identify_songs.ipynb"
 

@@ -9,7 +9,7 @@ import papermill
 import pytest
 
 from snippetkit.lab import demo
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 NOTEBOOK = project_folder() / "notebooks" / "06_genres.ipynb"
 

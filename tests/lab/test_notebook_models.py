@@ -6,7 +6,7 @@ import papermill
 import pytest
 
 from snippetkit.data import demo
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 for package in ("captum", "onnx", "onnxscript", "onnxruntime", "hmmlearn", "audiomentations"):
     pytest.importorskip(package, reason="what the lab takes: pip install -r requirements-lab.txt")

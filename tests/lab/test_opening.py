@@ -2,9 +2,9 @@
 
 import pytest
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab.singers import opening
 from snippetkit.lab.singers.opening import open_study
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ import pytest
 import soundfile
 from lab.sounds import RATE, songs, write_m4a
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import sound
 from snippetkit.lab.identify.collection import _for_tests, collect
 from snippetkit.lab.identify.recogniser import recipe
+from snippetkit.utils.errors import KitError
 
 pytest.importorskip("av", reason="what decodes m4a: pip install -r requirements-lab.txt")
 TONE = songs(1, 3.0)[0]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.training.ensemble import train_ensemble
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import classical
 from snippetkit.lab.singers.study import Study
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
+from snippetkit.training.ensemble import train_ensemble
+from snippetkit.utils.errors import KitError
 
-RECIPE = Recipe.published().having(
+RECIPE = Recipe.published().with_values(
     model="cnn3", split="songs", folds=3, members=3, epochs=2, batch_size=16, precision="fp32",
 )
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import methods
-from snippetkit.lab.genres import transfer
 from snippetkit.lab.board import Board
+from snippetkit.lab.genres import transfer
 from snippetkit.lab.genres.recordings import training_data
 from snippetkit.recipe import Recipe
+from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,13 @@ def test_weights_that_cannot_be_downloaded_are_one_sentence(monkeypatch, tmp_pat
 
 def test_weights_are_refused_before_anything_is_computed_or_left_out(clips, cpu, tmp_path):
     with pytest.raises(KitError, match="weights for vgg16 are not in .*, or leave these networks out"):
-        transfer.check(tmp_path, tmp_path)
+        transfer.require_weights(tmp_path, tmp_path)
     for weights in ("random", "none"):
-        transfer.check(tmp_path, weights)
+        transfer.require_weights(tmp_path, weights)
     assert transfer.all_heard(tmp_path, clips[0][:3], weights="none", device=cpu) == {}
     assert methods.sorted_table([]).empty
     transfer.all_heard(tmp_path, clips[0][:3], weights="random", device=cpu)
-    transfer.check(tmp_path, tmp_path)      # what was heard needs no weights
+    transfer.require_weights(tmp_path, tmp_path)      # what was heard needs no weights
 
 
 def test_pictures_are_scaled_clip_by_clip_with_low_bands_below():
@@ -100,7 +100,7 @@ def test_what_follows_components_learns(name, clips, tmp_path):
     numbers += np.random.default_rng(1).normal(0, 5, numbers.shape).astype(np.float32)
     labels, groups = np.repeat(labels, 4), np.repeat(np.arange(24), 4)
     data = training_data(numbers[:, None], labels, groups, classes=2, count=3)
-    board = Board(tmp_path, data, Recipe.published().having(split="songs", folds=3))
+    board = Board(tmp_path, data, Recipe.published().with_values(split="songs", folds=3))
     (method,) = [each for each in transfer.on_layer("pixels", shares=[0.9], cv=3) if name in each.name]
     (row,) = board.rows([method], numbers)
     assert row["accuracy"] > 0.9 and row["parameters"] > 100, methods.sorted_table([row])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from conftest import make_data
 
-from snippetkit.utils.clock import Clock
-from snippetkit.utils.errors import KitError
 from snippetkit.lab import methods
 from snippetkit.lab.genres import tuning
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
+from snippetkit.utils.clock import Clock
+from snippetkit.utils.errors import KitError
 
 pytest.importorskip("optuna", reason="what tunes: pip install -r requirements-lab.txt")
 
@@ -21,7 +21,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def recipe():
-    return Recipe.published().having(
+    return Recipe.published().with_values(
         split="songs", folds=3, members=3, epochs=3, batch_size=16, precision="fp32", standardise=True, model="lab.cnn4"
     )
 
@@ -51,7 +51,7 @@ def test_what_was_tried_is_not_tried_again_and_more_can_be_added(searched, data,
     assert tuning.tried(again).equals(tuning.tried(study)) and again.best_params == study.best_params
     more = tuning.search(folder, data, recipe, device=cpu, tries=7, most_filters=32)
     assert len(more.trials) == 7
-    other = tuning.search(folder, data, recipe.having(epochs=1), device=cpu, tries=1, most_filters=32)
+    other = tuning.search(folder, data, recipe.with_values(epochs=1), device=cpu, tries=1, most_filters=32)
     assert len(other.trials) == 1
 
 
@@ -74,20 +74,20 @@ def test_the_fold_that_judges_is_never_looked_at(data, recipe, cpu, tmp_path):
     array = np.asarray(data.train.array).view(Guarded)
     guarded = make_data(seed=0, clips=90)
     object.__setattr__(guarded.train, "array", array)
-    tuning.search(tmp_path, guarded, recipe.having(epochs=1), device=cpu, tries=1, most_filters=32)
+    tuning.search(tmp_path, guarded, recipe.with_values(epochs=1), device=cpu, tries=1, most_filters=32)
     train, held_out = folds.split(data, recipe, 0)
     assert seen == set(train.tolist()) and not seen & set(held_out.tolist())
 
 
 def test_two_folds_are_too_few(data, recipe, cpu, tmp_path):
     with pytest.raises(KitError, match="2 folds are too few to tune in: .* choose 3 or more"):
-        tuning.search(tmp_path, data, recipe.having(folds=2), device=cpu)
+        tuning.search(tmp_path, data, recipe.with_values(folds=2), device=cpu)
 
 
 def test_what_was_found_is_judged_on_that_fold_alone(searched, data, recipe, cpu):
     method = tuning.tuned(searched[1], recipe, cpu)
     inputs = np.asarray(data.train.array)
-    judged = methods.judge(method, inputs, inputs[:0], data, recipe.having(members=1))
+    judged = methods.judge(method, inputs, inputs[:0], data, recipe.with_values(members=1))
     assert sorted(judged.result.valid_clips) == folds.split(data, recipe, 0)[1].tolist()
     kernel = searched[1].best_params["kernel"]
     convolutions = 32 * kernel**2 + 3 * 32 * 32 * kernel**2 + 4 * 2 * 32

@@ -8,7 +8,7 @@ import papermill
 import pytest
 
 from snippetkit.run.pipeline import NOTEBOOKS
-from snippetkit.utils.places import project_folder
+from snippetkit.utils.paths import project_folder
 
 FOLDER = project_folder() / "notebooks"
 ALL = sorted(path.stem for path in FOLDER.glob("*.ipynb"))

@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 
 from .accompaniment import accompaniment
-from .music import Band, CLIP_RATE, PIECE, RATE
+from .music import CLIP_RATE, PIECE, RATE, Band
 from .singing import singing
 
 VOICE_OVER_MUSIC = (1.6, 3.0)   # ratio of root mean squares, 4 to 9.5 dB: what makes the task hard or easy

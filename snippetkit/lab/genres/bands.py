@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from ...data.synthesis.accompaniment import drums, instrument, plucked
-from ...data.synthesis.music import Band, RATE, SCALES, contour, melody, wave
+from ...data.synthesis.music import RATE, SCALES, Band, contour, melody, wave
 
 _LEVEL = 0.12       # root mean square of a recording; full scale is 1
 

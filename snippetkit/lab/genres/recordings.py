@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from ...utils.errors import KitError, listed
 from ...features.extraction import Features
-from ...utils.fingerprints import digest
-from ...training.members import TrainingData
-from ...utils.progress import progress
 from ...recipe import Recipe
 from ...songs import folds
 from ...songs.table import Songs
+from ...training.data import TrainingData
+from ...utils.artifacts import digest
+from ...utils.errors import KitError, listed
+from ...utils.progress import progress
 from .. import sound
 from ..spectrogram import MelSpectrogram
 

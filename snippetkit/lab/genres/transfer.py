@@ -101,7 +101,7 @@ def network(name, *, weights=""):
     return found.eval()
 
 
-def check(folder, weights):
+def require_weights(folder, weights):
     """Refuse weights that `all_heard` could not take, as `network` would, before anything is computed.
 
     Parameters

@@ -12,15 +12,15 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
-from ...utils.clock import Clock
 from ...dataset import SnippetDataset
-from ...training.epoch import predict, train_one_epoch
-from ...utils.errors import KitError
 from ...features.extraction import band_statistics
-from ...utils.fingerprints import digest
-from ...utils.progress import progress, say
 from ...songs import folds
-from ...training.state import State
+from ...training.checkpoint import State
+from ...training.epoch import predict, train_one_epoch
+from ...utils.artifacts import digest
+from ...utils.clock import Clock
+from ...utils.errors import KitError
+from ...utils.progress import progress, say
 from ..methods import Method
 from ..networks import simple_cnn
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from ...utils.errors import KitError, listed
-from ...utils.fingerprints import fingerprint
-from ...utils.progress import progress
 from ...recipe import Recipe
+from ...utils.artifacts import fingerprint
+from ...utils.errors import KitError, listed
+from ...utils.progress import progress
 from .. import sound
-from .recogniser import FRAGMENTS, SongData
 from .noise import Mix
+from .recogniser import FRAGMENTS, SongData
 
 _OF_TESTS = 4   # each fourth source of noises is kept for the tests
 _SEED = 0       # of which songs are kept back

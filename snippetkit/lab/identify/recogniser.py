@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...training.epoch import predict
-from ...utils.errors import KitError
-from ...utils.fingerprints import difference, digest
-from ...utils.hardware import find_devices
-from ...training.members import finished_members, member_folder, shared_recipe
 from ...recipe import Recipe
-from ...training.state import load_network
-from ...utils.storage import read_json, write_json
+from ...training.checkpoint import load_network
+from ...training.epoch import predict
 from ...training.member import train_member
+from ...training.members import finished_members, member_folder, shared_recipe
+from ...utils.artifacts import difference, digest
+from ...utils.errors import KitError
+from ...utils.hardware import find_devices
+from ...utils.storage import read_json, write_json
+from ..spectrogram import MelSpectrogram, decibels, normalised
 from .bank import Bank
 from .fragments import NoisyFragments, Sounds
 from .noise import Mix
-from ..spectrogram import MelSpectrogram, decibels, normalised
 
 FRAGMENTS = 200         # of each song, an epoch, as published
 WINDOW, STEP = 256, 51  # frames, as published

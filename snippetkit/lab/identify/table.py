@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 
 from ... import models
+from ...training.members import member_folder
 from ...utils.clock import Clock
 from ...utils.errors import KitError, listed
-from ...utils.lock import at_work
-from ...training.members import member_folder
+from ...utils.lock import exclusive_task
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
-from . import judging, recogniser as identify
+from . import judging
+from . import recogniser as identify
 from .collection import Collection
 from .recogniser import Recogniser
 
@@ -148,7 +149,7 @@ def compare_networks(folder, collection, wanted, *, count, device, clock=None):
     """
     folders = {name: Path(folder, "networks", name) for name in wanted}
     clock = clock or Clock()
-    with at_work(folder, "training"):
+    with exclusive_task(folder, "training"):
         for name, epochs in wanted.items():
             recipe = identify.recipe(name, epochs=epochs)
             if not identify.train(folders[name], collection.data, recipe, device=device, clock=clock):

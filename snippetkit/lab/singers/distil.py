@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...dataset import SnippetDataset
-from ...training.epoch import predict
-from ...utils.errors import KitError
-from ...features.extraction import band_statistics
-from ...utils.fingerprints import digest
 from ...data.labels import CLASSES
-from ...training.members import average, finished_members, member_folder, shared_recipe
+from ...dataset import SnippetDataset
+from ...features.extraction import band_statistics
+from ...prediction.scores import average
 from ...songs import folds
-from ...training.state import load_network
+from ...training.checkpoint import load_network
+from ...training.epoch import predict
+from ...training.members import finished_members, member_folder, shared_recipe
+from ...utils.artifacts import digest
+from ...utils.errors import KitError
 from .standing import StandIn
 
 

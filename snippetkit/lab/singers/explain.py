@@ -5,10 +5,10 @@ import pandas as pd
 import soxr
 import torch
 
-from ...dataset import SnippetDataset
-from ...filterbank import log_mel
 from ...data.labels import CLASSES
 from ...data.synthesis import CLIP_RATE, CLIP_SAMPLES, song
+from ...dataset import SnippetDataset
+from ...filterbank import log_mel
 
 
 def saliency(network, features, target):

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ...prediction import held_out
-from ...training.members import average
-from ...prediction.results import together
+from ...prediction.evaluation import compare_runs, out_of_fold_table
+from ...prediction.scores import average, together
 
 
 def joined(result, others):
@@ -41,10 +40,10 @@ def worth(ensemble, others, data):
         A line for each of `others`, the most accurate pair first: ``beside``, ``alone`` and ``with it`` (the ensemble's
         accuracies on the clips that both held out), ``gain`` with ``low`` and ``high`` (95%, over songs).
     """
-    alone = held_out.table(ensemble, data)
+    alone = out_of_fold_table(ensemble, data)
     lines = []
     for name, other in others.items():
-        found = held_out.compare(held_out.table(joined(ensemble, [other]), data), alone)
+        found = compare_runs(out_of_fold_table(joined(ensemble, [other]), data), alone)
         around = found["interval"] or {"low": float("nan"), "high": float("nan")}
         lines.append({
             "beside": name, "alone": found["theirs"], "with it": found["ours"],

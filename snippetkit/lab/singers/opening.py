@@ -4,17 +4,16 @@ made."""
 import importlib.util
 from pathlib import Path
 
-from ... import models
-from ...utils.clock import Clock
 from ...data.competition import find
+from ...recipe import Recipe
+from ...run.workspace import Workspace, open_workspace
+from ...training.data import prepare
 from ...training.ensemble import train_ensemble
+from ...training.members import finished_members, shared_recipe
+from ...utils.clock import Clock
 from ...utils.errors import KitError, listed
 from ...utils.hardware import find_devices
-from ...training.members import finished_members, shared_recipe
-from ...utils.places import KAGGLE
-from ...training.preparation import prepare
-from ...recipe import Recipe
-from ...run.workspace import Workspace, open_workspace, runs_folder
+from ...utils.paths import KAGGLE, runs_folder
 from . import inputs
 from .study import Study
 
@@ -70,14 +69,14 @@ def open_study(
     work = _taken_up(data, Path(run).resolve()) if str(run) else open_workspace(data, out)
     if run:
         recipe, _ = shared_recipe(work.members, finished_members(work.members))
-        recipe = recipe.having(members=len(finished_members(work.members)))
+        recipe = recipe.with_values(members=len(finished_members(work.members)))
         if recipe.split == "random":
             raise KitError(
                 f"the members in {work.members} were judged on clips held out at random, with songs on both sides; "
                 "train with --set split=songs or --recipe best, and give that work folder."
             )
     else:
-        recipe = Recipe.best().having(separator="none", model="resnet18", members=members, epochs=epochs)
+        recipe = Recipe.best().with_values(separator="none", model="resnet18", members=members, epochs=epochs)
     if not (isinstance(judged, int) and 1 <= judged <= recipe.folds):
         raise KitError(f"judged={judged!r} is no number of folds to judge everything in; give 1 to {recipe.folds}.")
     there = finished_members(work.members) if run else range(members)
@@ -116,7 +115,7 @@ def _settled(networks, kinds, versions, recording):
     for name in networks:
         if name == "lab.wave":
             raise KitError("lab.wave takes samples and is trained on them in any case; leave it out of networks.")
-        models.check(name)
+        Recipe(model=name)     # raises if there is no such model
     kinds = [kind.strip() for kind in kinds.split(",") if kind.strip()]
     for kind in kinds:
         if kind not in inputs.KINDS:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...training.members import TrainingData
+from ...training.data import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,23 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from ...utils.clock import Clock
 from ...data.competition import Competition
-from ...utils.errors import KitError
 from ...features.extraction import Features, band_statistics
-from ...utils.fingerprints import fingerprint
-from ...utils.hardware import Device
-from ...training.members import TrainingData, read_histories
+from ...prediction.scores import collect
 from ...recipe import Recipe
-from ...prediction.results import collect
 from ...songs import folds
-from ...training.state import load_network
+from ...training.checkpoint import load_network
+from ...training.data import TrainingData
+from ...training.members import read_histories
+from ...utils.artifacts import fingerprint
+from ...utils.clock import Clock
+from ...utils.errors import KitError
+from ...utils.hardware import Device
 from .. import classical, handcrafted
-from . import inputs, waves
 from ..board import Board
-from .joined import joined, worth
 from ..kept import kept
 from ..methods import Judged, cost, judge_network, row, sorted_table
+from . import inputs, waves
+from .joined import joined, worth
 
 _SPLITS = ("train", "test")
 _INPUT_RATE = 22_050    # Hz, librosa's own, for all that is computed by it
@@ -121,7 +122,7 @@ class Study:
         **changes
             Other choices of the recipe, which are named in the table.
         """
-        recipe = self.recipe.having(model=name, epochs=epochs, members=self.judged, **changes)
+        recipe = self.recipe.with_values(model=name, epochs=epochs, members=self.judged, **changes)
         what = ", ".join([name, *(f"{key} {value}" for key, value in changes.items())])
         self.judge(what, "as the ensemble", recipe, self.data)
 
@@ -134,7 +135,7 @@ class Study:
             train=Features(train, self.data.train.ids, mark + self.data.train.fingerprint),
             test=Features(test, self.data.test.ids, mark + self.data.test.fingerprint),
         )
-        recipe = self.recipe.having(
+        recipe = self.recipe.with_values(
             model="lab.wave", epochs=epochs, members=self.judged, standardise=False, crop=0, time_mask=0, band_mask=0,
             second_n_fft=0,
         )
@@ -156,7 +157,7 @@ class Study:
             self.folder / "versions.npy", [*what, fingerprint(paths)],
             lambda: waves.versions(paths, self.recipe, count),
         )
-        recipe = self.recipe.having(model=name, epochs=epochs, members=self.judged)
+        recipe = self.recipe.with_values(model=name, epochs=epochs, members=self.judged)
         self.judge(f"{name}, {count} changed versions", "as the ensemble", recipe,
                    waves.Varied(data=self.data, versions=versions))
 

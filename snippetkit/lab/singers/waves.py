@@ -13,9 +13,9 @@ from ... import audio
 from ...dataset import SnippetDataset
 from ...features.extraction import band_statistics
 from ...filterbank import log_mel
-from ...utils.fingerprints import digest
-from ...utils.progress import progress
 from ...songs import folds
+from ...utils.artifacts import digest
+from ...utils.progress import progress
 from .standing import StandIn
 
 SEMITONES = 1.0         # more would make a man of a woman

@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from ...data.labels import CLASSES
 from ...dataset import SnippetDataset
-from ...training.epoch import predict
 from ...features.extraction import band_statistics
 from ...features.extraction import load as load_features
 from ...filterbank import log_mel
+from ...prediction.scores import average
+from ...training.checkpoint import load_network
+from ...training.epoch import predict
+from ...training.members import finished_members, member_folder, shared_recipe
 from ...utils.hardware import find_devices
-from ...data.labels import CLASSES
-from ...training.members import average, finished_members, member_folder, shared_recipe
-from ...training.state import load_network
-from ...vocals.backends import RATE, open_backend, stereo
+from ...vocals.separation import RATE, open_backend, stereo
 from ...vocals.weights import find_weights
 
 

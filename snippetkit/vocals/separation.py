@@ -4,6 +4,7 @@ With separator "none" nothing is written but what was found out about the clips,
 """
 
 import io
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +14,20 @@ from joblib import Parallel, delayed
 
 from .. import audio
 from ..utils.errors import KitError
-from ..utils.lock import at_work
+from ..utils.lock import deferred_interrupt, exclusive_task
 from ..utils.progress import progress
 from ..utils.storage import replacing
 from . import checkpoint
-from .backends import RATE, open_backend, stereo
-from .provenance import claim, made_with
-from .sources import check
+from .clips import check_clips, record_separation, recorded_weights
 from .weights import find_weights
+
+RATE = 44_100   # Hz, the sample rate that Spleeter was trained on
 
 # A part of the mixture's energy so small that only a fault leaves no more, or takes no more away: -60 dB.
 _NOTHING = 1e-6
 
 
-def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=None, jobs=-1):
+def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=None, checked=None, jobs=-1):
     """Check all clips and separate their vocals as the recipe says; what is done already is not done again.
 
     Parameters
@@ -39,9 +40,11 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     weights : path-like
         The folder with Spleeter's weights. Empty: wherever `find_weights` finds them, if vocals are missing.
     on_bad : str
-        As in `sources.check`.
+        As in `check_clips`.
     only : collection of int or None
         Train clips to begin with, to listen to before hours go into the others; None for all clips.
+    checked : tuple of two Sources, or None
+        What `check_clips` returned for these clips, to save checking them again.
     jobs : int
         Processes (for the check) and threads (for reading and writing), as joblib counts them.
 
@@ -52,24 +55,73 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     Raises
     ------
     KitError
-        As `sources.check` and `find_weights` do; if the vocals there were made with other weights; if the separator
+        As `check_clips` and `find_weights` do; if the vocals there were made with other weights; if the separator
         fails, or its vocals are the mixture or nothing.
     """
     folder = Path(folder)
     if recipe.separator == "none":
         if weights:
             raise KitError("weights are given, but separator is none: add --set separator=torch, or leave them out.")
-        return check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
-    is_begun = made_with(folder, recipe) is not None
+        return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
+    is_begun = recorded_weights(folder, recipe) is not None
     # What is not there had better be known before minutes go into checking clips.
     found = _ready(recipe, weights) if weights or not is_begun else None
-    splits = check(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
+    splits = checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
-        with at_work(folder, "separating vocals"):
+        with exclusive_task(folder, "separating vocals"):
             _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
     elif found:
-        claim(folder, recipe, checkpoint.fingerprint(found))
-    return tuple(replace(split, weights=made_with(folder, recipe)) for split in splits)
+        record_separation(folder, recipe, checkpoint.fingerprint(found))
+    return tuple(replace(split, weights=recorded_weights(folder, recipe)) for split in splits)
+
+
+@contextmanager
+def open_backend(separator, weights, *, fast=False):
+    """Make a backend ready.
+
+    Parameters
+    ----------
+    separator : str
+        'torch', the kit's own network, or 'spleeter', the package itself.
+    weights : path-like
+        The folder with Spleeter's weights.
+    fast : bool
+        As in `network.Network`.
+
+    Yields
+    ------
+    callable
+
+    Raises
+    ------
+    KitError
+        If the weights are missing, damaged or another model's, or the package is not installed.
+    """
+    # Imported here: what is complete need wait neither for torch, which no process can load twice, nor for TensorFlow.
+    if separator == "torch":
+        with deferred_interrupt():
+            from .network import Network
+
+        yield Network(weights, fast=fast)
+    else:
+        from .package import Package
+
+        with Package(weights) as package:
+            yield package
+
+
+def stereo(signal):
+    """Two channels, as Spleeter takes them: a single one twice, of more the first two.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples, channels)
+
+    Returns
+    -------
+    ndarray, shape (samples, 2)
+    """
+    return np.array(np.broadcast_to(signal[:, :2], (len(signal), 2)), order="C")
 
 
 def _ready(recipe, weights=""):
@@ -86,7 +138,7 @@ def _ready(recipe, weights=""):
 def _make(folder, splits, only, weights, recipe, jobs):
     """Separate the clips whose vocals are not there, batch by batch."""
     fingerprint = checkpoint.fingerprint(weights)
-    is_proved = made_with(folder, recipe) == fingerprint
+    is_proved = recorded_weights(folder, recipe) == fingerprint
     total = sum(len(split.paths) for split in splits)
     missing = sum(len(_missing(split)) for split in splits)
     with (
@@ -102,7 +154,7 @@ def _make(folder, splits, only, weights, recipe, jobs):
             is_proved = is_proved or _prove(mixtures, vocals, where)
             if not np.isfinite(vocals).all():
                 raise KitError(f"{where} hold what is no number; half precision may be too small for them.")
-            claim(folder, recipe, fingerprint)  # not sooner: weights that are no good must not claim the folder
+            record_separation(folder, recipe, fingerprint)  # not sooner: weights that are no good must not claim the folder
             wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
             parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
             bar.update(len(wanted))

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from ..utils.errors import KitError
-from ..utils.lock import at_work
+from ..utils.lock import exclusive_task
 from ..utils.progress import progress, say
 from ..utils.storage import read_json, replacing
 
@@ -23,7 +23,7 @@ _SAY_HOW_FAR = ("history.csv", "done.json")
 _DEPTH = 3
 
 
-def adopt(folder, root, *, weights=True):
+def copy_earlier_output(folder, root, *, weights=True):
     """Copy what earlier sessions made, as far as it is not in the work folder; of a member, if it got further there.
 
     A stage that the work folder has begun from something else is left alone.
@@ -52,7 +52,7 @@ def adopt(folder, root, *, weights=True):
     places = sorted({str(each) for each in outputs if any(source.is_relative_to(each) for source, _ in pairs)})
     say(f"{len(pairs)} files ({size / 1e6:.0f} MB) of earlier sessions are taken over from {', '.join(places)}; "
         "detach that if it is of another recipe or other data")
-    with at_work(folder / "members", "taking over what earlier sessions made"):
+    with exclusive_task(folder / "members", "taking over what earlier sessions made"):
         for source, target in progress(pairs, total=len(pairs), title="copying", unit="file"):
             _copy(source, target)
 

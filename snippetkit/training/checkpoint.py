@@ -13,9 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import models
 from ..utils.errors import KitError
-from ..utils.lock import undisturbed
+from ..utils.lock import deferred_interrupt
 from ..utils.progress import say
-from ..recipe import completed
 from ..utils.storage import replacing
 
 
@@ -72,7 +71,7 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     device : Device
     """
     torch.manual_seed(seed)
-    with undisturbed():  # the first model and the first optimizer import torchvision, torch._dynamo and sympy
+    with deferred_interrupt():  # the first model and the first optimizer import torchvision, torch._dynamo and sympy
         model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
         model = model.to(device.name, memory_format=device.memory_format)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -110,7 +109,7 @@ def save_state(state, path, device):
         "precision": device.precision,
     }
     # an interrupt in the midst of it would come out of torch's archive writer as one of the writer's own errors
-    with undisturbed(), replacing(path) as temporary, open(temporary, "wb") as file:
+    with deferred_interrupt(), replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's archive writer hides the disk's own error behind one of its own
@@ -129,10 +128,7 @@ def load_state(state, path, device):
         If the file is damaged, or belongs to another member, recipe or data.
     """
     content = _read_archive(path)
-    theirs = content.get("identity") or {}
-    if "recipe" in theirs:
-        theirs = {**theirs, "recipe": completed(theirs["recipe"], "member")}
-    if theirs != state.identity:
+    if content.get("identity") != state.identity:
         raise KitError(f"{path} belongs to another member, recipe or data; delete it to train this member anew.")
     try:
         moved = _restore(state, content, device)

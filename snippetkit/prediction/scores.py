@@ -1,24 +1,13 @@
-"""The last stage: the logits of the finished members, of one run or several, and the answers they average to."""
+"""Scores of the ensemble: the logits of finished members, averaged, and how sure they are of each clip."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import KitError
-from ..training.members import (
-    average,
-    finished_members,
-    held_out_logits,
-    member_folder,
-    shared_recipe,
-    stack_test_logits,
-)
-from ..training.preparation import prepare
 from ..recipe import Recipe
 from ..songs import folds
-from ..songs.neighbours import blend
-from ..run.workspace import Workspace
+from ..training.members import finished_members, member_folder, shared_recipe
+from ..utils.errors import KitError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +47,12 @@ class Result:
     beside: tuple = ()
 
     @property
-    def answer(self):
+    def test_scores(self):
         """The ensemble's logits for every test clip: ndarray, shape (test clips, classes)."""
         return blend(average(self.test_logits), self.test_songs, share=self._share)
 
     @property
-    def held_out_answer(self):
+    def valid_scores(self):
         """The same for every clip held out, found in the same way: ndarray, shape (clips held out, classes)."""
         return blend(average(self.valid_logits), self.valid_songs, share=self._share)
 
@@ -75,7 +64,7 @@ class Result:
     @property
     def predictions(self):
         """Category of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
-        return self.answer.argmax(axis=1)
+        return self.test_scores.argmax(axis=1)
 
 
 def collect(folder, data, *, members=0, neighbours=0.0):
@@ -123,88 +112,6 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     )
 
 
-def folders_named(beside):
-    """The work folders in a parameter `beside`: a str with commas between them, to a list of str."""
-    return [folder.strip() for folder in beside.split(",") if folder.strip()]
-
-
-def runs_beside(members, recipe, folders):
-    """Find the other runs to be averaged in, and refuse those whose notes alone say that they cannot be.
-
-    Whether they are of the same clips, labels and songs shows only once those of this run are known.
-
-    Parameters
-    ----------
-    members : path-like
-        ``members`` in the work folder of this run; it need not exist yet.
-    recipe : Recipe
-        Of this run.
-    folders : sequence of path-like
-        Work folders of the others.
-
-    Returns
-    -------
-    list of (Path, Recipe)
-        Their absolute work folders, and what their finished members were trained by.
-
-    Raises
-    ------
-    KitError
-        If a folder is missing or has no finished member, one is named twice or is this run's own, or it holds out
-        clips by another split.
-    """
-    folders = [Path(folder).resolve() for folder in folders]
-    places = {Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}
-    if len(places) <= len(folders):
-        raise KitError("--beside names a run twice, or this run itself; its members would count more than others.")
-    found = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise KitError(f"there is no work folder {folder} whose members could be averaged, too.")
-        theirs, _ = shared_recipe(folder / "members", finished_members(folder / "members"))
-        if theirs.split != recipe.split:
-            raise KitError(
-                f"the members in {folder} were trained with split={theirs.split}, those of this run with "
-                f"split={recipe.split}: what the one held out the other may have heard."
-            )
-        found.append((folder, theirs))
-    return found
-
-
-def collect_beside(result, data, folders, competition, *, on_bad="fail"):
-    """Average all finished members of other runs, too: members that differ in their features err on different clips.
-
-    Parameters
-    ----------
-    result : Result
-    data : TrainingData
-        What `result` is of.
-    folders : sequence of path-like
-        Work folders of other runs over the same clips, with any features and any recipe, but the same split.
-    competition : Competition
-    on_bad : str
-        As in `prepare`.
-
-    Returns
-    -------
-    Result
-        Clips held out are those that every run held out.
-
-    Raises
-    ------
-    KitError
-        As `runs_beside`, `collect` and `prepare` do; and if a run is of other clips, labels or songs.
-    """
-    others = []
-    for folder, recipe in runs_beside(result.members[0].parent, result.recipe, folders):
-        other = Workspace(data=competition.root, folder=folder)
-        its_data = prepare(competition, other, recipe, on_bad=on_bad)
-        if not _same_clips(data, its_data):
-            raise KitError(f"the members in {folder} are of other clips, labels or songs; they cannot be averaged.")
-        others.append(collect(other.members, its_data))
-    return together(result, others)
-
-
 def together(result, others):
     """One result of several, of the same clips: the mean over all their members.
 
@@ -245,15 +152,7 @@ def together(result, others):
     )
 
 
-def _same_clips(data, other):
-    one, two = (
-        [each.train.ids.tolist(), each.test.ids.tolist(), each.labels.tolist(), each.songs.group.tolist()]
-        for each in (data, other)
-    )
-    return one == two
-
-
-def surest(logits):
+def most_confident(logits):
     """The clip that each class wins by the widest margin.
 
     Parameters
@@ -267,3 +166,99 @@ def surest(logits):
     """
     others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
     return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]
+
+
+def average(logits):
+    """The ensemble's logits: the mean over members, of the logits and not of probabilities, as published.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (members, clips, classes)
+
+    Returns
+    -------
+    ndarray, shape (clips, classes), float64
+    """
+    return logits.mean(axis=0, dtype=np.float64)
+
+
+def blend(logits, song, *, share):
+    """Move each clip's logits towards the mean over its song.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (clips, classes)
+    song : ndarray, shape (clips,), int
+        Negative: unknown, and the clip keeps its logits.
+    share : float, 0 to 1
+        How far: 0 leaves all as it was, 1 gives every clip of a song the same answer.
+
+    Returns
+    -------
+    ndarray, shape (clips, classes), float64
+    """
+    logits = np.asarray(logits, np.float64)
+    _, which, clips = np.unique(song, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(clips), logits.shape[1]))
+    np.add.at(sums, which, logits)
+    means = (sums / clips[:, None])[which]
+    return np.where((np.asarray(song) < 0)[:, None], logits, (1 - share) * logits + share * means)
+
+
+def held_out_logits(folder, members, rows):
+    """What members say of the clips that they never saw, the answers to a clip one behind the other.
+
+    Parameters
+    ----------
+    folder : path-like
+    members : sequence of int
+    rows : sequence of ndarray of int
+        The train clips held out from each member.
+
+    Returns
+    -------
+    logits : ndarray, shape (answers, clips, classes), float32
+        As many answers as every one of the clips has at least. Where all members share their clips that is one a
+        member, with one fold a member it is one for all members of a round of folds.
+    clips : ndarray, shape (clips,), int64
+        Rows of the train clips that were held out from any of the members, ascending.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size than the rows.
+    """
+    logits = [
+        _read_logits(member_folder(folder, i) / "valid_logits.npy", len(held_out)) for i, held_out in zip(members, rows)
+    ]
+    answers = np.zeros(1 + max(each.max() for each in rows), np.int64)
+    table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
+    for its, held_out in zip(logits, rows):
+        table[answers[held_out], held_out] = its
+        answers[held_out] += 1
+    clips = np.flatnonzero(answers)
+    return table[: answers[clips].min(), clips], clips
+
+
+def stack_test_logits(folder, members, clips):
+    """Test logits of several members: ndarray, shape (members, clips, classes), float32.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size than so many clips.
+    """
+    return np.stack([_read_logits(member_folder(folder, i) / "test_logits.npy", clips) for i in members])
+
+
+def _read_logits(path, clips):
+    # Where the weights are, a lost or damaged result is no loss; on Kaggle they may be in an earlier output.
+    advice = f"delete {path.with_name('done.json')} and run 03_train_ensemble again where the weights are: " \
+             "the logits are made anew from them."
+    try:
+        logits = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise KitError(f"{path} cannot be read ({error}); {advice}") from error
+    if logits.ndim != 2 or len(logits) != clips:
+        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips; {advice}")
+    return logits

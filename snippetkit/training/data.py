@@ -1,0 +1,109 @@
+"""The data that members train on, and the stages that make it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.labels import CLASSES
+from ..features.extraction import Features, band_statistics, extract, is_complete
+from ..songs import folds
+from ..songs.table import Songs, find_songs
+from ..utils.artifacts import digest
+from ..utils.errors import KitError
+from ..vocals.clips import check_clips
+from ..vocals.separation import separate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Features of all splits, labels of the train clips, and their songs.
+
+    Attributes
+    ----------
+    train, test : Features
+    labels : ndarray, shape (rows of train,), int64
+    classes : int
+    songs : Songs or None
+        Needed for ``split=songs``, and to collect results.
+    """
+
+    train: Features
+    labels: np.ndarray
+    test: Features
+    classes: int
+    songs: Songs | None = None
+
+    def fingerprint(self, recipe):
+        """Changes with any clip, label or choice behind the features; with ``split=songs`` also with the songs."""
+        content = [self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes]
+        return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
+
+    def datasets(self, recipe, member, device):
+        """Training set, validation set and test set of a member, on the device.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        member : int
+        device : Device
+
+        Returns
+        -------
+        tuple of three SnippetDataset
+            The third without labels.
+
+        Raises
+        ------
+        KitError
+            As `folds.split`, or if the recipe's crop is longer than the clips.
+        """
+        from ..dataset import SnippetDataset  # imports torch
+
+        frames = self.train.array.shape[1]
+        if recipe.crop > frames:
+            raise KitError(
+                f"crop={recipe.crop} is longer than the clips, which have {frames} frames. Choose a shorter crop, or "
+                "--set crop=0 to train on whole clips."
+            )
+        train_rows, valid_rows = folds.split(self, recipe, member)
+        statistics = band_statistics(self.train.array[train_rows]) if recipe.standardise else None
+        options = {"device": device.name, "statistics": statistics, "channels": recipe.channels}
+        return (
+            SnippetDataset(self.train.array[train_rows], self.labels[train_rows], **options),
+            SnippetDataset(self.train.array[valid_rows], self.labels[valid_rows], **options),
+            SnippetDataset(self.test.array, **options),
+        )
+
+
+def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):
+    """Run the stages before training, or skip those that are complete; complete features need no vocals.
+
+    Parameters
+    ----------
+    competition : Competition
+    workspace : Workspace
+    recipe : Recipe
+    on_bad : str
+        As in `clips.check_clips`.
+    songs : path-like
+        A CSV of your own songs, as in `table.find_songs`.
+    cluster : str
+        As in `extraction.extract`.
+
+    Returns
+    -------
+    TrainingData
+
+    Raises
+    ------
+    KitError
+        As `separation.separate`, `extraction.extract` and `table.find_songs`.
+    """
+    splits = check_clips(competition, workspace.vocals, recipe, on_bad=on_bad)
+    paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
+    if not all(is_complete(split, path, recipe) for split, path in zip(splits, paths)):
+        splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
+    train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
+    labels = competition.labels[train.ids]
+    found = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
+    return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=found)

@@ -1,0 +1,271 @@
+"""Artefacts on disk: a JSON record beside each one says how it was made.
+
+An artefact that was made differently is refused, and the message names the difference. A complete artefact is not made
+again. Nothing here knows what an artefact contains.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from .errors import KitError
+from .storage import read_json, write_json
+
+FORMAT = 2  # of all records; a record of another format comes from another version of the kit
+
+
+def digest(content):
+    """Twelve hexadecimal digits of the SHA-256 of some JSON content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def fingerprint(paths):
+    """Twelve hexadecimal digits that change when a file of a set changes.
+
+    They depend on the name and the size of each file and on a kilobyte from its middle: reading every byte of 14,000
+    clips would take longer than the stage that is to be skipped. An edit that keeps both the size and that kilobyte is
+    not noticed.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+
+    Raises
+    ------
+    KitError
+        If a file cannot be read.
+    """
+    state = hashlib.sha256()
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(size // 2)
+                state.update(f"{path.name} {size} ".encode() + file.read(1024))
+        except OSError as error:
+            raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return state.hexdigest()[:12]
+
+
+def difference(recorded, wanted):
+    """Describe the values in which a record differs from what is wanted, for an error message.
+
+    Parameters
+    ----------
+    recorded, wanted : dict
+        Values may be dicts themselves. Only what is in `wanted` is compared.
+
+    Returns
+    -------
+    str
+        Such as ``epochs: 10, now 20; different clips``; empty if nothing differs.
+
+    Examples
+    --------
+    >>> difference({"recipe": {"epochs": 10, "lr": 0.1}}, {"recipe": {"epochs": 20, "lr": 0.1}})
+    'epochs: 10, now 20'
+    """
+    parts = []
+    for name, value in wanted.items():
+        old = recorded.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            parts += [inner] if (inner := difference(old, value)) else []
+        elif old != value:
+            # a fingerprint tells a person nothing but that it is another one
+            is_fingerprint = any(re.fullmatch("[0-9a-f]{12}", str(each)) for each in (old, value))
+            parts.append(f"different {name.replace('_', ' ')}" if is_fingerprint else f"{name}: {old!r}, now {value!r}")
+    return "; ".join(parts)
+
+
+def read_record(path):
+    """Read a record; None if there is none.
+
+    Parameters
+    ----------
+    path : path-like
+        The JSON file.
+
+    Returns
+    -------
+    dict or None
+        With the key ``made_by``.
+
+    Raises
+    ------
+    KitError
+        If it is damaged, or was written by another version of the kit.
+    """
+    record = read_json(path)
+    if record is not None and (not isinstance(record, dict) or record.get("format") != FORMAT):
+        raise KitError(
+            f"{path} was written by another version of snippetkit. Choose another output folder, or delete "
+            f"{Path(path).parent} to start again."
+        )
+    return record
+
+
+def write_record(path, made_by, **about):
+    """Write a record: `made_by` decides whether the artefact is the wanted one, `about` is for the reader."""
+    write_json(path, {"format": FORMAT, "made_by": made_by, **about})
+
+
+def require_match(path, made_by, *, artifact, exists=False, delete=""):
+    """Refuse an artefact that was made differently.
+
+    Parameters
+    ----------
+    path : path-like
+        The record.
+    made_by : dict
+        How the artefact is to be made, as JSON values. What it does not contain is not compared.
+    artifact : path-like
+        Named in the message.
+    exists : bool
+        Whether the artefact is there; without its record it is refused, too.
+    delete : str
+        What the message suggests to delete; the artefact itself if empty.
+
+    Returns
+    -------
+    dict or None
+        The record; None if there is none.
+
+    Raises
+    ------
+    KitError
+        If the artefact was made differently or has no record; as `read_record`.
+    """
+    record, delete = read_record(path), delete or artifact
+    if record is None:
+        if exists:
+            raise KitError(f"{artifact} has no {Path(path).name}, so how it was made is unknown. Delete {delete}.")
+    elif what := difference(record["made_by"], made_by):
+        raise KitError(
+            f"{artifact} was created differently ({what}). Choose another output folder, or delete {delete} to start "
+            "again."
+        )
+    return record
+
+
+def claim(path, made_by, *, artifact, exists=False, delete="", **about):
+    """Write the record of an artefact before it is made, or check the record that is there.
+
+    A run that stops half-way is then protected like a complete one. Parameters and errors are those of `require_match`;
+    `about` is written to a new record.
+
+    Returns
+    -------
+    dict
+        The record.
+    """
+    record = require_match(path, made_by, artifact=artifact, exists=exists, delete=delete)
+    if record is None:
+        write_record(path, made_by, **about)
+    return record or read_record(path)
+
+
+def make_folder_once(folder, made_by, build, *, contents):
+    """Make a folder under a temporary name and rename it when it is complete; a complete one is kept.
+
+    Parameters
+    ----------
+    folder : path-like
+        Must not exist, be empty, or hold what `build` makes of the same arguments.
+    made_by : dict
+        What it is made from, as JSON values; kept inside as ``made_by.json``.
+    build : callable
+        Takes the folder to write into, a Path.
+    contents : set of str
+        Names that `build` writes. A folder that a killed run left behind is removed if it holds nothing else.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    KitError
+        If the folder holds anything else, or the disk refuses.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise KitError(f"{folder} is a file. Choose a new folder.")
+    is_filled = folder.is_dir() and any(folder.iterdir())
+    if require_match(folder / "made_by.json", made_by, artifact=folder, exists=is_filled):
+        return folder
+    target = folder.resolve()   # '.' has a name then, too
+    building = target.with_name(f".part-{target.name}")
+    try:
+        if building.exists():
+            if not {path.name for path in building.iterdir()} <= {*contents, "made_by.json", ".part-made_by.json"}:
+                raise KitError(f"{building} is in the way and holds other files. Move it, then run again.")
+            shutil.rmtree(building)
+        building.mkdir(parents=True)
+        build(building)
+        write_record(building / "made_by.json", made_by)
+        os.replace(building, target)
+    except OSError as error:
+        raise KitError(
+            f"{folder} could not be written: {error.strerror or error}. Make room or choose another folder, then run "
+            "again."
+        ) from error
+    return folder
+
+
+def rows_done(path, made_by):
+    """Rows that an earlier run left in an unfinished array; 0 if that array was started for anything else."""
+    note = read_json(path.with_suffix(".progress.json")) or {}
+    is_ours = note.get("made_by") == digest(made_by) and path.with_suffix(".partial.npy").exists()
+    return note["rows"] if is_ours else 0
+
+
+def write_rows(path, made_by, shape, blocks, bar):
+    """Write the missing rows of an array block by block, and give it its final name when it is complete.
+
+    While it grows, the array is ``<name>.partial.npy``, and ``<name>.progress.json`` counts the rows that are on disk.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.npy``.
+    made_by : dict
+        As in its record.
+    shape : tuple of int
+        Of the whole array, float32.
+    blocks : iterable of ndarray, shape (some rows, ...)
+        From row `rows_done` on.
+    bar : tqdm
+        Updated by the rows of each block.
+
+    Raises
+    ------
+    KitError
+        If the disk refuses.
+    """
+    partial, note = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
+    done = rows_done(path, made_by)
+    try:
+        # Not through a memory map: a full disk would be a bus error, which cannot be caught.
+        with open(partial, "r+b" if done else "wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.seek(done * 4 * int(np.prod(shape[1:])), os.SEEK_CUR)
+            for values in blocks:
+                file.write(np.ascontiguousarray(values, "<f4"))
+                file.flush()
+                os.fsync(file.fileno())     # the rows must be on disk before the note that counts them
+                done += len(values)
+                write_json(note, {"made_by": digest(made_by), "rows": done})
+                bar.update(len(values))
+        os.replace(partial, path)
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        raise KitError(
+            f"{partial} could not be written: {error.strerror or error}. What was computed before is kept. Make room, "
+            "then run again."
+        ) from error

@@ -1,0 +1,159 @@
+"""Which clips a run works on: every clip is checked, and for each one the file is named that features come from.
+
+Nothing is separated here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import audio
+from ..utils.artifacts import claim, digest, fingerprint, require_match, write_record
+from ..utils.errors import KitError
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The clips of one split and the files that features are computed from.
+
+    Attributes
+    ----------
+    clips : dict
+        Clip id to the Path of the clip itself, the mixture.
+    paths : dict
+        Clip id to the Path of its vocals; with separator "none" the clip itself.
+    faults : dict
+        Clip id to the message that says what is wrong, for test clips that could only be salvaged.
+    left_out : dict
+        The same, for train clips that are not in `paths`.
+    fingerprint : str
+        Changes with any clip of the split, and with those left out.
+    weights : str or None
+        Fingerprint of the weights that the vocals were separated with; None if there are no vocals (yet).
+    """
+
+    clips: dict
+    paths: dict
+    faults: dict
+    left_out: dict
+    fingerprint: str
+    weights: str | None = None
+
+
+def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
+    """Check all clips, or read the result of an earlier check.
+
+    Parameters
+    ----------
+    competition : Competition
+    folder : path-like
+        ``vocals`` in the work folder.
+    recipe : Recipe
+    on_bad : str
+        'fail' raises if any clip is bad. 'skip' leaves bad train clips out and salvages bad test clips, since every
+        test clip needs a prediction.
+    jobs : int
+        Number of processes, as joblib counts them.
+
+    Returns
+    -------
+    train, test : Sources
+
+    Raises
+    ------
+    KitError
+        If clips are bad and `on_bad` is 'fail' (the message names them), or the folder was made from other clips or
+        with another separator.
+    """
+    if on_bad not in ("fail", "skip"):
+        raise KitError(f"on_bad={on_bad!r} is unknown. Choose fail or skip.")
+    folder = Path(folder)
+    weights = recorded_weights(folder, recipe)
+    splits = {
+        "train": dict(enumerate(competition.train)),
+        "test": dict(zip(competition.test_ids.tolist(), competition.test)),
+    }
+    prints = {split: fingerprint(clips.values()) for split, clips in splits.items()}
+    made_by = {"seconds": recipe.seconds, "clips": digest(prints)}
+    record = require_match(folder / "clips.json", made_by, artifact=folder, delete=_delete(folder))
+    if record:
+        faults = {split: {int(i): text for i, text in record["faults"][split].items()} for split in splits}
+    else:
+        clips = [path for clips in splits.values() for path in clips.values()]
+        messages = audio.find_faults(clips, seconds=recipe.seconds, jobs=jobs)
+        faults = {
+            split: {i: messages[path] for i, path in clips.items() if path in messages}
+            for split, clips in splits.items()
+        }
+    if on_bad == "fail":
+        _refuse_faults(faults, len(competition.train) + len(competition.test))
+    # Only now, so that the folder does not belong to other clips once the bad ones are replaced.
+    if not record:
+        write_record(folder / "clips.json", made_by, faults=faults)
+    if recipe.separator == "none":
+        record_separation(folder, recipe)
+    train = {i: path for i, path in splits["train"].items() if i not in faults["train"]}
+    if not train:
+        raise KitError(f"every train clip is bad. The first one: {faults['train'][0]}")
+    kept = {"train": train, "test": splits["test"]}
+    left_out = {"train": faults["train"], "test": {}}
+    return tuple(
+        Sources(
+            clips=clips, left_out=left_out[split], faults={} if split == "train" else faults[split], weights=weights,
+            paths=clips if recipe.separator == "none" else {i: folder / split / f"{i}.flac" for i in clips},
+            fingerprint=digest([prints[split], list(left_out[split])]),
+        )
+        for split, clips in kept.items()
+    )
+
+
+def recorded_weights(folder, recipe):
+    """Fingerprint of the weights that a folder's vocals were separated with; None if there are none (yet).
+
+    Raises
+    ------
+    KitError
+        If they were made with other choices than the recipe's, or how they were made is unknown.
+    """
+    folder = Path(folder)
+    is_begun = next(folder.glob("*/*.flac"), None) is not None
+    note = folder / "separation.json"
+    record = require_match(note, _choices(recipe), artifact=folder, exists=is_begun, delete=_delete(folder))
+    return record and record["made_by"]["weights"]
+
+
+def record_separation(folder, recipe, weights=None):
+    """Record how a folder of vocals is made, or check the record that is there.
+
+    Parameters
+    ----------
+    folder : path-like
+    recipe : Recipe
+    weights : str or None
+        As `checkpoint.fingerprint` returns it; None if nothing is separated.
+
+    Raises
+    ------
+    KitError
+        If the vocals there were made, or begun, differently.
+    """
+    made_by = {**_choices(recipe), "weights": weights}
+    claim(Path(folder) / "separation.json", made_by, artifact=folder, delete=_delete(folder))
+
+
+def _choices(recipe):
+    return {"separator": recipe.separator, "fast_separation": recipe.fast_separation}
+
+
+def _delete(folder):
+    return f"{folder} and the features and members beside it"
+
+
+def _refuse_faults(faults, clips, *, most=20):
+    bad = [message for split in faults.values() for message in split.values()]
+    if bad:
+        raise KitError(
+            f"{len(bad)} of {clips} clips are bad:\n  "
+            + "\n  ".join(bad[:most]) + (f"\n  and {len(bad) - most} more" if len(bad) > most else "")
+            + "\nReplace them, or leave bad train clips out and salvage bad test clips: "
+            "--on-bad skip, or on_bad = \"skip\"."
+        )
