@@ -1,15 +1,22 @@
-"""What several tests need: a small competition of MP3s, made once, and members that train in a second."""
+"""Fixtures that several test files share: a small competition, a finished run of it, and members that train fast."""
 
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+
+# Workers of pytest-xdist share the cores. This must be set before torch is imported; child processes inherit it.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
 
 import checkpoint_writer
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from snippetkit.data import competition, demo
 from snippetkit.features.extraction import Features
@@ -21,11 +28,53 @@ from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
 from snippetkit.vocals.package import find_python
 
+# Options of `run` for a network that trains in seconds; what the tests of whole runs prove does not depend on it.
+SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
+
+
+def run_kit(*arguments, **options):
+    """Run ``python -m snippetkit`` in a process of its own."""
+    command = [sys.executable, "-m", "snippetkit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, **options)
+
 
 @pytest.fixture(scope="session")
-def small_demo(tmp_path_factory):
-    """A demo competition of 24 train and 8 test clips; not to be written to."""
-    return demo.make(tmp_path_factory.mktemp("small") / "competition", train=24, test=8)
+def make_once(tmp_path_factory, worker_id):
+    """A function that makes a folder once for all workers of pytest-xdist: ``make_once(name, make)`` returns its path."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "shared"
+    root.mkdir(exist_ok=True)
+
+    def make_once(name, make):
+        with FileLock(root / f"{name}.lock"):
+            if not (root / f"{name}.made").exists():
+                shutil.rmtree(root / name, ignore_errors=True)      # of a worker that failed
+                make(root / name)
+                (root / f"{name}.made").touch()
+        return root / name
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def small_demo(make_once):
+    """A demo competition of 24 train and 8 test clips; read-only."""
+    return make_once("competition", lambda folder: demo.make(folder, train=24, test=8))
+
+
+@pytest.fixture(scope="session")
+def short_run(make_once, small_demo):
+    """The work folder of a finished run of the four notebooks on `small_demo`, as `SHORT` says; read-only.
+
+    What the command printed is in ``stdout`` and ``stderr`` in it.
+    """
+    def make(folder):
+        result = run_kit("run", "--data", small_demo, "--out", folder, *SHORT)
+        assert result.returncode == 0, result.stderr
+        (folder / "stdout").write_text(result.stdout)
+        (folder / "stderr").write_text(result.stderr)
+
+    return make_once("short_run", make)
 
 
 @pytest.fixture
