@@ -87,7 +87,8 @@ def test_a_competition_is_separated_by_the_package(package_weights, small_compet
     (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
     folder.chmod(0o555)
     train, test = separate(small_competition, tmp_path / "vocals", RECIPE, weights=folder)
-    ours, _ = separate(small_competition, tmp_path / "ours", RECIPE.with_values(separator="torch"), weights=package_weights)
+    torch_recipe = RECIPE.with_values(separator="torch")
+    ours, _ = separate(small_competition, tmp_path / "ours", torch_recipe, weights=package_weights)
     assert len(list((tmp_path / "vocals").glob("*/*.flac"))) == 32 and train.weights == ours.weights
     for i in (0, 13, 23):
         one, other = (soundfile.read(each.paths[i], dtype="int16")[0].astype(int) for each in (train, ours))

@@ -135,8 +135,9 @@ def _download(url, sha256, folder):
             shutil.rmtree(building, ignore_errors=True)     # of a process that was killed
             try:
                 # The kit's own bar: pooch's is tqdm.auto. pooch takes the total from the answer; 0 means "no bar".
-                with _quiet(pooch.get_logger()), progress(total=_RELEASE_BYTES, title="Spleeter's weights", unit="B") as bar:
-                    bar.unit_scale = True
+                bar = progress(total=_RELEASE_BYTES, title="Spleeter's weights", unit="B")
+                bar.unit_scale = True
+                with _quiet(pooch.get_logger()), bar:
                     pooch.retrieve(
                         url, f"sha256:{sha256}", fname="2stems.tar.gz", path=building,
                         downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16),
