@@ -95,7 +95,9 @@ def compare_with_ensemble(student, ensemble, data):
         On the clips that both predicted out-of-fold: ``student`` and ``ensemble``, their accuracies, and ``agreement``,
         the share of equal predictions. On the test clips: ``test_agreement``.
     """
-    both = out_of_fold_table(student, data).merge(out_of_fold_table(ensemble, data), on="id", suffixes=("", "_ensemble"))
+    both = out_of_fold_table(student, data).merge(
+        out_of_fold_table(ensemble, data), on="id", suffixes=("", "_ensemble")
+    )
     return {
         "student": (both["predicted"] == both["label"]).mean(),
         "ensemble": (both["predicted_ensemble"] == both["label"]).mean(),

@@ -127,7 +127,8 @@ class Study:
             Other choices of the recipe, which are named in the table.
         """
         name = ", ".join([model, *(f"{key} {value}" for key, value in changes.items())])
-        self.evaluate_network(name, self.recipe.with_values(model=model, epochs=epochs, **changes), self.data)
+        recipe = self.recipe.with_values(model=model, epochs=epochs, members=self.valid_folds, **changes)
+        self.evaluate_network(name, recipe, self.data)
 
     def train_on_samples(self, epochs):
         """Train and evaluate ``lab.wave``, which takes samples."""
@@ -137,7 +138,8 @@ class Study:
             for split, array, features in zip(_SPLITS, arrays, (self.data.train, self.data.test))
         }
         recipe = self.recipe.with_values(
-            model="lab.wave", epochs=epochs, standardise=False, crop=0, time_mask=0, band_mask=0, second_n_fft=0,
+            model="lab.wave", epochs=epochs, members=self.valid_folds, standardise=False, crop=0, time_mask=0,
+            band_mask=0, second_n_fft=0,
         )
         self.evaluate_network("lab.wave", recipe, replace(self.data, **samples), features=f"samples, {waves.RATE} Hz")
 
@@ -158,13 +160,12 @@ class Study:
         ]
         compute = partial(waves.make_versions, paths, self.recipe, count)
         data = waves.VersionedData(**vars(self.data), versions=cached_array(self.folder, "versions", source, compute))
-        recipe = self.recipe.with_values(model=model, epochs=epochs)
+        recipe = self.recipe.with_values(model=model, epochs=epochs, members=self.valid_folds)
         self.evaluate_network(f"{model}, {count} changed versions", recipe, data)
 
     def evaluate_network(self, name, recipe, data, *, features="as the ensemble"):
-        """Train one network per fold with a recipe, add its row, and return the folder of the networks."""
+        """Train the members of a recipe, one per fold, add their row, and return their folder."""
         folder = self.folder / "networks" / "".join(letter if letter.isalnum() else "_" for letter in name)
-        recipe = recipe.with_values(members=self.valid_folds)
         evaluation = cross_validate_network(folder, recipe, data, device=self.device, clock=self.clock)
         self.rows.append(table_row(name, features, evaluation, self.data))
         self.results[name] = evaluation.result
