@@ -85,6 +85,8 @@ def count_parameters(fitted):
     """
     if isinstance(fitted, Pipeline):
         return sum(count_parameters(step) for _, step in fitted.steps)
+    if hasattr(fitted, "model_"):       # a network of torch
+        return sum(weights.numel() for weights in fitted.model_.parameters())
     if hasattr(fitted, "fitted_"):      # of a grid search
         return count_parameters(fitted.fitted_)
     if hasattr(fitted, "densities_"):

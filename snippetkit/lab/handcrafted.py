@@ -122,12 +122,18 @@ def clip_features(signal, sample_rate):
     return np.concatenate([summarise(values) for values in frame_features(signal, sample_rate).values()])
 
 
-def extract(paths, *, sample_rate=22_050, seconds=None, load=audio.load, jobs=-1):
-    """All 518 numbers of many clips.
+def extract(
+    paths, compute=clip_features, *, title="518 numbers", sample_rate=22_050, seconds=None, load=audio.load, jobs=-1,
+):
+    """Compute all 518 numbers, or other features, of many clips.
 
     Parameters
     ----------
     paths : sequence of path-like
+    compute : callable
+        From samples, ndarray (samples,), and their rate to an ndarray of the same shape for all clips.
+    title : str
+        Of the progress bar.
     sample_rate : int, in Hz
     seconds : float or None
         As in `audio.load`.
@@ -138,9 +144,9 @@ def extract(paths, *, sample_rate=22_050, seconds=None, load=audio.load, jobs=-1
 
     Returns
     -------
-    ndarray, shape (clips, 518), float32
+    ndarray, shape (clips, 518) or (clips, ...), float32
     """
     def extract_one(path):
-        return clip_features(load(path, sample_rate=sample_rate, seconds=seconds), sample_rate)
+        return compute(load(path, sample_rate=sample_rate, seconds=seconds), sample_rate)
 
-    return np.stack(parallel_map(extract_one, paths, jobs=jobs, title="518 numbers")).astype(np.float32)
+    return np.stack(parallel_map(extract_one, paths, jobs=jobs, title=title)).astype(np.float32)

@@ -97,15 +97,11 @@ class Transformer(nn.Module):
 
 def _encode_positions(rows, columns, width, device):
     """Sines and cosines of a patch's time in the first half of the channels, of its frequency in the second half."""
-    quarter = width // 4
-    rates = 10_000 ** (-torch.arange(quarter, device=device) / quarter)
-    waves = []
-    for count in (rows, columns):
-        angles = torch.arange(count, device=device)[:, None] * rates
-        waves.append(torch.cat([angles.sin(), angles.cos()], dim=1))
-    time = waves[0][:, None].expand(rows, columns, -1)
-    frequency = waves[1][None].expand(rows, columns, -1)
-    return torch.cat([time, frequency], dim=2).permute(2, 0, 1)[None]
+    rates = 10_000 ** (-torch.arange(width // 4, device=device) / (width // 4))
+    positions = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
+    angles = [position[..., None] * rates for position in positions]
+    waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+    return torch.cat(waves, dim=2).permute(2, 0, 1)[None]
 
 
 def simple_cnn(classes, dropout, channels, filters=(32, 64, 64, 128), kernel=3):

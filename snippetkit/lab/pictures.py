@@ -25,8 +25,7 @@ def accuracies(table, *, chance):
     axis.axvline(chance, color="grey", linestyle=":", label="guessing")
     names = [f"{method} · {features}" for method, features in zip(table["method"], table["features"])]
     axis.set_yticks(rows, names, fontsize=7)
-    axis.set(xlabel="accuracy, and 95% over songs or artists")
-    _finish_rows(axis, rows)
+    _finish_rows(axis, rows, xlabel="accuracy, and 95% over songs or artists")
     axis.legend(loc="lower right")
     return figure
 
@@ -46,14 +45,13 @@ def gaps(tables):
         axis.plot(table["apart"], rows, "o", color=COLOURS[1], label="artists apart")
         axis.plot(table["random"], rows, "s", color=COLOURS[2], label="random folds")
         axis.set_yticks(rows, table["method"])
-        axis.set(title=title, xlabel="accuracy")
-        _finish_rows(axis, rows)
+        _finish_rows(axis, rows, xlabel="accuracy", title=title)
     axes[0, 0].legend(loc="lower left")
     return figure
 
 
-def _finish_rows(axis, rows):
-    axis.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+def _finish_rows(axis, rows, **labels):
+    axis.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), **labels)
     axis.grid(alpha=0.3, axis="x")
 
 

@@ -61,9 +61,7 @@ def test_one_batch_can_be_memorised(name):
     assert memorise(models.build(name, classes=4, dropout=0.0), features, torch.arange(8) % 4) < 0.05
 
 
-@pytest.mark.parametrize("name", [
-    name if name == "lab.crnn" else pytest.param(name, marks=pytest.mark.slow) for name in NAMES
-])
+@pytest.mark.parametrize("name", NAMES)
 def test_training_resumes_to_the_bit(name, small_data, cpu, tmp_path):
     if name == "lab.wave":      # the same clips as one long column each
         small_data = replace(small_data, **{

@@ -34,8 +34,8 @@ def executed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outputs(executed):
     """The outputs of all cells, of the first run and of the second."""
-    return [[output for cell in nbformat.read(executed / f"{name}.ipynb", 4).cells for output in cell.get("outputs", [])]
-            for name in ("first", "again")]
+    notebooks = (nbformat.read(executed / f"{name}.ipynb", 4) for name in ("first", "again"))
+    return [[output for cell in notebook.cells for output in cell.get("outputs", [])] for notebook in notebooks]
 
 
 def test_it_ends_with_a_sorted_table_of_all_methods(executed):

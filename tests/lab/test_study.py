@@ -7,7 +7,6 @@ import pytest
 from conftest import make_data
 
 from snippetkit.lab import classical
-from snippetkit.lab.singers import waves
 from snippetkit.lab.singers.study import Study
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
@@ -71,16 +70,3 @@ def test_changed_versions_of_separated_vocals_are_refused(study):
     separated = replace(study, recipe=RECIPE.with_values(separator="torch"))
     with pytest.raises(KitError, match="versions are of clips with music, but this run separated the vocals"):
         separated.train_on_versions("cnn3", 1, 1)
-
-
-@pytest.mark.slow
-def test_inputs_are_computed_once_from_the_clips(study, monkeypatch):
-    pytest.importorskip("hmmlearn", reason="HMMs: pip install -r requirements-lab.txt")
-    study.evaluate_frames("MFCC")
-    study.train_on_samples(1)
-    names = {row["features"] for row in study.rows}
-    assert {"MFCC", "MFCC, mean and deviation", "samples, 8000 Hz"} <= names
-    monkeypatch.setattr(waves, "load_samples", None)
-    rows = len(study.rows)
-    study.train_on_samples(1)
-    assert study.rows[rows]["accuracy"] == study.rows[rows - 1]["accuracy"]

@@ -41,7 +41,6 @@ def test_weights_are_read_from_a_folder(clips, untrained, cpu, tmp_path):
     assert all(np.array_equal(outputs[name], untrained[0][name]) for name in transfer.LAYERS["resnet50"])
 
 
-@pytest.mark.slow
 def test_outputs_of_all_layers_are_computed_once(clips, cpu, tmp_path, monkeypatch):
     outputs = transfer.cached_layer_outputs(tmp_path, clips[0][:3], weights="random", device=cpu)
     assert {name: values.shape for name, values in outputs.items()} == {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from conftest import make_data
 
+from snippetkit.lab import handcrafted
 from snippetkit.lab.singers import inputs, waves
 from snippetkit.recipe import Recipe
 
@@ -60,5 +61,5 @@ def test_versions_change_the_fingerprint(small_data, versioned):
     ("constant-Q", 84), ("chroma", 12), ("tonnetz", 6), ("MFCC", 20), ("harmonic and percussive", 128),
 ])
 def test_other_representations_of_a_clip(kind, columns, small_competition):
-    frames = inputs.extract(kind, small_competition.train[:2], seconds=3.0, jobs=1)
+    frames = handcrafted.extract(small_competition.train[:2], inputs.KINDS[kind], title=kind, seconds=3.0, jobs=1)
     assert frames.shape == (2, 130, columns) and np.isfinite(frames).all() and frames.dtype == np.float32

@@ -23,6 +23,7 @@ from ...utils.artifacts import digest
 from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ...utils.progress import progress, say
+from ..classical import count_parameters
 from ..methods import Method
 from ..networks import simple_cnn
 
@@ -112,7 +113,8 @@ def _run_trial(trial, data, train, valid, recipe, device, most_filters):
     best = 0.0
     try:
         for epoch, _ in enumerate(network.epochs(data.train.array[train], data.labels[train]), 1):
-            accuracy = float(np.mean(network.predict(data.train.array[valid]) == data.labels[valid]))
+            predicted = network.classes_[network.predict_proba(data.train.array[valid]).argmax(axis=1)]
+            accuracy = float(np.mean(predicted == data.labels[valid]))
             best = max(best, accuracy)
             trial.report(accuracy, epoch)
             if trial.should_prune():
@@ -147,7 +149,7 @@ def tuned_method(study, recipe, device):
     chosen = study.best_params
     name = f"CNN, 4 convolutions, tuned: {_join_filters(chosen)}, kernel {chosen['kernel']}"
     make = functools.partial(TunedCNN, chosen, recipe, device)
-    return Method(name, "log-mel picture, first fold alone", make, TunedCNN.count_parameters)
+    return Method(name, "log-mel picture, first fold alone", make, count_parameters)
 
 
 class TunedCNN(ClassifierMixin, BaseEstimator):
@@ -206,10 +208,3 @@ class TunedCNN(ClassifierMixin, BaseEstimator):
     def predict_proba(self, inputs):
         logits = predict(self.model_, self._dataset(inputs), self.device)
         return torch.from_numpy(logits).softmax(dim=1).numpy()
-
-    def count_parameters(self):
-        """Number of weights: int."""
-        return sum(weights.numel() for weights in self.model_.parameters())
-
-    def predict(self, inputs):
-        return self.classes_[self.predict_proba(inputs).argmax(axis=1)]

@@ -16,27 +16,22 @@ from ...utils.storage import replacing
 _BATCH = 32
 
 
-def export_onnx(network, path, *, frames, bands, channels=1):
+def export_onnx(network, path, shape):
     """Write a network as ONNX, for any number of clips.
 
     Parameters
     ----------
     network : nn.Module
-        On the CPU.
+        On the CPU, in single precision and in evaluation mode.
     path : path-like
-    frames, bands, channels : int
-        Of its input.
+    shape : tuple of int
+        Channels, frames and bands of a clip.
     """
-    example = torch.zeros(2, channels, frames, bands)
     with replacing(path) as temporary, torch.no_grad():
         torch.onnx.export(
-            _plain_copy(network), (example,), temporary, input_names=["features"], output_names=["logits"], dynamo=True,
-            dynamic_shapes=({0: "clips"},), external_data=False, verbose=False,
+            network, (torch.zeros(2, *shape),), temporary, input_names=["features"], output_names=["logits"],
+            dynamic_shapes=({0: "clips"},), dynamo=True, external_data=False, verbose=False,
         )
-
-
-def _plain_copy(network):
-    return copy.deepcopy(network).float().cpu().to(memory_format=torch.contiguous_format).eval()
 
 
 def quantise_onnx(path, target, features):
@@ -129,9 +124,10 @@ def make_versions(network, folder, features, *, shares=(0.5, 0.8, 0.9)):
         Name to a function from features to logits and its size in bytes, for `compare_versions`. The size of a pruned
         network is that after compression, since zeros take no less room than other numbers.
     """
-    network, folder = _plain_copy(network), Path(folder)
+    network = copy.deepcopy(network).float().cpu().to(memory_format=torch.contiguous_format).eval()
+    folder = Path(folder)
     plain, small = folder / "network.onnx", folder / "network_int8.onnx"
-    export_onnx(network, plain, frames=features.shape[2], bands=features.shape[3], channels=features.shape[1])
+    export_onnx(network, plain, features.shape[1:])
     quantise_onnx(plain, small, features)
     versions = {
         "as it was": (_torch_predictor(network), len(_serialise(network))),

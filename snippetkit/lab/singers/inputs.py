@@ -6,9 +6,6 @@ Each function returns ndarray (frames, columns), float32, at librosa's default h
 import librosa
 import numpy as np
 
-from ... import audio
-from ...utils.parallel import parallel_map
-
 _HOP = 512
 
 
@@ -76,26 +73,3 @@ KINDS = {
     "constant-Q": constant_q, "chroma": chroma, "tonnetz": tonnetz, "MFCC": mfcc,
     "harmonic and percussive": harmonic_percussive,
 }
-
-
-def extract(kind, paths, *, sample_rate=22_050, seconds=None, jobs=-1):
-    """Compute one of `KINDS` for many clips of one length.
-
-    Parameters
-    ----------
-    kind : str
-    paths : sequence of path-like
-    sample_rate : int, in Hz
-    seconds : float or None
-        As in `audio.load`.
-    jobs : int
-        Number of processes, as joblib counts them.
-
-    Returns
-    -------
-    ndarray, shape (clips, frames, columns), float32
-    """
-    def extract_one(path):
-        return KINDS[kind](audio.load(path, sample_rate=sample_rate, seconds=seconds), sample_rate)
-
-    return np.stack(parallel_map(extract_one, paths, jobs=jobs, title=kind))

@@ -101,7 +101,8 @@ class Study:
 
     def evaluate_frames(self, kind):
         """Evaluate densities over the frames of one of `inputs.KINDS`, and an SVM on their means and deviations."""
-        arrays = self._compute(kind.replace(" ", "_"), partial(inputs.extract, kind))
+        compute = partial(handcrafted.extract, compute=inputs.KINDS[kind], title=kind)
+        arrays = self._compute(kind.replace(" ", "_"), compute)
         self.evaluate_methods(classical.frame_methods(kind), *arrays)
         moments = [np.concatenate([array.mean(axis=1), array.std(axis=1)], axis=1) for array in arrays]
         methods = classical.clip_methods(f"{kind}, mean and deviation")
