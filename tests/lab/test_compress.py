@@ -54,8 +54,8 @@ def test_pruning_removes_the_smallest_weights_of_a_copy(network):
     before = network[0][0].weight.clone()
     small = compress.prune_network(network, 0.5)
     weights, pruned = (torch.cat([
-        layer.weight.flatten() for layer in each.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))
-    ]) for each in (network, small))
+        layer.weight.flatten() for layer in version.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))
+    ]) for version in (network, small))
     assert float((pruned == 0).double().mean()) == pytest.approx(0.5, abs=1e-3)
     assert weights[pruned == 0].abs().max() <= weights[pruned != 0].abs().min()
     assert torch.equal(network[0][0].weight, before)

@@ -246,8 +246,8 @@ def blend(result, others):
         Of the clips that all of them predicted out-of-fold.
     """
     means = [
-        replace(each, valid_logits=average(each.valid_logits)[None], test_logits=average(each.test_logits)[None])
-        for each in (result, *others)
+        replace(part, valid_logits=average(part.valid_logits)[None], test_logits=average(part.test_logits)[None])
+        for part in (result, *others)
     ]
     return together(means[0], means[1:])
 
