@@ -7,7 +7,7 @@ from snippetkit.utils.errors import KitError
 
 def test_a_difference_is_named():
     base = Recipe.published()
-    assert difference(base.part("member"), base.with_values(epochs=3).part("member")) == "epochs=10, there 3"
+    assert difference(base.part("member"), base.with_values(epochs=3).part("member")) == "epochs: 10, now 3"
 
 
 def test_the_fingerprint_notices_every_change_of_a_folder(tmp_path):

@@ -44,5 +44,5 @@ def test_the_seed_decides_the_weights():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(KitError, match="'vgg'; choose one of resnet34, resnet18, resnet50, densenet121, cnn3"):
+    with pytest.raises(KitError, match="'vgg'. Choose one of resnet34, resnet18, resnet50, densenet121, cnn3"):
         models.build("vgg", classes=4, dropout=0.2)

@@ -137,7 +137,7 @@ def band_levels(arrays):
         bands = np.arange(len(mean))
         axis.plot(bands, mean, color=colour, linewidth=2, label=split)
         axis.fill_between(bands, mean - deviation, mean + deviation, color=colour, alpha=0.15)
-    axis.set(title="mean level of each band (shaded: ± one standard deviation)", xlabel="band", ylabel="20 log10 energy")
+    axis.set(title="mean level of each band (shaded: ± one deviation)", xlabel="band", ylabel="20 log10 energy")
     axis.grid(alpha=0.3)
     axis.legend()
     return figure

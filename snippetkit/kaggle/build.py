@@ -113,10 +113,10 @@ def _check_names(user, competition, datasets):
     if not re.fullmatch(r"[A-Za-z0-9_-]+", user):
         raise KitError(f"{user!r} is not a user name on Kaggle. It is the last part of your profile's address.")
     if competition and not re.fullmatch(r"[a-z0-9-]+", competition):
-        raise KitError(f"{competition!r} is not the name of a competition. Give the last part of its address, such as 'titanic'.")
+        raise KitError(f"{competition!r} is not a competition. Give the last part of its address, such as 'titanic'.")
     for dataset in datasets:
         if not re.fullmatch(r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+", dataset):
-            raise KitError(f"{dataset!r} is not the name of a dataset. Give owner and name, such as 'somebody/spleeter-weights'.")
+            raise KitError(f"{dataset!r} is not a dataset. Give owner and name, such as 'somebody/weights'.")
     if not competition and not datasets:
         raise KitError("no data would be attached. Give the competition, or a dataset with its clips.")
 

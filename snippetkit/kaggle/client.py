@@ -51,7 +51,7 @@ def connect(user=None):
             raise KitError(f"Kaggle cannot be reached ({type(error).__name__}). Check the network.") from error
         raise KitError(
             "there are no valid credentials for Kaggle. Generate a token at https://www.kaggle.com/settings/api, save "
-            "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or run kaggle auth login), then run this again."
+            "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or run kaggle auth login), then try again."
         ) from None
     theirs = api.get_config_value("username")
     if user and theirs and theirs.lower() != user.lower():
@@ -167,7 +167,7 @@ def _send_kit(api, folder, seconds):
     else:
         answer = api.dataset_create_new(str(folder), quiet=True)
     if answer is None or (answer.status or "").lower() != "ok":
-        raise KitError(f"Kaggle refused the dataset {reference}: {getattr(answer, 'error', None) or 'no reason given'}.")
+        raise KitError(f"Kaggle refused the dataset {reference}: {getattr(answer, 'error', None) or 'no reason'}.")
     say(f"dataset {reference}: sent with {wheels[0].name}")
 
     def status_of_dataset():

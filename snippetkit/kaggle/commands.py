@@ -8,7 +8,7 @@ _BUILD = click.option(
     "--build", "folder", default="kaggle/build", show_default=True, type=click.Path(path_type=Path),
     help="Folder of the build.",
 )
-_EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between two status requests.")
+_EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between status requests.")
 
 
 @click.group()
@@ -50,7 +50,7 @@ def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, 
 
 @kaggle.command()
 @_BUILD
-@click.option("--from", "start", default="kit", show_default=True, help="Skip the parts before this one, such as 04_predict.")
+@click.option("--from", "start", default="kit", show_default=True, help="Skip the parts before this one: 04_predict.")
 @_EVERY
 def push(folder, start, seconds):
     """Send the dataset and the notebooks in order; each waits until the one before has finished.

@@ -50,7 +50,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         notes.append("Vocals were not separated: the features are those of the mixture.")
     if faults["train"] or faults["test"]:
         left_out, salvaged = len(faults["train"]), len(faults["test"])
-        notes.append(f"Bad clips: {left_out} left out of training, {salvaged} test clips predicted from what could be salvaged.")
+        notes.append(f"Bad clips: {left_out} train clips left out, {salvaged} test clips partly salvaged.")
     if result.beside:
         runs = "; ".join(f"{len(part.members)} of {part.members[0].parent.parent.name}" for part in result.beside)
         notes.append(f"Averaged with the members of other runs: {runs}.")

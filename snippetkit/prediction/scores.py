@@ -94,8 +94,8 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     recipe, trained_on = shared_recipe(folder, finished)
     if trained_on != data.fingerprint(recipe):
         raise KitError(
-            f"the members in {folder} were trained on other clips, labels, features or songs. Choose another output folder, "
-            "or delete them to train again."
+            f"the members in {folder} were trained on other clips, labels, features or songs. Choose another output "
+            "folder, or delete them to train again."
         )
     held_out = [folds.split(data, recipe, i)[1] for i in finished]
     valid_logits, valid_clips = held_out_logits(folder, finished, held_out)
@@ -136,8 +136,8 @@ def together(result, others):
         clips = np.intersect1d(clips, other.valid_clips)
     if not len(clips):
         raise KitError(
-            "the runs have no validation clip in common, so their average cannot be evaluated. Train more members of each "
-            "(--members)."
+            "the runs have no validation clip in common, so their average cannot be evaluated. Train more members of "
+            "each (--members)."
         )
     parts = [result, *others]
     return replace(

@@ -101,7 +101,7 @@ def split(data, recipe, member):
     require_whole_groups(fold, group)
     if (folds := fold.max() + 1) not in (0, recipe.folds):
         raise KitError(
-            f"there are {folds} folds, but the recipe says folds={recipe.folds}. Run 02_features again with this recipe."
+            f"there are {folds} folds, but the recipe says folds={recipe.folds}. Run 02_features again."
         )
     is_valid = fold == member % recipe.folds
     if not is_valid.any():

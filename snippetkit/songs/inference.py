@@ -62,8 +62,8 @@ def _clusters(traces):
     """The continuations, and a function from a mean score to a cluster number for each clip."""
     first, second = following(traces, margin=_FIRST_MARGIN)
     if len(first) < FEWEST_PAIRS:
-        say(f"only {len(first)} clips continue another, but {FEWEST_PAIRS} are needed to learn how a song sounds: songs "
-            "are chains of continuations, and many clips stand alone")
+        say(f"only {len(first)} clips continue another, but {FEWEST_PAIRS} are needed to learn how a song sounds: "
+            "songs are chains of continuations, and many clips stand alone")
         return first, second, lambda score: _chains(len(traces), first, second)
     for _ in range(_ROUNDS):
         likeness = Likeness(traces.sound, first, second)

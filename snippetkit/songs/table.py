@@ -12,7 +12,7 @@ from ..utils.artifacts import claim, digest, read_record, write_record
 from ..utils.errors import KitError, listed
 from ..utils.lock import exclusive_task
 from ..utils.progress import say
-from ..utils.storage import write_table
+from ..utils.storage import read_json, write_table
 from . import folds
 from .inference import FEWEST_PAIRS, VERSION, infer
 from .traces import trace_clips
@@ -73,11 +73,11 @@ class Songs:
         """A limitation of the split by songs, as a sentence; empty if there is none."""
         if not self.is_inferred:
             return "" if not self.torn else (
-                f"{self.torn} train clips have the same samples as clips that your own table puts into another song; if they "
-                "are in different folds, the folds leak."
+                f"{self.torn} train clips are duplicates of clips that your own table puts into another song; "
+                "if they are in different folds, the folds leak."
             )
         if (self.table["follows"] >= 0).sum() < FEWEST_PAIRS:
-            return "There are too few clips to learn how a song sounds: many pieces of one song count as songs of their own."
+            return "Too few clips to learn how a song sounds: many pieces of one song count as separate songs."
         return "Songs were inferred from the sound, so a clip may be missing from its group."
 
 
@@ -170,9 +170,9 @@ def _clips(train, test):
 def _folds(path, labels, group, recipe):
     made_by = {"labels": digest(labels.tolist()), "groups": digest(group.tolist()),
                "folds": recipe.folds, "split_seed": recipe.split_seed}
-    record = read_record(path)
-    # folds cost milliseconds, so others are made anew instead of refused
-    if record is None or record["made_by"] != made_by or len(record.get("fold", ())) != len(labels):
+    record = read_json(path)
+    # folds cost milliseconds, so any others are made again instead of refused
+    if not isinstance(record, dict) or record.get("made_by") != made_by or len(record["fold"]) != len(labels):
         fold = folds.assign(labels, group, folds=recipe.folds, seed=recipe.split_seed)
         write_record(path, made_by, fold=fold.tolist())
         return fold

@@ -204,7 +204,7 @@ def _read_archive(path):
 
 def _damaged(path, error):
     reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
-    return KitError(f"{path} is damaged or not a checkpoint of this kit ({reason}). Delete it to train this member again.")
+    return KitError(f"{path} is damaged or not a checkpoint ({reason}). Delete it to train this member again.")
 
 
 def _stateful(state):

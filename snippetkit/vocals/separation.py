@@ -34,8 +34,8 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     ----------
     competition : Competition
     folder : path-like
-        ``vocals`` in the work folder. The vocals of clip 7 become ``train/7.flac`` or ``test/7.flac``: 44.1 kHz, 16 bit,
-        mono if the clip is.
+        ``vocals`` in the work folder. The vocals of clip 7 become ``train/7.flac`` or ``test/7.flac``: 44.1 kHz,
+        16 bit, mono if the clip is.
     recipe : Recipe
     weights : path-like
         The folder with Spleeter's weights. Empty: those that `find_weights` finds, if vocals are missing.

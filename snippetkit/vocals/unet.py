@@ -173,8 +173,9 @@ def build_masks(tensors):
 def their_name(ours):
     """Name of a tensor of `Masks` in Spleeter's checkpoint.
 
-    Keras numbers its layers in the order of creation, the vocals' first, then the accompaniment's: ``vocals.down.3.weight`` is
-    ``conv2d_3/kernel``, ``accompaniment.up_norm.0.running_var`` is ``batch_normalization_18/moving_variance``.
+    Keras numbers its layers in the order of creation, the vocals' first, then the accompaniment's:
+    ``vocals.down.3.weight`` is ``conv2d_3/kernel``, ``accompaniment.up_norm.0.running_var`` is
+    ``batch_normalization_18/moving_variance``.
 
     Parameters
     ----------

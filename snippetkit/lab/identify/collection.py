@@ -97,7 +97,7 @@ def collect(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix(),
 def _refuse_doubles(paths, folder):
     stems = [path.stem for path in paths]
     if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise KitError(f"{folder} contains several recordings of one name: {', '.join(doubled)}. Rename or remove some.")
+        raise KitError(f"{folder} contains several recordings of one name: {', '.join(doubled)}. Rename some.")
 
 
 def _for_tests(names):

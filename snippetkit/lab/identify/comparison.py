@@ -53,7 +53,7 @@ class Networks:
         }
 
     def choose_threshold(self, count):
-        """Choose the threshold of "unknown" for the best network on one half of the recordings; evaluate it on the other.
+        """Choose the threshold of "unknown" for the best network on half of the recordings; evaluate it on the others.
 
         Parameters
         ----------
@@ -175,8 +175,8 @@ def best_network(folder):
     networks = read_json(Path(folder, "networks.json"))
     if networks is None:
         raise KitError(
-            f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first, or give its work "
-            "folder with --network."
+            f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first, or give "
+            "its work folder with --network."
         )
     return Path(folder, "networks", networks["best"])
 

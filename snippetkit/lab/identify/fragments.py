@@ -43,7 +43,7 @@ class NoisyFragments:
         With a seed the fragments are the same every time (for batches of one size): for validation and tests. None
         draws new ones from the generator of `batches`.
     change : callable or None
-        Applied to mixes before the spectrogram: takes Tensor (batch, samples) and a seed, returns a Tensor of that shape.
+        Applied to mixes before the spectrogram: takes Tensor (batch, samples) and a seed, returns such a Tensor.
     """
 
     def __init__(self, sounds, count, *, mix=Mix(), seed=None, change=None):
