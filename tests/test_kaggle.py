@@ -121,7 +121,7 @@ def test_only_the_separation_may_download_weights(tmp_path, internet):
 @pytest.mark.parametrize("names, sentence", [
     ({"user": "some body", "competition": "singers"}, "'some body' is not a user name on Kaggle"),
     ({"user": "somebody", "competition": "the singers"}, "is not a competition"),
-    ({"user": "somebody", "datasets": ["weights"]}, "'weights' is not a dataset; give its owner and name"),
+    ({"user": "somebody", "datasets": ["weights"]}, "'weights' is not a dataset. Give owner and name"),
     ({"user": "somebody"}, "no data would be attached"),
 ])
 def test_a_wrong_name_is_a_sentence(tmp_path, names, sentence):
@@ -210,11 +210,11 @@ def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
     waiting.wait()
     service._left[KERNELS[2]] = ["RUNNING", "RUNNING", "COMPLETE"]
     result = push(copied, "--from", NAMES[2])
-    assert result.returncode == 0 and f"{KERNELS[2]} was sent before and runs still" in result.stderr
+    assert result.returncode == 0 and f"{KERNELS[2]} is still running" in result.stderr
     assert service.order == [KERNELS[2], KERNELS[3]]
     service._left[KERNELS[2]] = ["RUNNING", "RUNNING", "COMPLETE"]
     result = push(copied, "--from", NAMES[3])
-    assert result.returncode == 0 and f"{KERNELS[2]} was sent before and runs still" in result.stderr
+    assert result.returncode == 0 and f"{KERNELS[2]} is still running" in result.stderr
     assert service.order[2:] == [KERNELS[3]]
 
 
@@ -229,7 +229,7 @@ def test_a_training_that_left_nothing_starts_anew(copied, service):
 def test_data_that_kaggle_does_not_know_are_a_sentence(copied, service):
     service.refused[KERNELS[0]] = {"invalidCompetitionSources": ["singers"]}
     result = push(copied)
-    assert result.returncode == 1 and "no competition singers" in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 1 and "there is no competition singers" in result.stderr and "Traceback" not in result.stderr
 
 
 @pytest.mark.slow
@@ -267,11 +267,11 @@ def test_results_are_fetched(copied, service):
     assert fetched - {"snippetkit-04-predict.log"} == {
         "submission.csv", "report.json", "figures/confusion.png", *notebooks,
     }
-    assert "came without what its cells put out" in result.stderr   # nothing ran on the service that plays Kaggle
+    assert "came without the outputs of its cells" in result.stderr   # nothing ran on the service that plays Kaggle
     assert (copied / "here" / "submission.csv").read_bytes() == b"id,category\n0,1\n"
     del service.outputs[KERNELS[3]]["submission.csv"]
     result = kit("fetch", "--build", "build", "--out", "there", home=copied)
-    assert result.returncode == 1 and "has left no submission.csv" in result.stderr
+    assert result.returncode == 1 and "has no submission.csv in its output" in result.stderr
 
 
 @pytest.mark.slow
@@ -314,7 +314,7 @@ def test_without_a_build_it_is_a_sentence(copied, service):
     result = push(copied, "--from", "04_predict")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     result = push(copied, "--from", "05")
-    assert result.returncode == 1 and "no part '05'; choose one of kit, 01_spleeter" in result.stderr
+    assert result.returncode == 1 and "no part '05'. Choose one of kit, 01_spleeter" in result.stderr
 
 
 # --- run as Kaggle runs it ---

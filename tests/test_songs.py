@@ -302,10 +302,10 @@ def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
 
 
 @pytest.mark.parametrize("spoil, sentence", [
-    (lambda table: table.drop(index=3), "gives no song for the train clips 3"),
-    (lambda table: pd.concat([table, table[5:6]]), "gives train clip 5 more than one song"),
-    (lambda table: table.assign(split="both"), "line 2 of .* has the split 'both', not train or test"),
-    (lambda table: table.assign(song=[" ", *table["song"][1:]]), "line 2 of .* names no song"),
+    (lambda table: table.drop(index=3), "has no song for the train clips 3"),
+    (lambda table: pd.concat([table, table[5:6]]), "lists train clip 5 more than once"),
+    (lambda table: table.assign(split="both"), "line 2: split 'both' is not train or test"),
+    (lambda table: table.assign(song=[" ", *table["song"][1:]]), "line 2: the song is missing"),
     (lambda table: table.rename(columns={"song": "sung"}), "has no column song"),
     (lambda table: table.assign(id="one"), "line 2 of .* has 'one' where a whole number belongs"),
 ])
