@@ -222,14 +222,15 @@ def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
 def test_a_training_that_left_nothing_starts_anew(copied, service):
     service.refused[KERNELS[2]] = {"invalidKernelSources": [KERNELS[2]]}
     result = kit("resume", "--build", "build", "--every", 0.01, home=copied)
-    assert result.returncode == 0 and "none of its versions has an output yet, so it starts from the beginning" in result.stderr
+    assert result.returncode == 0 and "none of its versions has an output yet" in result.stderr
 
 
 @pytest.mark.slow
 def test_data_that_kaggle_does_not_know_are_a_sentence(copied, service):
     service.refused[KERNELS[0]] = {"invalidCompetitionSources": ["singers"]}
     result = push(copied)
-    assert result.returncode == 1 and "there is no competition singers" in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 1 and "there is no competition singers" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.slow
