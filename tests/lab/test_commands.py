@@ -62,7 +62,7 @@ def test_a_folder_becomes_a_table_with_its_faults_named(network, tmp_path):
 @pytest.mark.parametrize("arguments, sentence", [
     (["nowhere.wav", "--network", "{network}"], "nowhere.wav cannot be read"),
     (["{network}", "--network", "{network}"], "contains no recordings"),
-    (["some.wav", "--network", "empty"], "contains no network that knows songs. Run the notebook 05_identify_songs first"),
+    (["some.wav", "--network", "empty"], "contains no network that knows songs. Run the notebook"),
 ])
 def test_what_cannot_be_answered_is_a_sentence(network, tmp_path, arguments, sentence):
     answer = identify(*(each.format(network=network[0]) for each in arguments), cwd=tmp_path)
