@@ -60,7 +60,7 @@ def write_json(path, content):
 def write_table(path, table):
     """Write a DataFrame as CSV without its index, completely or not at all."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_json(path):
