@@ -168,9 +168,10 @@ def figures(clips, out):
 @click.option("--weights", default="", help="As in run.")
 def compare_separators(clip, weights):
     """Separate CLIP with the kit's network and with the Spleeter package, and say how far apart they are."""
-    from .vocals.comparison import AGREEMENT, compare
+    from .vocals.comparison import AGREEMENT
+    from .vocals.comparison import compare_separators as compare_backends
 
-    found = compare(clip, weights)
+    found = compare_backends(clip, weights)
     click.echo(f"weights          {found['weights']}")
     click.echo(f"mixture          {found['mixture']:6.1f} dBFS")
     click.echo(f"vocals, torch    {found['torch']:6.1f} dBFS")

@@ -37,15 +37,15 @@ def build(name, *, classes, dropout, channels=1):
     KitError
         If the name is unknown; the message lists the valid ones.
     """
-    plugins = {} if name in _BUILDERS else {plugin.name: plugin for plugin in entry_points(group=MODEL_PLUGINS)}
+    plugins = {} if name in MODELS else {plugin.name: plugin for plugin in entry_points(group=MODEL_PLUGINS)}
     if name in plugins:
         try:
             return plugins[name].load()(classes, dropout, channels)
         except ModuleNotFoundError as error:
             raise KitError(f"model {name!r} cannot be imported ({error}). Install it again.") from error
-    if name not in _BUILDERS:
-        raise KitError(f"there is no model {name!r}. Choose one of {', '.join([*_BUILDERS, *sorted(plugins)])}.")
-    return _BUILDERS[name](classes, dropout, channels)
+    if name not in MODELS:
+        raise KitError(f"there is no model {name!r}. Choose one of {', '.join([*MODELS, *sorted(plugins)])}.")
+    return MODELS[name](classes, dropout, channels)
 
 
 def _resnet(name):
@@ -100,7 +100,7 @@ def _alexnet(classes, dropout, channels):
 
 
 def _dense(classes, dropout, channels):
-    """Fully use_cluster layers alone, on features brought to one size: the baseline of song identification."""
+    """Fully connected layers alone, on features brought to one size: the baseline of song identification."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d((64, 64)), nn.Flatten(),
         nn.Linear(channels * 64 * 64, 512), nn.ReLU(), nn.Dropout(dropout),
@@ -127,7 +127,7 @@ def _head(width, classes, dropout):
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
 
 
-_BUILDERS = {
+MODELS = {
     "resnet34": _resnet("resnet34"),
     "resnet18": _resnet("resnet18"),
     "resnet50": _resnet("resnet50"),

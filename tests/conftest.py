@@ -40,7 +40,7 @@ def run_kit(*arguments, **options):
 
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory, worker_id):
-    """A function that makes a folder once for all workers of pytest-xdist: ``make_once(name, make)`` returns its path."""
+    """``make_once(name, make)`` makes a folder once for all workers of pytest-xdist and returns its path."""
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "shared"
     root.mkdir(exist_ok=True)

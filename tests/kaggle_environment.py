@@ -13,7 +13,7 @@ import pandas as pd
 from kaggle_sessions import RUNNERS, environment, run_all
 
 from snippetkit.data import demo
-from snippetkit.kaggle.build import PREDICTION, build
+from snippetkit.kaggle.build import PREDICTION, build_folders
 from snippetkit.run.pipeline import NOTEBOOKS
 
 # What Kaggle's image has, as far as the kit needs it; the others are what pip resolves beside these.
@@ -38,7 +38,7 @@ def main(folder, python):
     wanted = {each.split("==")[0] for each in PACKAGES}
     click.echo(" ".join(line for line in found.stdout.splitlines() if line.split("==")[0].lower() in wanted))
     data = demo.make(folder / "competition", train=24, test=8)
-    build(folder / "build", user="somebody", competition="singers", parameters={
+    build_folders(folder / "build", user="somebody", competition="singers", parameters={
         "settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 2,
     })
     for runner in RUNNERS:

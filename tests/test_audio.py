@@ -74,6 +74,7 @@ def test_every_fault_is_a_sentence_that_names_the_file(tmp_path, tone, what):
         audio.load(path)
 
 
+@pytest.mark.slow
 def test_half_an_hour_is_refused_without_being_decoded_whole(tmp_path):
     path = mp3(tmp_path / "7.mp3", np.zeros(1800 * 8000), 8000)
     with pytest.raises(KitError, match="1800.000 s instead of 3 s"):

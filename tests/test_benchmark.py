@@ -13,6 +13,7 @@ from snippetkit.filterbank import log_mel
 from snippetkit.utils.errors import KitError
 
 
+@pytest.mark.slow
 def test_the_table_is_written_twice_with_machine_versions_and_spread(small_demo, tmp_path):
     text = benchmark.run(small_demo, tmp_path, parts=["features"], rounds=2)
     assert (tmp_path / "benchmarks.md").read_text() == text + "\n"
@@ -27,6 +28,7 @@ def test_the_table_is_written_twice_with_machine_versions_and_spread(small_demo,
     assert f"| features, a clip | kit, all cores | {kit['median']:.3g} |" in text and "| (the floor) |" in text
 
 
+@pytest.mark.slow
 def test_rows_of_another_commit_are_not_kept(small_demo, tmp_path, capsys):
     machine = {**benchmark._machine(), "kit": "another"}
     row = {"part": "songs", "unit": "clip", "way": "listening"}
@@ -36,6 +38,7 @@ def test_rows_of_another_commit_are_not_kept(small_demo, tmp_path, capsys):
     assert "was of another commit, machine or version, and is begun anew" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_and_what_was_there_is_kept(small_demo, tmp_path, monkeypatch):
     benchmark.run(small_demo, tmp_path / "out", parts=["features"], rounds=1)
     before = json.loads((tmp_path / "out" / "benchmarks.json").read_text())

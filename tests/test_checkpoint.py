@@ -15,6 +15,7 @@ def small(tmp_path):
     return writer.write(tmp_path / "2stems", SMALL)
 
 
+@pytest.mark.slow
 def test_every_tensor_of_the_package_is_read_as_tensorflow_reads_it(package_weights, spleeter_python, tmp_path):
     code = (
         "import sys, numpy as np, tensorflow as tf; reader = tf.train.load_checkpoint(sys.argv[1]); "

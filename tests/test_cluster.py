@@ -84,6 +84,7 @@ def single_threaded():
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_member_is_gone_on_with_elsewhere(dask, tmp_path, small_recipe, small_data, cpu):
     address, workers = dask.address, dask.workers
     recipe = small_recipe.with_values(epochs=150)
@@ -132,6 +133,7 @@ def test_complete_features_ask_no_cluster(small_competition, tmp_path):
     extract(train, tmp_path / "train.npy", recipe, cluster="dask://127.0.0.1:9")
 
 
+@pytest.mark.slow
 def test_a_members_fault_is_its_sentence_and_the_others_go_on(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     address = dask.address
     (tmp_path / "member_01").mkdir()
@@ -142,6 +144,7 @@ def test_a_members_fault_is_its_sentence_and_the_others_go_on(dask, tmp_path, sm
     assert "member_01: " in said and "last.pt is damaged" in said
 
 
+@pytest.mark.slow
 def test_a_member_that_another_cluster_trains_is_left_to_it(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     address = dask.address
     with exclusive_task(tmp_path / "member_00", "training"):
@@ -153,6 +156,7 @@ def test_a_member_that_another_cluster_trains_is_left_to_it(dask, tmp_path, smal
             ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu])
 
 
+@pytest.mark.slow
 def test_whatever_befalls_a_member_is_its_own(dask, tmp_path, small_recipe, small_data, capsys):
     nowhere = Device("cuda:7", "no such device", "fp32")
     with pytest.raises(KitError, match="no member could be trained; see above"):
@@ -160,6 +164,7 @@ def test_whatever_befalls_a_member_is_its_own(dask, tmp_path, small_recipe, smal
     assert f"Error on {socket.gethostname()}: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_when_the_time_is_up_members_stop_there_as_here(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     address = dask.address
     clock = Clock(1e-6)
@@ -168,6 +173,7 @@ def test_when_the_time_is_up_members_stop_there_as_here(dask, tmp_path, small_re
     assert "member_01 stopped, as the time is up; run again to go on, on " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_cluster_that_dies_is_a_sentence(dask, tmp_path, small_recipe, small_data, cpu):
     address = dask.address
     recipe = small_recipe.with_values(epochs=5000)
@@ -212,6 +218,7 @@ def ray_address(tmp_path):
             print(log.read_text())
 
 
+@pytest.mark.slow
 def test_ray_does_both(ray_address, small_competition, tmp_path, small_recipe, small_data, cpu):
     recipe = Recipe.published().with_values(separator="none")
     train, _ = separate(small_competition, tmp_path / "vocals", recipe)
@@ -226,6 +233,7 @@ def test_ray_does_both(ray_address, small_competition, tmp_path, small_recipe, s
         assert same_bits(tmp_path / "here" / member, folder / member)
 
 
+@pytest.mark.slow
 def test_a_ray_head_that_could_not_start_a_process_for_us_is_asked_again(ray_address, capsys):
     killer = subprocess.Popen([sys.executable, "-c", SIGNAL_WHAT_STARTS_FOR_US, "SIGKILL", "it"])
     with use_cluster(ray_address):
@@ -233,6 +241,7 @@ def test_a_ray_head_that_could_not_start_a_process_for_us_is_asked_again(ray_add
     assert killer.wait() == 0 and "cluster: 2 workers" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_ray_head_that_hangs_is_a_sentence(ray_address):
     stopper = subprocess.Popen(
         [sys.executable, "-c", SIGNAL_WHAT_STARTS_FOR_US, "SIGSTOP", "its parent"], stdout=subprocess.PIPE, text=True
@@ -247,7 +256,7 @@ def test_a_ray_head_that_hangs_is_a_sentence(ray_address):
 
 CONNECT = """
 import sys
-from snippetkit import cluster
+from snippetkit.utils import parallel as cluster
 cluster._RAYS_PATIENCE = 20
 try:
     with cluster.use_cluster(sys.argv[1]):

@@ -36,7 +36,7 @@ class Session:
         if self.manager is None or not self.manager.is_alive():
             self.close()
             self.manager, self.client = start_new_kernel(extra_arguments=["--IPKernelApp.log_level=ERROR"])
-            loaded = self.client.execute("import snippetkit.training.member, snippetkit.vocals.unet, snippetkit.prediction.report")
+            loaded = self.client.execute("import snippetkit.training.member, snippetkit.vocals.unet, snippetkit.run")
             self._wait(loaded, 120)
 
     def run(self, *, stop_after=float("inf"), how=None):
@@ -103,6 +103,7 @@ def same_results(one, other):
     return all(same_bits(*(each / "members" / name for each in (one, other))) for name in ("member_00", "member_01"))
 
 
+@pytest.mark.slow
 def test_stopped_at_thirty_moments_it_ends_with_the_same_bits(small_demo, weights, tmp_path):
     whole = Session(small_demo, tmp_path / "whole", weights)
     whole.start()
@@ -135,6 +136,7 @@ def command(*arguments):
     return [sys.executable, "-m", "snippetkit", "run", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_of_two_runs_in_a_folder_the_second_is_refused_by_name(small_demo, tmp_path):
     out = tmp_path / "out"
     options = command("--data", small_demo, "--out", out, *SHORT)
@@ -150,6 +152,7 @@ def test_of_two_runs_in_a_folder_the_second_is_refused_by_name(small_demo, tmp_p
     assert first.wait(timeout=300) == 0 and (out / "submission.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_input_is_only_read(small_demo, tmp_path):
     data = shutil.copytree(small_demo, tmp_path / "data")
     with read_only(data) as is_refused:
@@ -162,6 +165,7 @@ def test_the_input_is_only_read(small_demo, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_what_was_made_is_kept(small_demo, small_disk):
     out = small_disk.folder / "out"
     small_disk.resize(1e6)     # the features of 32 clips take 1.5 MB
@@ -174,6 +178,7 @@ def test_a_full_disk_is_a_sentence_and_what_was_made_is_kept(small_demo, small_d
     assert not list(out.rglob(".part-*"))
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_changes_nothing(monkeypatch):
     clock = Clock(2)
     now = time.time

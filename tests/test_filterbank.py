@@ -224,9 +224,9 @@ def test_a_hann_window_by_hand():
 
 
 @pytest.mark.parametrize("changes, sentence", [
-    ({"f_min": 0}, "scale=log cannot begin at f_min=0"),
+    ({"f_min": 0}, "scale=log needs f_min above 0"),
     ({"second_n_fft": 1024}, "second_n_fft=1024 is shorter than frame_length=2048"),
-    ({"window": "kaiser"}, "window='kaiser' is not known; choose one of hamming, hann"),
+    ({"window": "kaiser"}, "window='kaiser' is unknown. Choose one of hamming, hann"),
 ])
 def test_choices_that_do_not_go_together_are_a_sentence(changes, sentence):
     with pytest.raises(KitError, match=sentence):

@@ -105,14 +105,14 @@ def test_each_notebook_finds_what_the_one_before_left(built):
 
 
 def test_a_competition_may_be_given_by_its_address(tmp_path):
-    build.build(tmp_path, user="somebody", competition="https://www.kaggle.com/competitions/singers/")
+    build.build_folders(tmp_path, user="somebody", competition="https://www.kaggle.com/competitions/singers/")
     metadata = json.loads((tmp_path / "01_spleeter" / "kernel-metadata.json").read_text())
     assert metadata["competition_sources"] == ["singers"]
 
 
 @pytest.mark.parametrize("internet", [True, False])
 def test_only_the_separation_may_download_weights(tmp_path, internet):
-    build.build(tmp_path, user="somebody", competition="singers", internet=internet)
+    build.build_folders(tmp_path, user="somebody", competition="singers", internet=internet)
     metadata = [json.loads((tmp_path / name / "kernel-metadata.json").read_text()) for name in NOTEBOOKS]
     assert [each["enable_internet"] for each in metadata] == [internet, False, False, False]
     assert [each["enable_gpu"] for each in metadata] == [True, False, True, False]
@@ -126,7 +126,7 @@ def test_only_the_separation_may_download_weights(tmp_path, internet):
 ])
 def test_a_wrong_name_is_a_sentence(tmp_path, names, sentence):
     with pytest.raises(KitError, match=re.escape(sentence)):
-        build.build(tmp_path, **names)
+        build.build_folders(tmp_path, **names)
 
 
 def test_a_wrong_choice_is_known_before_it_is_sent(tmp_path):
@@ -162,6 +162,7 @@ def test_everything_is_sent_in_its_order(copied, service):
     assert service.order[-1] == KERNELS[3] and len(service.order) == 11
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_stops_the_rest(copied, service):
     service.statuses[KERNELS[1]] = ["RUNNING", "ERROR"]
     service.failures[KERNELS[1]] = "Your notebook tried to allocate more memory than is available."
@@ -173,6 +174,7 @@ def test_a_notebook_that_fails_stops_the_rest(copied, service):
     )
 
 
+@pytest.mark.slow
 def test_the_end_of_the_version_before_is_not_taken_for_that_of_the_new_one(copied, service):
     service.statuses[KERNELS[3]] = ["COMPLETE", "COMPLETE", "QUEUED", "RUNNING", "ERROR"]
     assert push(copied, "--from", "04_predict").returncode == 1
@@ -180,6 +182,7 @@ def test_the_end_of_the_version_before_is_not_taken_for_that_of_the_new_one(copi
     assert push(copied, "--from", "04_predict").returncode == 0
 
 
+@pytest.mark.slow
 def test_lost_contact_is_found_again(copied, service):
     service.faults = [500, 429, 503]
     assert push(copied, "--from", "04_predict").returncode == 0
@@ -189,6 +192,7 @@ def test_lost_contact_is_found_again(copied, service):
     assert result.returncode == 1 and "Kaggle refused 03_train_ensemble" in result.stderr
 
 
+@pytest.mark.slow
 def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
     service.statuses[KERNELS[2]] = ["QUEUED"]
     waiting = subprocess.Popen(
@@ -214,18 +218,21 @@ def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
     assert service.order[2:] == [KERNELS[3]]
 
 
+@pytest.mark.slow
 def test_a_training_that_left_nothing_starts_anew(copied, service):
     service.refused[KERNELS[2]] = {"invalidKernelSources": [KERNELS[2]]}
     result = kit("resume", "--build", "build", "--every", 0.01, home=copied)
     assert result.returncode == 0 and "no version of it has left anything yet, so it starts anew" in result.stderr
 
 
+@pytest.mark.slow
 def test_data_that_kaggle_does_not_know_are_a_sentence(copied, service):
     service.refused[KERNELS[0]] = {"invalidCompetitionSources": ["singers"]}
     result = push(copied)
     assert result.returncode == 1 and "no competition singers" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_client_itself_checks_the_metadata(copied, service):
     path = copied / "build" / "01_spleeter" / "kernel-metadata.json"
     path.write_text(path.read_text().replace('"python"', '"pascal"'))
@@ -234,6 +241,7 @@ def test_the_client_itself_checks_the_metadata(copied, service):
     assert "A valid language must be specified" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_its_own_output(copied, service):
     assert push(copied).returncode == 0
     result = kit("resume", "--build", "build", "--every", 0.01, home=copied)
@@ -245,6 +253,7 @@ def test_training_goes_on_from_its_own_output(copied, service):
     assert service.kernels[KERNELS[2]][-1]["kernelDataSources"] == [KERNELS[1], KERNELS[2]]
 
 
+@pytest.mark.slow
 def test_results_are_fetched(copied, service):
     assert push(copied).returncode == 0
     service.outputs[KERNELS[3]] = {
@@ -265,6 +274,7 @@ def test_results_are_fetched(copied, service):
     assert result.returncode == 1 and "has left no submission.csv" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["push", "resume", "fetch"])
 def test_without_credentials_it_is_one_sentence(copied, service, command):
     result = kit(command, "--build", "build", home=copied, KAGGLE_API_TOKEN="")
@@ -274,12 +284,14 @@ def test_without_credentials_it_is_one_sentence(copied, service, command):
     assert service.order == []
 
 
+@pytest.mark.slow
 def test_a_token_that_is_no_good_is_one_sentence(copied, service):
     result = push(copied, KAGGLE_API_TOKEN="another-token")
     assert result.returncode == 1 and "Traceback" not in result.stderr and service.order == []
     assert "Error: " in result.stderr and len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_somebody_elses_credentials_are_refused(copied, service):
     path = copied / "build" / "kit" / "dataset-metadata.json"
     path.write_text(path.read_text().replace("somebody", "another"))
@@ -287,6 +299,7 @@ def test_somebody_elses_credentials_are_refused(copied, service):
     assert result.returncode == 1 and "built for another, but the credentials are those of somebody" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_service_that_cannot_be_reached_is_a_sentence(copied, service, monkeypatch):
     monkeypatch.setenv("KAGGLE_LOOPBACK", "http://127.0.0.1:9")
     result = push(copied)
@@ -323,9 +336,10 @@ def bare_python(tmp_path_factory):
     return python
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", kaggle_sessions.RUNNERS)
 def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, small_demo, tmp_path):
-    build.build(tmp_path / "build", user="somebody", competition="singers", parameters=PARAMETERS)
+    build.build_folders(tmp_path / "build", user="somebody", competition="singers", parameters=PARAMETERS)
     working = kaggle_sessions.run_all(bare_python, runner, tmp_path / "build", small_demo, tmp_path)
     last = working["04_predict"]
     assert (last / "submission.csv").read_text().count("\n") == 9
@@ -337,7 +351,8 @@ def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, sm
 
 
 def _more_members(python, folder, data, working):
-    build.build(folder / "again", user="somebody", competition="singers", parameters={**PARAMETERS, "members": 3})
+    parameters = {**PARAMETERS, "members": 3}
+    build.build_folders(folder / "again", user="somebody", competition="singers", parameters=parameters)
     name = "03_train_ensemble"
     earlier = (working["02_features"], working[name])
     after = kaggle_sessions.run_session(python, "papermill", folder / "again", name, data, folder / "resumed", earlier)

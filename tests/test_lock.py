@@ -55,7 +55,7 @@ def test_one_that_ends_meanwhile_is_waited_for(held):
 
 
 def test_an_interrupt_is_a_sentence_and_frees_the_folder(tmp_path):
-    with pytest.raises(Stopped, match="training was stopped: 1 of 2 done; what was saved is kept: run again to go on"):
+    with pytest.raises(Stopped, match=r"stopped \(1 of 2 done\). What was saved is kept: run again to continue"):
         with exclusive_task(tmp_path, "training", so_far=lambda: "1 of 2 done"):
             raise KeyboardInterrupt
     with pytest.raises(KitError, match="a fault"):
@@ -135,6 +135,7 @@ def task():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task, package, module", [
     (FIRST_STATE, "sympy", "series"), (FIRST_TRAINING, "torch", "nn"), (FIRST_CLIP, "torch", "nn"),
 ])

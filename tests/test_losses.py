@@ -59,6 +59,6 @@ def test_weights_count_alike_for_labels_and_for_probabilities(batch):
         torch.testing.assert_close(loss(logits, targets, class_weights=weights, focal=1e-6), expected)
 
 
-def test_two_answers_to_uneven_classes_are_refused():
-    with pytest.raises(KitError, match="two answers to the same thing"):
+def test_two_corrections_of_the_class_imbalance_are_refused():
+    with pytest.raises(KitError, match="both correct the class imbalance"):
         Recipe(class_weights=True, oversample=True)

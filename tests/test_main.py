@@ -69,6 +69,7 @@ def test_features_are_imported_for_a_run(small_demo, tmp_path):
     assert len(list((tmp_path / "again").iterdir())) == 8
 
 
+@pytest.mark.slow
 def test_the_two_separators_are_compared(package_weights, small_demo, tmp_path):
     result = run("compare-separators", small_demo / "train_mp3s" / "0.mp3", "--weights", package_weights)
     assert result.exit_code == 0, result.output
@@ -78,6 +79,7 @@ def test_the_two_separators_are_compared(package_weights, small_demo, tmp_path):
     assert -60 < float(lines["vocals, torch"].split()[0]) < float(lines["mixture"].split()[0])
 
 
+@pytest.mark.slow
 def test_separators_that_disagree_are_an_error(weights, small_demo, tmp_path, monkeypatch):
     other = tmp_path / "python"     # a package that computes something else
     other.write_text(

@@ -5,7 +5,7 @@ from snippetkit import models
 from snippetkit.utils.errors import KitError
 
 
-@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("name", models.MODELS)
 def test_every_model_takes_the_published_features(name):
     network = models.build(name, classes=4, dropout=0.2).eval()
     assert network(torch.zeros(2, 1, 299, 40)).shape == (2, 4)

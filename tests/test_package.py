@@ -39,6 +39,7 @@ def both(package_weights):
         yield theirs, ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mono", [False, True])
 @pytest.mark.parametrize("case, seconds", list(enumerate(SECONDS)))
 def test_the_network_says_what_the_package_says(both, case, seconds, mono):
@@ -51,17 +52,20 @@ def test_the_network_says_what_the_package_says(both, case, seconds, mono):
     assert snr(theirs, ours) >= 90
 
 
+@pytest.mark.slow
 def test_on_clips_of_a_competition_too(both, small_competition):
     clips = [audio.load(path, sample_rate=RATE, mono=False) for path in small_competition.train[:6]]
     theirs, ours = (backend(np.stack([stereo(clip) for clip in clips])) for backend in both)
     assert min(snr(*pair) for pair in zip(theirs, ours)) >= 90
 
 
+@pytest.mark.slow
 def test_silence_is_mapped_to_silence(both):
     theirs, ours = (backend(np.zeros((1, 3 * RATE, 2), np.float32)) for backend in both)
     assert not theirs.any() and not ours.any()
 
 
+@pytest.mark.slow
 def test_spleeters_own_separator_says_the_same(both, package_weights, spleeter_python, tmp_path):
     """The backend goes by the estimator, since `Separator` builds its graph anew for every clip."""
     mixture = sound(3, np.random.default_rng(99))
@@ -76,13 +80,15 @@ def test_spleeters_own_separator_says_the_same(both, package_weights, spleeter_p
     assert snr(np.load(tmp_path / "vocals.npy"), both[0](mixture[np.newaxis])[0]) > 120
 
 
+@pytest.mark.slow
 def test_a_competition_is_separated_by_the_package(package_weights, small_competition, tmp_path):
     # A folder that may not be written to, and names the place where the weights once were.
     folder = shutil.copytree(package_weights, tmp_path / "attached")
     (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
     folder.chmod(0o555)
     train, test = separate(small_competition, tmp_path / "vocals", RECIPE, weights=folder)
-    ours, _ = separate(small_competition, tmp_path / "ours", RECIPE.with_values(separator="torch"), weights=package_weights)
+    torch_recipe = RECIPE.with_values(separator="torch")
+    ours, _ = separate(small_competition, tmp_path / "ours", torch_recipe, weights=package_weights)
     assert len(list((tmp_path / "vocals").glob("*/*.flac"))) == 32 and train.weights == ours.weights
     for i in (0, 13, 23):
         one, other = (soundfile.read(each.paths[i], dtype="int16")[0].astype(int) for each in (train, ours))
@@ -92,6 +98,7 @@ def test_a_competition_is_separated_by_the_package(package_weights, small_compet
 # --- when it fails ---
 
 
+@pytest.mark.slow
 def test_a_package_that_dies_is_reported_with_its_last_words(package_weights):
     with package.Package(package_weights) as backend:
         backend._process.kill()
@@ -100,6 +107,7 @@ def test_a_package_that_dies_is_reported_with_its_last_words(package_weights):
             backend(np.zeros((1, RATE, 2), np.float32))
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_left_when_it_is_closed(package_weights):
     with package.Package(package_weights) as backend:
         folder, process = backend._folder, backend._process
@@ -133,6 +141,7 @@ def test_a_success_that_is_none_is_caught(weights, tmp_path, monkeypatch, what, 
         backend(np.zeros((1, 44_100, 2), np.float32))
 
 
+@pytest.mark.slow
 def test_a_package_that_found_no_weights_does_not_go_on(spleeter_python, tmp_path):
     (tmp_path / "2stems").mkdir()
     worker = Path(package.__file__).with_name("spleeter_worker.py")

@@ -15,33 +15,23 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import SHORT, run_kit
 
 from snippetkit.data import competition
 from snippetkit.prediction import scores
 from snippetkit.recipe import Recipe
 from snippetkit.run import other_runs
 from snippetkit.run.pipeline import NOTEBOOKS
-from snippetkit.run.workspace import Workspace
+from snippetkit.run.workspace import Workspace, open_workspace
 from snippetkit.training.data import prepare
+from snippetkit.training.ensemble import train_ensemble
 from snippetkit.training.members import finished_members
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.paths import project_folder
 
-# A network and a length that make the road short; what is proved here does not depend on them.
-SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
 
-
-def run(*arguments, cwd=None):
-    command = [sys.executable, "-m", "snippetkit", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=cwd)
-
-
-@pytest.fixture(scope="module")
-def short_run(small_demo, tmp_path_factory):
-    out = tmp_path_factory.mktemp("short") / "out"
-    result = run("--data", small_demo, "--out", out, *SHORT)
-    assert result.returncode == 0, result.stderr
-    return out, result
+def run(*arguments):
+    return run_kit("run", *arguments)
 
 
 # --- the demo, with the published recipe ---
@@ -56,6 +46,7 @@ def demo_run(tmp_path_factory):
     return out, result
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_everything_promised(demo_run):
     out, result = demo_run
     for name in ("submission", "report", "figures", "validation accuracy", "test accuracy"):
@@ -69,6 +60,7 @@ def test_the_demo_ends_with_everything_promised(demo_run):
     assert {path.stem for path in (out / "figures").iterdir()} == figures
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_two_knows_the_demos_answers(demo_run):
     out, _ = demo_run
     found = competition.find(out / "competition")
@@ -78,6 +70,7 @@ def test_an_ensemble_of_two_knows_the_demos_answers(demo_run):
     assert json.loads((out / "report.json").read_text())["test"]["accuracy"] == accuracy
 
 
+@pytest.mark.slow
 def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
     true, shuffled = demo_run[0] / "competition", tmp_path / "competition"
     shutil.copytree(true, shuffled, copy_function=os.link)
@@ -97,7 +90,8 @@ def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
     assert accuracy[shuffled] < chance < accuracy[true]
 
 
-def test_the_second_time_everything_is_skipped(demo_run):
+@pytest.mark.slow
+def test_the_second_run_of_the_demo_skips_everything(demo_run):
     out, first = demo_run
     made = [*out.rglob("*.pt"), *out.rglob("*.npy"), *(out / "competition").rglob("*.mp3")]
     before = {path: path.stat().st_mtime_ns for path in made}
@@ -114,7 +108,7 @@ def test_the_second_time_everything_is_skipped(demo_run):
 
 
 def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competition):
-    out, result = short_run
+    out, stderr = short_run, (short_run / "stderr").read_text()
     submission = pd.read_csv(out / "submission.csv")
     assert submission["id"].tolist() == small_competition.test_ids.tolist()
     assert submission["category"].between(0, 3).all()
@@ -124,11 +118,11 @@ def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competi
     assert np.array(report["validation"]["confusion"]).sum() == 8
     assert sum(report["predicted"]) == 8
     for number, name in enumerate(NOTEBOOKS, start=1):
-        assert f"[{number}/4] {name}" in result.stderr
+        assert f"[{number}/4] {name}" in stderr
 
 
 def test_the_executed_notebooks_say_what_was_done(short_run):
-    out, _ = short_run
+    out = short_run
     texts = {}
     for name in NOTEBOOKS:
         notebook = nbformat.read(out / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -144,6 +138,30 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
     assert texts["03_train_ensemble"].count("member 00: 100%") == 1
 
 
+def test_the_second_run_skips_everything(short_run, small_demo, tmp_path):
+    out = shutil.copytree(short_run, tmp_path / "out")
+    made = [*out.rglob("*.pt"), *out.rglob("*.npy"), out / "features" / "songs.csv"]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    again = run("--data", small_demo, "--out", out, *SHORT)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in made} == before
+    assert (out / "submission.csv").read_bytes() == (short_run / "submission.csv").read_bytes()
+    assert not any(title in again.stderr for title in ("member 00", "features of", "checking", "listening"))
+
+
+@pytest.mark.parametrize("record", ["vocals/clips.json", "features/train.json", "members/member_00/recipe.json"])
+def test_a_work_folder_of_another_version_is_refused_in_one_sentence(short_run, small_demo, tmp_path, record):
+    out = shutil.copytree(short_run, tmp_path / "out", ignore=shutil.ignore_patterns("notebooks", "figures"))
+    content = json.loads((out / record).read_text())
+    (out / record).write_text(json.dumps(content["made_by"]))   # as earlier versions wrote it
+    with pytest.raises(KitError, match="was written by another version of snippetkit. Choose another output folder"):
+        work = open_workspace(small_demo, out, kaggle=tmp_path / "no kaggle")
+        recipe = work.recipe(settings="separator=none model=cnn3 batch_size=8", epochs=2, members=2)
+        data = prepare(competition.find(small_demo), work, recipe)
+        train_ensemble(work.members, recipe, data)
+
+
+@pytest.mark.slow
 def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_path):
     out = tmp_path / "out"
     songs = small_demo / "answers" / "songs.csv"
@@ -180,15 +198,16 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     blended = [(row + logits[test == song].mean(axis=0)) / 2 for row, song in zip(logits, test)]
     assert pd.read_csv(out / "submission.csv")["category"].tolist() == np.argmax(blended, axis=1).tolist()
 
-    command = [sys.executable, "-m", "snippetkit", "compare", out, short_run[0]]
+    command = [sys.executable, "-m", "snippetkit", "compare", out, short_run]
     compared = subprocess.run(command, capture_output=True, text=True)
     assert compared.returncode == 1 and "held its clips out at random" in compared.stderr
     compared = subprocess.run([*command[:4], out, out], capture_output=True, text=True)
     assert compared.returncode == 0 and compared.stdout.startswith("24 clips: ")
 
 
+@pytest.mark.slow
 def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path):
-    theirs, out = short_run[0], tmp_path / "out"
+    theirs, out = short_run, tmp_path / "out"
     result = run("--data", small_demo, "--out", out, *SHORT[:-1], 1, "--set", "n_mels=20", "--beside", theirs)
     assert result.returncode == 0, result.stderr
     folders = [*sorted(out.glob("members/member_*")), *sorted(theirs.glob("members/member_*"))]
@@ -212,7 +231,7 @@ def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
 ):
     for name in ("out", "empty"):
         (tmp_path / name).mkdir()
-    (tmp_path / "theirs").symlink_to(short_run[0])
+    (tmp_path / "theirs").symlink_to(short_run)
     result = run("--data", small_demo, "--out", tmp_path / "out", *SHORT, *settings, "--beside", tmp_path / beside)
     assert result.returncode == 1 and re.search(sentence, result.stderr)
     assert not list((tmp_path / "out").rglob("*"))
@@ -223,7 +242,7 @@ def test_folders_are_named_with_commas_between_them():
 
 
 def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small_competition, tmp_path):
-    work, recipe = Workspace(small_demo, short_run[0]), Recipe.published().with_values(separator="none")
+    work, recipe = Workspace(small_demo, short_run), Recipe.published().with_values(separator="none")
     data = prepare(small_competition, work, recipe)
     result = scores.collect(work.members, data)
     theirs = shutil.copytree(work.folder, tmp_path / "theirs")
@@ -243,8 +262,9 @@ def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small
         other_runs.collect_beside(result, other, [theirs], small_competition)
 
 
+@pytest.mark.slow
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
-    out = shutil.copytree(short_run[0], tmp_path / "out")
+    out = shutil.copytree(short_run, tmp_path / "out")
     before = (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns
     result = run("--data", small_demo, "--out", out, *SHORT[:-1], 3)
     assert result.returncode == 0, result.stderr
@@ -252,6 +272,7 @@ def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
     assert (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
     out = tmp_path / "out"
     result = run("--data", small_demo, "--out", out, *SHORT, "--max-hours", "0.000001")
@@ -263,28 +284,29 @@ def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["--recipe", "best"], "was trained by another recipe: here split='songs', there 'random'; standardise=True"),
-    (["--set", "standardise=true"], "was trained by another recipe: here standardise=True, there False"),
-    (["--set", "hop=200"], "was made by another recipe: here hop=200, there 160"),
-    (["--recipe", "bets"], "there is no recipe 'bets'; choose one of published, best"),
-    (["--set", "epochs=many"], "epochs='many' has the wrong type: it must be a whole number"),
+    pytest.param(["--recipe", "best"], "(split: 'random', now 'songs'; standardise: False, now True", marks=pytest.mark.slow),
+    (["--set", "hop=200"], "was created differently (hop: 160, now 200)"),
+    (["--recipe", "bets"], "there is no recipe 'bets'. Choose one of published, best"),
+    (["--set", "epochs=many"], "epochs='many' has the wrong type. It must be a whole number"),
     (["--set", "learning_rate=1"], "a recipe has no 'learning_rate'"),
-    (["--on-bad", "ignore"], "on_bad='ignore' is not known"),
+    (["--on-bad", "ignore"], "on_bad='ignore' is unknown"),
 ])
 def test_a_run_into_a_folder_of_another_kind_is_one_sentence(short_run, small_demo, arguments, sentence):
-    result = run("--data", small_demo, "--out", short_run[0], *SHORT, *arguments)
+    result = run("--data", small_demo, "--out", short_run, *SHORT, *arguments)
     assert result.returncode == 1
     assert sentence in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_run_into_a_folder_of_other_data_is_one_sentence(short_run, copied_demo):
     clips = copied_demo / "train_mp3s"
     shutil.copy(clips / "3.mp3", clips / "4.mp3")
-    result = run("--data", copied_demo, "--out", short_run[0], *SHORT)
+    result = run("--data", copied_demo, "--out", short_run, *SHORT)
     assert result.returncode == 1
-    assert "vocals was made from other clips" in result.stderr and "Traceback" not in result.stderr
+    assert "vocals was created differently (different clips)" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_in_a_notebook_a_mistake_is_the_sentence_alone(tmp_path):
     (tmp_path / "empty").mkdir()
     result = run("--data", tmp_path / "empty", "--out", tmp_path / "out")
@@ -304,13 +326,15 @@ def test_an_output_folder_that_refuses_is_one_sentence(small_demo, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_other_labels_for_the_same_clips_are_one_sentence(short_run, copied_demo):
     labels = copied_demo / "train_label.txt"
     labels.write_text("".join(f"{(int(line) + 1) % 4}\n" for line in labels.read_text().split()))
-    result = run("--data", copied_demo, "--out", short_run[0], *SHORT)
-    assert result.returncode == 1 and "was trained from other clips, labels or songs" in result.stderr
+    result = run("--data", copied_demo, "--out", short_run, *SHORT)
+    assert result.returncode == 1 and "was created differently (different training data)" in result.stderr
 
 
+@pytest.mark.slow
 def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
     (copied_demo / "train_mp3s" / "3.mp3").write_bytes(b"")
     (copied_demo / "test_mp3s" / "5.mp3").write_text("no sound")
@@ -324,10 +348,11 @@ def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
     assert "note: Bad clips: 1 left out of training, 1 predicted from what could be salvaged." in result.stdout
 
 
+@pytest.mark.slow
 def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_path):
     exported, out = tmp_path / "vocals of another program", tmp_path / "out"
     for split in ("train", "test"):
-        array = short_run[0] / "features" / f"{split}.npy"
+        array = short_run / "features" / f"{split}.npy"
         for command in (
             ["export-features", array, exported],
             ["import-features", exported, split, "--data", small_demo, "--out", out],
@@ -340,6 +365,7 @@ def test_imported_features_are_named_in_the_report(short_run, small_demo, tmp_pa
     assert "those of the mixture" not in result.stdout
 
 
+@pytest.mark.slow
 def test_from_clips_by_way_of_vocals_to_the_submission(small_demo, weights, tmp_path):
     out, options = tmp_path / "out", [*SHORT, "--set", "separator=torch"]
     first = run("--data", small_demo, "--out", out, *options, "--weights", weights)
@@ -361,6 +387,7 @@ def test_from_clips_by_way_of_vocals_to_the_submission(small_demo, weights, tmp_
         assert second.returncode == 0 and "separating" not in second.stderr, second.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_sentence_and_costs_nothing(small_demo, weights, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "snippetkit", "run", "--data", small_demo, "--out", out, "--weights", weights]
@@ -383,12 +410,14 @@ def test_ctrl_c_is_one_sentence_and_costs_nothing(small_demo, weights, tmp_path)
     assert list(out.glob("vocals/*/*.flac"))
 
 
+@pytest.mark.slow
 def test_without_weights_the_run_is_one_sentence(small_demo, tmp_path):
     result = run("--data", small_demo, "--out", tmp_path / "out", "--weights", tmp_path)
     assert result.returncode == 1
-    assert "holds no weights of Spleeter" in result.stderr and "Traceback" not in result.stderr
+    assert "contains no weights of Spleeter" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_cell_that_raises_is_named(small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     broken = nbformat.read(folder / "02_features.ipynb", as_version=4)
@@ -409,8 +438,9 @@ def test_a_cell_that_raises_is_named(small_demo, tmp_path):
 # --- the notebooks without the command line ---
 
 
+@pytest.mark.slow
 def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
-    out = shutil.copytree(short_run[0], tmp_path / "out")
+    out = shutil.copytree(short_run, tmp_path / "out")
     settings = "separator=none model=cnn3 batch_size=8"
     options = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": settings}
     command = [Path(sys.executable).with_name("papermill"), "notebooks/03_train_ensemble.ipynb", tmp_path / "out.ipynb"]
@@ -421,9 +451,10 @@ def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
     assert finished_members(out / "members") == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
     # as JupyterLab does it: the notebook's own folder is the current one, and parameters are edited by hand
-    out = shutil.copytree(short_run[0], tmp_path / "out")
+    out = shutil.copytree(short_run, tmp_path / "out")
     (out / "submission.csv").unlink()
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
     notebook = nbformat.read(folder / "04_predict.ipynb", as_version=4)
@@ -437,6 +468,7 @@ def test_run_all_from_the_notebooks_folder(short_run, small_demo, tmp_path):
     assert (out / "submission.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_real_competition(real_clips, tmp_path):
     # three members' worth of road in two minutes; the accuracy of so little training is not the point
     short = ["--set", "separator=none", "--set", "model=cnn3", "--members", "1", "--epochs", "1"]

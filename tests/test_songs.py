@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from snippetkit.songs.continuation import following
 from snippetkit.songs.inference import infer
 from snippetkit.songs.likeness import Likeness
 from snippetkit.songs.table import find_songs
-from snippetkit.songs.traces import AHEAD, RATE, extrapolate, trace_clips, trace
+from snippetkit.songs.traces import AHEAD, RATE, extrapolate, trace, trace_clips
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.clips import check_clips
 
@@ -41,7 +41,7 @@ def traces(large_demo):
 
 @pytest.fixture(scope="module")
 def inferred(traces):
-    return infer(traces, [str(i) for i in range(len(traces.head))])
+    return infer(traces)
 
 
 def pair_scores(found, true):
@@ -76,12 +76,14 @@ def test_silence_and_very_short_clips_have_traces():
         assert all(np.isfinite(each).all() for each in found)
 
 
+@pytest.mark.slow
 def test_clips_that_follow_one_another_are_found(traces, true_songs):
     first, second = following(traces, margin=0.25)
     assert len(first) > 100 and len(set(second)) == len(second)
     assert np.mean(true_songs[first] == true_songs[second]) > 0.97
 
 
+@pytest.mark.slow
 def test_looking_at_blocks_of_clips_changes_nothing(traces, monkeypatch):
     whole = following(traces, margin=0.1)
     monkeypatch.setattr("snippetkit.songs.continuation._ROWS", 97)
@@ -89,6 +91,7 @@ def test_looking_at_blocks_of_clips_changes_nothing(traces, monkeypatch):
     assert np.array_equal(whole, pieces)
 
 
+@pytest.mark.slow
 def test_the_likeness_tells_songs_apart(traces, true_songs):
     likeness = Likeness(traces.sound, *following(traces, margin=0.25))
     odds = likeness.log_odds(slice(0, len(true_songs)))
@@ -97,6 +100,7 @@ def test_the_likeness_tells_songs_apart(traces, true_songs):
     assert np.mean(true_songs[odds.argmax(axis=1)] == true_songs) > 0.9
 
 
+@pytest.mark.slow
 def test_scores_are_measured_by_the_clips_that_sound_most_alike(traces):
     likeness = Likeness(traces.sound, *following(traces, margin=0.25))
     clips = len(traces)
@@ -111,11 +115,13 @@ def test_scores_are_measured_by_the_clips_that_sound_most_alike(traces):
 # --- songs ---
 
 
+@pytest.mark.slow
 def test_inferred_songs_are_the_true_ones(inferred, true_songs):
     precision, recall = pair_scores(inferred[0], true_songs)
     assert precision >= 0.95 and recall >= 0.7
 
 
+@pytest.mark.slow
 def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
     song, group, _ = inferred
     assert all(len(set(group[song == number])) == 1 for number in set(song))
@@ -123,12 +129,14 @@ def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
     assert np.bincount(group).max() < 0.1 * len(group)      # what is not told apart is still many groups
 
 
+@pytest.mark.slow
 def test_what_follows_is_of_the_same_song(inferred, true_songs):
     follows = inferred[2]
     first = np.flatnonzero(follows >= 0)
     assert len(first) > 300 and np.mean(true_songs[first] == true_songs[follows[first]]) > 0.98
 
 
+@pytest.mark.slow
 def test_only_what_fits_at_the_cut_follows_however_alike(traces):
     generator = np.random.default_rng(0)
     noise = {name: generator.normal(size=traces.head.shape).astype(np.float32) for name in ("head", "tail")}
@@ -137,11 +145,13 @@ def test_only_what_fits_at_the_cut_follows_however_alike(traces):
     assert len(first) < 5
 
 
+@pytest.mark.slow
 def test_two_clips_that_do_not_fit_do_not_follow_one_another(traces):
     assert len(following(traces.of(np.array([0, 1])), margin=0.25)[0]) == 0
     assert len(following(traces.of(np.array([0])), margin=0.25)[0]) == 0
 
 
+@pytest.mark.slow
 def test_songs_are_numbered_by_their_first_clips(inferred):
     for numbers in inferred[:2]:
         assert pd.unique(numbers).tolist() == list(range(len(set(numbers))))
@@ -149,7 +159,7 @@ def test_songs_are_numbered_by_their_first_clips(inferred):
 
 def test_too_few_clips_to_learn_from_make_chains_and_it_is_said(small_competition, capsys):
     paths = [*small_competition.train, *small_competition.test]
-    song, group, _ = infer(trace_clips(paths), [path.as_posix() for path in paths])
+    song, group, _ = infer(trace_clips(paths))
     assert np.array_equal(song, group)
     assert "too few to learn what a song sounds like" in capsys.readouterr().err
     truth = pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"].to_numpy()
@@ -183,11 +193,12 @@ def test_silent_clips_are_of_no_song_and_no_duplicates(copied_demo, tmp_path, sm
     assert audit(songs, found.labels).loc["identical in train and test", "count"] == 0
 
 
+@pytest.mark.slow
 def test_silence_among_many_clips_changes_no_song(traces, inferred):
     silent = trace(np.zeros(3 * RATE, np.float32))
-    pairs = zip((traces.head, traces.tail, traces.onward, traces.backward, traces.sound), silent)
-    more = type(traces)(*(np.concatenate([each, one[None], one[None]]) for each, one in pairs))
-    song, group, _ = infer(more, [*(str(i) for i in range(len(traces))), "", ""])
+    pairs = zip((getattr(traces, field.name) for field in fields(traces)), silent)
+    more = type(traces)(*(np.concatenate([values, [value, value]]) for values, value in pairs))
+    song, group, _ = infer(more)
     assert np.array_equal(song[:-2], inferred[0]) and np.array_equal(group[:-2], inferred[1])
     assert song[-2] != song[-1]
 
@@ -219,6 +230,7 @@ def own_songs(small_demo, tmp_path, small_recipe):
     return find
 
 
+@pytest.mark.slow
 def test_the_same_clips_give_the_same_folds(large_demo, tmp_path, small_recipe, inferred):
     found, train, test = sources_of(large_demo, small_recipe.with_values(separator="none"), tmp_path)
     songs = [find_songs(train, test, found.labels, tmp_path / name / "songs.csv", small_recipe) for name in "ab"]

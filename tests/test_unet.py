@@ -35,6 +35,7 @@ def test_longer_sound_comes_into_sight_of_the_border(masks):
     assert (whole - masks(magnitude, silence)).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_every_batch_norm_matters_but_the_innermost():
     tensors = writer.random_tensors()
     reference = unet.build_masks(tensors)(magnitudes(64))

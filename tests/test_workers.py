@@ -57,6 +57,7 @@ def test_one_that_dies_is_named_and_the_others_go_on(tmp_path, small_recipe, sma
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu]) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_fault_in_one_is_its_own_sentence(tmp_path, small_recipe, small_data, cpu, capsys):
     recipe = small_recipe.with_values(members=3)
     for i in (1, 0, 2):
@@ -80,6 +81,7 @@ def test_when_the_time_is_up_no_other_is_begun(tmp_path, small_recipe, small_dat
     assert {path.name for path in tmp_path.glob("member_*")} == {"member_00", "member_01"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while they start", "in training"])
 def test_the_stop_button_ends_them_in_a_notebook_too(tmp_path, moment):
     manager, client = start_new_kernel(extra_arguments=["--IPKernelApp.log_level=ERROR"])
@@ -109,6 +111,7 @@ def test_the_stop_button_ends_them_in_a_notebook_too(tmp_path, moment):
         manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_they_end_with_the_one_who_started_them(tmp_path, how):
     script = tmp_path / "train.py"

@@ -5,6 +5,7 @@ import pytest
 from snippetkit.recipe import Recipe
 from snippetkit.run import workspace
 from snippetkit.run.workspace import Workspace, open_workspace
+from snippetkit.utils import paths
 from snippetkit.utils.errors import KitError
 
 
@@ -15,7 +16,7 @@ def test_a_folder_of_ones_own(small_demo, tmp_path):
 
 
 def test_results_go_to_runs_unless_told_otherwise(small_demo, tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "project_folder", lambda: None)  # as where the kit came as a wheel
+    monkeypatch.setattr(paths, "project_folder", lambda: None)  # as where the kit came as a wheel
     monkeypatch.chdir(tmp_path)
     work = open_workspace(small_demo, kaggle=tmp_path / "no kaggle")
     assert work.folder == tmp_path / "runs" / small_demo.name

@@ -16,7 +16,7 @@ from .methods import Method
 
 _FRAMES_AT_MOST = 40_000    # of a class, that a mixture learns from
 
-# Of the fully use_cluster networks, from the first layer to the last but one.
+# Of the fully connected networks, from the first layer to the last but one.
 LAYERS = (
     (512, 256), (64,), (256,), (1024,), (128, 64), (256, 128), (1024, 512), (512, 256, 128), (1024, 512, 256),
 )
@@ -43,7 +43,7 @@ def on_clips(features):
 
 
 def dense_networks(features):
-    """Fully use_cluster networks of the genre study's kind: Adam at 1e-4, batches of 32, early stopping with patience 3.
+    """Fully connected networks of the genre study's kind: Adam at 1e-4, batches of 32, early stopping with patience 3.
 
     The first of `LAYERS` is the study's; the other eight sizes are the kit's. Whether to stop is told by a tenth of the
     clips to train on, drawn by chance, whatever artist they are of: scikit-learn's way.

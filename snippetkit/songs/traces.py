@@ -1,4 +1,4 @@
-"""What a single clip says about its song: how its ends continue, and how it sounds as a whole; its level and content."""
+"""Traces of a single clip: how its ends continue, how it sounds as a whole, its level and its content."""
 
 import hashlib
 from dataclasses import dataclass, fields

@@ -3,6 +3,7 @@
 How one member is trained is not known here, nor how the results are averaged and judged.
 """
 
+import functools
 import socket
 import time
 from pathlib import Path
@@ -51,7 +52,8 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     members = range(recipe.members)
     missing = [i for i in members if not is_finished(member_folder(folder, i), i, recipe, data)]
     if missing:
-        with exclusive_task(folder, "training", so_far=lambda: _reached(folder, recipe)), use_cluster(cluster, gpus=True):
+        so_far = functools.partial(_reached, folder, recipe)
+        with exclusive_task(folder, "training", so_far=so_far), use_cluster(cluster, gpus=True):
             if recipe.split == "random":
                 say(f"split=random: {FLATTERS}")
             train = _train_on_a_cluster if cluster else _train_here

@@ -1,20 +1,60 @@
-"""The network beside the package: whether they still say the same, on a clip and weights of a person's own."""
+"""How much of a clip is voice, and whether the torch network and the Spleeter package give the same vocals."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .. import audio
 from ..audio import level
+from ..utils.parallel import parallel_map
+from ..utils.storage import write_table
 from .package import find_python
 from .separation import RATE, open_backend, stereo
 from .weights import find_weights
 
-# What the two were seen to differ by is rounding: less would mean that one of them computes something else.
-AGREEMENT = 90  # dB
+FLOOR = -96.0   # dBFS, the range of 16 bits
+AGREEMENT = 90  # dB; rounding makes the two backends differ by less, anything else by more
 
 
-def compare(path, weights=""):
+def energies(sources, folder, *, jobs=-1):
+    """Level of every clip and of its vocals; measured once, then read.
+
+    Parameters
+    ----------
+    sources : Sources
+    folder : path-like
+        Where the table is kept, as a CSV: ``vocals`` in the work folder.
+    jobs : int
+        Number of processes, as joblib counts them.
+
+    Returns
+    -------
+    DataFrame
+        One row per clip: ``clip`` (its id), ``mixture`` and ``vocals`` (root mean square in dBFS, at least FLOOR) and
+        ``share`` (vocals minus mixture, in dB; NaN if the clip is silent).
+
+    Raises
+    ------
+    KitError
+        If a file is missing or damaged.
+    """
+    path = Path(folder) / f"energy_{sources.weights}.csv"
+    ids = list(sources.clips)
+    table = pd.read_csv(path) if path.exists() else None
+    if table is None or table["clip"].tolist() != ids:
+        levels = parallel_map(
+            _levels, [sources.clips[i] for i in ids], [sources.paths[i] for i in ids], jobs=jobs,
+            title="energy of the vocals",
+        )
+        table = pd.DataFrame(levels, columns=["mixture", "vocals"])
+        table.insert(0, "clip", ids)
+        write_table(path, table)
+    return table.assign(share=(table["vocals"] - table["mixture"]).where(table["mixture"] > FLOOR))
+
+
+def compare_separators(path, weights=""):
     """Separate a clip, of some minutes at most, with both backends.
 
     Parameters
@@ -32,7 +72,7 @@ def compare(path, weights=""):
     Raises
     ------
     KitError
-        If the clip cannot be read, or a backend is not to be had.
+        If the clip cannot be read, or a backend is not available.
     """
     mixture = stereo(audio.load(path, sample_rate=RATE, seconds=None, mono=False))
     find_python()   # before a download
@@ -50,7 +90,7 @@ def compare(path, weights=""):
 
 
 def snr(reference, other):
-    """Energy of a signal over that of another one's deviation from it, in dB; inf where there is none.
+    """Energy of a signal over that of another one's deviation from it, in dB; inf if they are equal.
 
     Parameters
     ----------
@@ -59,6 +99,15 @@ def snr(reference, other):
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> snr(np.array([1.0, -1.0]), np.array([1.1, -1.1])).round(3)
+    np.float64(20.0)
     """
     deviation = np.subtract(reference, other, dtype=np.float64)
     return level(reference) - level(deviation) if deviation.any() else math.inf
+
+
+def _levels(*paths):
+    return tuple(max(FLOOR, audio.level(audio.load(path, sample_rate=RATE, seconds=None))) for path in paths)

@@ -153,8 +153,8 @@ def _make(folder, splits, only, weights, recipe, jobs):
             where = f"the vocals of {split.clips[ids[0]].name} to {split.clips[ids[-1]].name}"
             is_proved = is_proved or _prove(mixtures, vocals, where)
             if not np.isfinite(vocals).all():
-                raise KitError(f"{where} hold what is no number; half precision may be too small for them.")
-            record_separation(folder, recipe, fingerprint)  # not sooner: weights that are no good must not claim the folder
+                raise KitError(f"{where} contain NaN or infinity; half precision may be too small for them.")
+            record_separation(folder, recipe, fingerprint)  # not before: bad weights must not claim the folder
             wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
             parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
             bar.update(len(wanted))

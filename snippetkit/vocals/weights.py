@@ -1,35 +1,48 @@
-"""Where Spleeter's published 2-stems weights are: in a folder at hand, or still to be fetched from the release.
+"""Spleeter's published 2-stems weights: found in a folder at hand, or downloaded from the release into the cache."""
 
-What is in the files is the business of the checkpoint; here they only have to exist.
-"""
-
+import logging
 import os
+import shutil
+import tarfile
+import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
 from ..utils.errors import KitError, listed
 from ..utils.paths import KAGGLE
-from .release import FILES, RELEASE_SHA256, RELEASE_URL, DownloadFailed, download, lacking
+from ..utils.progress import progress
 
-_WAYS = (
-    f"To have them without a download from here, fetch {RELEASE_URL} on a machine with a network, unpack it, and give "
-    'the folder with --weights, or weights = "…" in the notebook 01_spleeter; on Kaggle upload it as a dataset and '
+RELEASE_URL = "https://github.com/deezer/spleeter/releases/download/v1.4.0/2stems.tar.gz"
+# As in Spleeter's own checksum.json and tests.
+RELEASE_SHA256 = "f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692"
+_RELEASE_BYTES = 73_109_797
+FILES = ("checkpoint", "model.index", "model.data-00000-of-00001")
+
+_ADVICE = (
+    f"To run without this download, fetch {RELEASE_URL} on a machine with a network, unpack it, and give "
+    'the folder with --weights, or weights = "…" in the notebook 01_spleeter. On Kaggle upload it as a dataset and '
     "attach that, or switch the notebook's internet on. Or run without separation: --set separator=none, "
     'or settings = "separator=none".'
 )
 
 
-def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA256):
-    """Find the folder with Spleeter's 2-stems weights; where there is none, download them into the cache.
+class _DownloadFailed(Exception):
+    """The text says why, as a clause."""
 
-    Looked at in this order: the folder `named`, what is attached on Kaggle, the environment variable MODEL_PATH
-    (Spleeter's own), the cache, the release.
+
+def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA256):
+    """Find the folder with Spleeter's 2-stems weights, or download them into the cache.
+
+    The order is: the folder `named`, what is attached on Kaggle, the environment variable MODEL_PATH (Spleeter's own),
+    the cache, the release.
 
     Parameters
     ----------
     named : path-like
-        The folder that a person gave, or one that holds it as ``2stems``; then no other place is looked at.
+        A folder with the weights, or one that contains it as ``2stems``; no other place is then tried.
         Empty: none was given.
     kaggle : Path
         Where Kaggle mounts its folders.
@@ -39,65 +52,148 @@ def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA
     Returns
     -------
     Path
-        A folder that holds ``checkpoint``, ``model.index`` and ``model.data-00000-of-00001``, none of them empty.
+        A folder that contains ``checkpoint``, ``model.index`` and ``model.data-00000-of-00001``, none of them empty.
 
     Raises
     ------
     KitError
-        If `named` holds no weights, if different weights are attached, or if there are none and the download fails.
+        If `named` contains no weights, if different weights are attached, or if there are none and the download fails.
     """
     if str(named):
-        return _given(Path(named))
-    attached, incomplete = _attached(Path(kaggle) / "input")
+        return _named_folder(Path(named))
+    attached, incomplete = _attached_folders(Path(kaggle) / "input")
     if attached:
         return attached
     model_path = os.environ.get("MODEL_PATH", "")
     cache = platformdirs.user_cache_path("snippetkit") / "spleeter-2stems"
     places = [Path(model_path, "2stems"), Path(model_path)] if model_path else []
     for folder in [*places, cache]:
-        if not lacking(folder):
+        if not missing_files(folder):
             return folder
     try:
-        download(url, sha256, cache)
-    except DownloadFailed as failure:
-        passed_over = [f"{folder} lacks {listed(lacking(folder))}" for folder in incomplete]
+        _download(url, sha256, cache)
+    except _DownloadFailed as failure:
+        passed_over = [f"{folder} lacks {listed(missing_files(folder))}" for folder in incomplete]
         if model_path:
-            passed_over.append(f"MODEL_PATH is {model_path}, which holds none")
+            passed_over.append(f"MODEL_PATH is {model_path}, which contains none")
         aside = f" ({listed(passed_over)})" if passed_over else ""
-        raise KitError(f"Spleeter's weights could not be downloaded: {failure}{aside}. {_WAYS}") from failure
+        raise KitError(f"Spleeter's weights could not be downloaded: {failure}{aside}. {_ADVICE}") from failure
     return cache
 
 
-def _given(folder):
+def missing_files(folder):
+    """Those of `FILES` that a folder lacks, or that are empty there."""
+    return [name for name in FILES if not (os.path.isfile(folder / name) and os.path.getsize(folder / name))]
+
+
+def _named_folder(folder):
     for place in (folder, folder / "2stems"):
-        if not lacking(place):
+        if not missing_files(place):
             return place
     if folder.is_dir():
-        inner = folder / "2stems"
-        place = inner if inner.is_dir() else folder
-        what = f"{place} holds no weights of Spleeter: {listed(lacking(place))} missing or empty"
+        place = folder / "2stems" if (folder / "2stems").is_dir() else folder
+        problem = f"{place} contains no weights of Spleeter: {listed(missing_files(place))} missing or empty"
     else:
-        what = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
-    raise KitError(f"{what}; give the folder that holds what {RELEASE_URL} unpacks to: {listed(FILES)}.")
+        problem = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+    raise KitError(f"{problem}. Give the folder that {RELEASE_URL} unpacks to, with {listed(FILES)}.")
 
 
-def _attached(root):
-    """The folder below `root` that holds weights, or None; and the folders that hold only a part of them."""
-    whole, incomplete = [], []
+def _attached_folders(root):
+    """The folder below `root` that contains weights, or None; and the folders that contain only a part of them."""
+    complete, incomplete = [], []
     for name, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(each for each in subfolders if not each.startswith("."))
+        subfolders[:] = sorted(subfolder for subfolder in subfolders if not subfolder.startswith("."))
         if "model.index" in files:
             folder = Path(name)
-            (incomplete if lacking(folder) else whole).append(folder)
-    # Spleeter's other models come in files of the same names, often side by side with this one.
-    called_so = [folder for folder in whole if folder.name == "2stems"]
-    nearly_so = [folder for folder in whole if "2stems" in folder.name]
-    choice = called_so or nearly_so or whole
-    # The index holds a checksum of every tensor, so it alone tells whether two folders hold the same.
-    different = {(folder / "model.index").read_bytes(): folder for folder in reversed(choice)}
+            (incomplete if missing_files(folder) else complete).append(folder)
+    # Spleeter's other models have files of the same names and often lie beside this one.
+    exact = [folder for folder in complete if folder.name == "2stems"]
+    similar = [folder for folder in complete if "2stems" in folder.name]
+    candidates = exact or similar or complete
+    # The index contains a checksum of every tensor, so it tells whether two folders hold the same weights.
+    different = {(folder / "model.index").read_bytes(): folder for folder in reversed(candidates)}
     if len(different) > 1:
         raise KitError(
-            f"different weights of Spleeter are attached: {listed(sorted(different.values()))}; name the right folder "
+            f"different weights of Spleeter are attached: {listed(sorted(different.values()))}. Name the right folder "
             'with --weights, or weights = "…" in the notebook 01_spleeter.'
         )
-    return (choice[0] if choice else None), incomplete
+    return (candidates[0] if candidates else None), incomplete
+
+
+def _download(url, sha256, folder):
+    """Put the weights into `folder`, complete or not at all. One process downloads, others wait for it."""
+    import pooch
+    import requests
+
+    building = folder.with_name(f".part-{folder.name}")
+    unpacked = building / "unpacked"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not missing_files(folder):
+                return
+            shutil.rmtree(building, ignore_errors=True)     # of a process that was killed
+            try:
+                # The kit's own bar: pooch's is tqdm.auto. pooch takes the total from the answer; 0 means "no bar".
+                bar = progress(total=_RELEASE_BYTES, title="Spleeter's weights", unit="B")
+                bar.unit_scale = True
+                with _quiet(pooch.get_logger()), bar:
+                    pooch.retrieve(
+                        url, f"sha256:{sha256}", fname="2stems.tar.gz", path=building,
+                        downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16),
+                        processor=pooch.Untar(extract_dir=unpacked.name),
+                    )
+                _install(unpacked, folder)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+    except requests.RequestException as error:      # before OSError and ValueError, which it may be as well
+        raise _DownloadFailed(_reason(error, url)) from error
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise _DownloadFailed(f"the archive cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise _DownloadFailed(f"{folder} could not be written: {error.strerror or error}") from error
+    except ValueError as error:
+        raise _DownloadFailed(f"the SHA-256 of {url} differs from that of the release") from error
+
+
+def _install(unpacked, folder):
+    """Give the unpacked files, at the archive's top or in one folder, their final name."""
+    source = next((path.parent for path in sorted(unpacked.rglob("model.index"))), unpacked)
+    if missing := missing_files(source):
+        raise _DownloadFailed(f"the archive lacks {listed(missing)}")
+    fresh = unpacked.with_name(folder.name)
+    fresh.mkdir()
+    for name in FILES:
+        with open(source / name, "rb") as file:
+            os.fsync(file.fileno())     # or a crash may leave the name without the contents
+        os.rename(source / name, fresh / name)
+    if os.path.lexists(folder):
+        os.rename(folder, unpacked.with_name("damaged"))    # an incomplete folder of that name
+    os.rename(fresh, folder)
+
+
+@contextmanager
+def _quiet(logger):
+    # pooch reports each download as a warning.
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error, url):
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        return f"{url} answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer from {url}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"the connection to {url} broke off"
+    # requests wraps the system's error several times; the innermost one is readable.
+    cause = error
+    while cause and not getattr(cause, "strerror", None):
+        cause = cause.__cause__ or cause.__context__
+    return f"no answer from {url}: {cause.strerror if cause else error}"

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import click
 import numpy as np
+from side_by_side import table
 
 from snippetkit import audio
-from snippetkit.benchmark import table
 from snippetkit.data.competition import mp3s_below
 from snippetkit.vocals.comparison import snr
 from snippetkit.vocals.package import find_python

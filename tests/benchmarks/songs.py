@@ -34,7 +34,7 @@ def inferring(data, size):
     traces = told_apart(heard.of(again), len(clips))
     get_reusable_executor().shutdown()      # those that listened shall not be counted
     with Stopwatch() as watch:
-        infer(traces, [str(i) for i in range(size)])
+        infer(traces)
     return watch, size
 
 
@@ -46,10 +46,11 @@ def clips_of(data):
 def told_apart(traces, clips):
     generator = np.random.default_rng(0)
     again = (np.arange(len(traces)) >= clips)[:, None]
-    return Traces(*(
-        (each + again * generator.normal(size=each.shape) * 0.3 * each.std(axis=0)).astype(np.float32)
-        for each in (traces.head, traces.tail, traces.onward, traces.backward, traces.sound)
-    ))
+    arrays = [
+        (values + again * generator.normal(size=values.shape) * 0.3 * values.std(axis=0)).astype(np.float32)
+        for values in (traces.head, traces.tail, traces.onward, traces.backward, traces.sound)
+    ]
+    return Traces(*arrays, traces.level, np.array([str(i) for i in range(len(traces))]))
 
 
 def products(data):

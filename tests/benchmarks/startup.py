@@ -23,7 +23,7 @@ def import_of_the_kit(data):
 
 
 def imports_of_a_notebook(data):
-    return several("-c", "from snippetkit import ensemble, figures; from snippetkit.training.member.preparation import prepare")
+    return several("-c", "from snippetkit import figures; from snippetkit.training.data import prepare")
 
 
 def help_of_the_kit(data):

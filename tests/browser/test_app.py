@@ -26,6 +26,8 @@ PICTURES = project_folder() / "test-output"
 WAIT = 60_000   # milliseconds
 
 
+pytestmark = pytest.mark.slow
+
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     """A folder with a network that knows three songs, and recordings of the second: noisy, silent, wrong, too long."""

@@ -32,6 +32,8 @@ SMALL = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "ep
 MINUTES = 60_000
 
 
+pytestmark = pytest.mark.slow
+
 @pytest.fixture(scope="module")
 def lab(small_demo, tmp_path_factory):
     """JupyterLab on the notebooks with small parameters; gives its address, their folder and the work folder."""

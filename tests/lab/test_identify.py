@@ -88,6 +88,7 @@ def test_of_less_than_a_second_nothing_is_said(trained):
         identify.Recogniser(trained, device=CPU).probabilities(np.ones(RATE // 2, np.float32))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_bits(trained, data, small, tmp_path):
     folder = tmp_path / "network"
     assert not identify.train(folder, data, small, device=CPU, clock=Clock(1e-9))

@@ -8,6 +8,7 @@ from snippetkit.lab import demo
 from snippetkit.utils.errors import KitError
 
 
+@pytest.mark.slow
 def test_songs_and_noises_are_there_and_the_same_again(tmp_path):
     one, two = (demo.make(tmp_path / name, songs=2, noises=3, jobs=1) for name in "ab")
     assert [path.name for path in sorted((one / "songs").iterdir())] == ["song 00.mp3", "song 01.mp3"]

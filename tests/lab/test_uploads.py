@@ -30,6 +30,7 @@ def test_a_page_about_nothing_is_a_sentence(tmp_path, arguments, sentence):
     refused(arguments, sentence, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_could_reach_is_a_sentence(tmp_path):
     trained_network(tmp_path / "network")
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,4 +1,4 @@
-"""The stage: clips in, vocals on the disk, across faults, kills and full disks."""
+"""The separation: clips in, vocals on the disk, across faults, kills and full disks."""
 
 import json
 import os
@@ -22,9 +22,7 @@ from snippetkit.training.data import prepare
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
 from snippetkit.vocals import checkpoint, network, separation, unet
-from snippetkit.vocals import separate as stage
-from snippetkit.vocals.clips import Sources
-from snippetkit.vocals.provenance import claim
+from snippetkit.vocals.clips import Sources, record_separation
 from snippetkit.vocals.separation import separate
 
 RECIPE = Recipe.published()
@@ -60,7 +58,7 @@ def test_every_clip_gets_its_vocals(separated, small_competition):
     assert len(test.paths) == 8 and train.weights == test.weights and len(train.weights) == 12
 
 
-def test_they_are_what_the_network_says(separated, weights):
+def test_vocals_are_the_networks_output(separated, weights):
     _, (train, _) = separated
     signal = audio.load(train.clips[5], sample_rate=separation.RATE)
     twice = np.stack([signal, signal], axis=1)
@@ -79,7 +77,8 @@ def test_features_come_from_the_vocals(separated, small_competition, tmp_path):
         np.testing.assert_array_equal(split.array[5], expected.astype(np.float32))
 
 
-def test_some_clips_can_be_had_before_all(separated, small_competition, weights, tmp_path):
+@pytest.mark.slow
+def test_chosen_clips_are_separated_first(separated, small_competition, weights, tmp_path):
     folder = tmp_path / "vocals"
     separate(small_competition, folder, RECIPE, weights=weights, only=[9, 22])
     some = flacs(folder)
@@ -89,7 +88,7 @@ def test_some_clips_can_be_had_before_all(separated, small_competition, weights,
     assert flacs(folder) == flacs(separated[0])
 
 
-def test_stereo_stays_stereo_and_other_rates_are_welcome(copied_demo, weights, tmp_path):
+def test_stereo_and_other_sample_rates_are_kept(copied_demo, weights, tmp_path):
     clips = copied_demo / "train_mp3s"
     left, rate = soundfile.read(clips / "0.mp3")
     right, _ = soundfile.read(clips / "1.mp3")
@@ -108,7 +107,7 @@ def test_what_is_complete_is_skipped_without_weights_or_torch(separated, small_d
     before = flacs(folder)
     code = f"""
 import sys, time
-from snippetkit import competition
+from snippetkit.data import competition
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.separation import separate
 found = competition.find({str(small_demo)!r})
@@ -123,13 +122,14 @@ print(time.perf_counter() - start < 1, "torch" in sys.modules)
 
 SCRIPT = """
 import sys
-from snippetkit import competition
+from snippetkit.data import competition
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.separation import separate
 separate(competition.find(sys.argv[1]), sys.argv[2], Recipe.published(), weights=sys.argv[3])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(separated, small_demo, weights, tmp_path):
     folder = tmp_path / "vocals"
     command = [sys.executable, "-c", SCRIPT, small_demo, folder, weights]
@@ -153,15 +153,16 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(separated, small_demo,
 def test_a_clip_always_shares_its_batch_with_the_same_clips(tmp_path):
     """Or a run that was killed might end with other last bits."""
     paths = {i: tmp_path / f"{i}.flac" for i in (0, 1, 2, 4, 5, 6, 7)}
-    split = Sources(paths, paths, {}, {})
+    split = Sources(paths, paths, {}, {}, "")
     for there in (0, 2, 4, 6):
         paths[there].touch()
-    assert [ids for _, ids in stage._batches([split], None, 3)] == [[0, 1, 2], [4, 5, 6], [7]]
+    assert [ids for _, ids in separation._batches([split], None, 3)] == [[0, 1, 2], [4, 5, 6], [7]]
     paths[1].touch()
-    assert [ids for _, ids in stage._batches([split, split], None, 3)] == 2 * [[4, 5, 6], [7]]
-    assert [ids for _, ids in stage._batches([split, split], [7, 6], 3)] == [[7]]
+    assert [ids for _, ids in separation._batches([split, split], None, 3)] == 2 * [[4, 5, 6], [7]]
+    assert [ids for _, ids in separation._batches([split, split], [7, 6], 3)] == [[7]]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_short_file(small_competition, weights, small_disk, separated):
     small_disk.resize(1_500_000)    # some of the 32 clips
     folder = small_disk.folder / "vocals"
@@ -181,6 +182,7 @@ def test_damaged_clips_are_named_before_any_work(damaged, weights, tmp_path):
     assert not flacs(tmp_path)
 
 
+@pytest.mark.slow
 def test_damaged_clips_are_left_out_or_salvaged(damaged, weights, tmp_path):
     train, test = separate(damaged, tmp_path / "vocals", RECIPE, weights=weights, on_bad="skip")
     assert 3 not in train.paths and list(test.faults) == [2]
@@ -189,6 +191,7 @@ def test_damaged_clips_are_left_out_or_salvaged(damaged, weights, tmp_path):
     assert len(salvaged) == 132_300 and salvaged[:10_000].std() > 0.001 and np.abs(salvaged[-20_000:]).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_a_silent_clip_has_silent_vocals(copied_demo, weights, tmp_path):
     soundfile.write(copied_demo / "train_mp3s" / "0.mp3", np.zeros(132_300), 44_100, format="MP3")
     train, _ = separate(competition.find(copied_demo), tmp_path / "vocals", RECIPE, weights=weights)
@@ -206,11 +209,11 @@ def test_without_weights_there_is_one_sentence_and_nothing_is_made(small_competi
 
 def test_vocals_of_other_weights_are_refused(separated, small_competition, tmp_path):
     other = checkpoint_writer.write(tmp_path / "other", checkpoint_writer.random_tensors(seed=1))
-    with pytest.raises(KitError, match="was made with other weights"):
+    with pytest.raises(KitError, match=r"was created differently \(different weights\)"):
         separate(small_competition, separated[0], RECIPE, weights=other)
     copy = shutil.copytree(separated[0], tmp_path / "vocals")
     (copy / "train" / "0.flac").unlink()
-    with pytest.raises(KitError, match="was made with other weights"):
+    with pytest.raises(KitError, match=r"was created differently \(different weights\)"):
         separate(small_competition, copy, RECIPE, weights=other)
     assert not (copy / "train" / "0.flac").exists()
 
@@ -218,14 +221,14 @@ def test_vocals_of_other_weights_are_refused(separated, small_competition, tmp_p
 @pytest.mark.parametrize("changes", [{"fast_separation": True}, {"separator": "spleeter"}])
 def test_vocals_made_otherwise_are_refused(separated, small_competition, weights, changes):
     name, = changes
-    with pytest.raises(KitError, match=f"was made with {name}="):
+    with pytest.raises(KitError, match=rf"was created differently \({name}: "):
         separate(small_competition, separated[0], RECIPE.with_values(**changes), weights=weights)
 
 
-def test_vocals_that_nobody_knows_are_refused(separated, small_competition, weights, tmp_path):
+def test_vocals_without_a_record_are_refused(separated, small_competition, weights, tmp_path):
     copy = shutil.copytree(separated[0], tmp_path / "vocals")
     (copy / "separation.json").unlink()
-    with pytest.raises(KitError, match="has lost its separation.json.*delete that folder"):
+    with pytest.raises(KitError, match="has no separation.json, so how it was made is unknown"):
         separate(small_competition, copy, RECIPE, weights=weights)
 
 
@@ -246,7 +249,7 @@ def test_weights_that_take_away_nothing_or_all_are_refused(small_competition, tm
     assert not flacs(tmp_path) and not (tmp_path / "vocals" / "separation.json").exists()
 
 
-def test_silent_clips_prove_nothing(copied_demo, tmp_path):
+def test_silent_clips_do_not_verify_the_weights(copied_demo, tmp_path):
     for i in range(8):
         soundfile.write(copied_demo / "train_mp3s" / f"{i}.mp3", np.zeros(132_300), 44_100, format="MP3")
     bad = checkpoint_writer.write(tmp_path / "bad", faulty("silence"))
@@ -254,24 +257,26 @@ def test_silent_clips_prove_nothing(copied_demo, tmp_path):
         separate(competition.find(copied_demo), tmp_path / "vocals", RECIPE, weights=bad)
 
 
-def test_a_remainder_without_a_voice_is_no_fault_of_the_weights(small_competition, tmp_path):
+@pytest.mark.slow
+def test_clips_without_voice_are_accepted_once_the_weights_are_verified(small_competition, tmp_path):
     # as if the rest of a folder, on which the run goes on, were instrumental
     silencing = checkpoint_writer.write(tmp_path / "weights", faulty("silence"))
     folder = tmp_path / "vocals"
-    claim(folder, RECIPE, checkpoint.fingerprint(silencing))
+    record_separation(folder, RECIPE, checkpoint.fingerprint(silencing))
     train, _ = separate(small_competition, folder, RECIPE, weights=silencing)
     assert all(path.exists() for path in train.paths.values())
 
 
-def test_vocals_that_are_no_numbers_are_refused(small_competition, tmp_path):
+def test_vocals_with_nan_are_refused(small_competition, tmp_path):
     huge = {f"conv2d_{k}/kernel": np.full((5, 5, 16 * 2**k // 2, 16 * 2**k), 1e30, np.float32) for k in range(1, 4)}
     bad = checkpoint_writer.write(tmp_path / "huge", checkpoint_writer.random_tensors(**huge))
-    with pytest.raises(KitError, match="the vocals of 0.mp3 to 3.mp3 hold what is no number"):
+    with pytest.raises(KitError, match="the vocals of 0.mp3 to 3.mp3 contain NaN or infinity"):
         separate(small_competition, tmp_path / "vocals", RECIPE, weights=bad)
     assert not flacs(tmp_path)
 
 
-def test_after_bad_weights_good_ones_are_welcome(small_competition, weights, tmp_path):
+@pytest.mark.slow
+def test_good_weights_are_accepted_after_damaged_ones(small_competition, weights, tmp_path):
     bad = shutil.copytree(weights, tmp_path / "bad")
     data = bad / "model.data-00000-of-00001"
     content = bytearray(data.read_bytes())
@@ -293,7 +298,7 @@ def test_complete_features_need_no_vocals(separated, small_competition, weights,
     shutil.rmtree(work.vocals / "test")
     again = prepare(small_competition, work, RECIPE)
     assert again.fingerprint(RECIPE) == first.fingerprint(RECIPE) and not flacs(tmp_path)
-    assert json.loads((work.features / "train.json").read_text())["clips"][3] == "3.mp3"
+    assert json.loads((work.features / "train.json").read_text())["ids"][3] == 3
 
 
 def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, small_competition, tmp_path):
@@ -301,17 +306,18 @@ def test_features_of_the_mixture_and_of_the_vocals_are_told_apart(separated, sma
     prepare(small_competition, work, RECIPE.with_values(separator="none"))
     shutil.rmtree(work.vocals)
     shutil.copytree(separated[0], work.vocals)
-    with pytest.raises(KitError, match="made by another recipe: here separator='torch', there 'none'"):
+    with pytest.raises(KitError, match="created differently \\(separator: 'none', now 'torch'"):
         prepare(small_competition, work, RECIPE)
 
 
 def test_a_folder_of_mixtures_is_refused_before_hours_of_separation(small_competition, weights, tmp_path):
     separate(small_competition, tmp_path / "vocals", RECIPE.with_values(separator="none"))
-    with pytest.raises(KitError, match="was made with separator='none'"):
+    with pytest.raises(KitError, match="created differently \\(separator: 'none', now 'torch'\\)"):
         separate(small_competition, tmp_path / "vocals", RECIPE, weights=weights)
     assert not flacs(tmp_path)
 
 
+@pytest.mark.slow
 def test_features_of_other_weights_are_refused_with_that_difference(separated, small_competition, tmp_path):
     work = Workspace(data=small_competition.root, folder=tmp_path)
     shutil.copytree(separated[0], work.vocals)
@@ -319,7 +325,7 @@ def test_features_of_other_weights_are_refused_with_that_difference(separated, s
     shutil.rmtree(work.vocals)
     other = checkpoint_writer.write(tmp_path / "other", checkpoint_writer.random_tensors(seed=1))
     separate(small_competition, work.vocals, RECIPE, weights=other)
-    with pytest.raises(KitError, match="train.npy was made from vocals that other weights separated"):
+    with pytest.raises(KitError, match=r"train.npy was created differently \(different weights\)"):
         prepare(small_competition, work, RECIPE)
 
 
@@ -337,10 +343,10 @@ def test_fast_is_near_and_not_the_same(weights, small_competition):
 
 def test_fast_on_a_device_without_units_for_it_says_so(weights, capsys):
     network.Network(weights, fast=True, device=Device("cpu", "CPU", "fp32"))
-    assert "fast_separation changes nothing here: CPU has no units for half precision" in capsys.readouterr().err
+    assert "fast_separation has no effect: CPU has no units for half precision" in capsys.readouterr().err
 
 
-def test_a_gpu_may_not_round_unasked(weights, monkeypatch):
+def test_tf32_is_switched_off(weights, monkeypatch):
     """Its convolutions would otherwise be computed in TF32, which is switched here as on any other device."""
     seen = []
     for owner, name in ((unet.Masks, "forward"), (unet.UNet, "silent_columns")):
@@ -361,11 +367,11 @@ def test_of_many_channels_the_first_two_are_taken():
     assert separation.stereo(signal[:, :1]).tolist() == [[0, 0], [4, 4], [8, 8]]
 
 
-def test_weights_without_a_separator_are_no_silent_matter(small_competition, weights, tmp_path):
+def test_weights_with_separator_none_are_refused(small_competition, weights, tmp_path):
     with pytest.raises(KitError, match="weights are given, but separator is none"):
         separate(small_competition, tmp_path, RECIPE.with_values(separator="none"), weights=weights)
 
 
 def test_only_the_network_can_be_made_faster():
-    with pytest.raises(KitError, match="fast_separation is for separator=torch"):
+    with pytest.raises(KitError, match="fast_separation works with separator=torch only"):
         RECIPE.with_values(separator="none", fast_separation=True)

@@ -3,7 +3,7 @@ import shutil
 import pytest
 from kaggle_sessions import read_only
 
-from snippetkit.run import earlier
+from snippetkit.run import earlier_output
 from snippetkit.run.earlier_output import copy_earlier_output
 from snippetkit.run.workspace import open_workspace
 from snippetkit.training.ensemble import train_ensemble
@@ -96,7 +96,7 @@ def test_what_got_further_here_stays(output, work):
 
 
 def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
-    whole = earlier._copy
+    whole = earlier_output._copy
 
     def cut_short(source, target):
         if source.name == "history.csv" and "member_01" in str(source):
@@ -104,7 +104,7 @@ def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
         whole(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="what earlier sessions made was stopped"):
-        patch.setattr(earlier, "_copy", cut_short)
+        patch.setattr(earlier_output, "_copy", cut_short)
         copy_earlier_output(work, output.parents[2])
     copy_earlier_output(work, output.parents[2])
     assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}

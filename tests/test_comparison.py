@@ -8,7 +8,7 @@ import soundfile
 from snippetkit.audio import level
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.clips import Sources
-from snippetkit.vocals.energy import FLOOR, energies
+from snippetkit.vocals.comparison import FLOOR, energies
 
 
 def test_levels_are_in_decibels_below_full_scale():
@@ -22,7 +22,8 @@ def test_the_share_of_the_vocals_is_measured_once(tmp_path):
     for i, pair in amplitudes.items():
         for name, amplitude in zip(("clip", "vocals"), pair):
             soundfile.write(tmp_path / f"{name}{i}.flac", amplitude * tone, 44_100)
-    sources = Sources(*({i: tmp_path / f"{name}{i}.flac" for i in amplitudes} for name in ("clip", "vocals")), {}, {})
+    clips, vocals = ({i: tmp_path / f"{name}{i}.flac" for i in amplitudes} for name in ("clip", "vocals"))
+    sources = Sources(clips, vocals, {}, {}, "")
     table = energies(sources, tmp_path, jobs=1)
     assert table["clip"].tolist() == [3, 5, 8]
     assert table["share"][0] == pytest.approx(-20, abs=0.01)
