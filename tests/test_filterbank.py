@@ -147,7 +147,7 @@ def test_agrees_with_librosa_where_the_definitions_meet():
 
 
 def test_too_many_bands_are_refused():
-    with pytest.raises(KitError, match="band .* of 400 holds no bin .*n_fft"):
+    with pytest.raises(KitError, match="band .* of 400 contains no bin .*n_fft"):
         filterbank.mel_triangles(n_mels=400)
 
 
