@@ -159,7 +159,7 @@ def test_a_member_that_another_cluster_trains_is_left_to_it(dask, tmp_path, smal
 @pytest.mark.slow
 def test_whatever_befalls_a_member_is_its_own(dask, tmp_path, small_recipe, small_data, capsys):
     nowhere = Device("cuda:7", "no such device", "fp32")
-    with pytest.raises(KitError, match="no member could be trained; see above"):
+    with pytest.raises(KitError, match="no member could be trained, see above"):
         ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[nowhere], cluster=dask.address)
     assert f"Error on {socket.gethostname()}: " in capsys.readouterr().err
 
@@ -178,7 +178,7 @@ def test_a_cluster_that_dies_is_a_sentence(dask, tmp_path, small_recipe, small_d
     address = dask.address
     recipe = small_recipe.with_values(epochs=5000)
     killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path, str(dask.scheduler.pid)])
-    with pytest.raises(KitError, match="the cluster at .* gave up: .* run again to go on"):
+    with pytest.raises(KitError, match="the cluster at .* failed: .* run again to continue"):
         ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=address)
     killer.wait()
 
@@ -251,13 +251,13 @@ def test_a_ray_head_that_hangs_is_a_sentence(ray_address):
         found = subprocess.run(command, capture_output=True, text=True, timeout=120)
     finally:
         os.kill(int(stopper.communicate(timeout=120)[0]), signal.SIGCONT)
-    assert found.returncode == 1 and "answers, and has not taken us on within 20 s: start its head anew" in found.stderr
+    assert found.returncode == 1 and "answers but did not accept the connection within 20 s. Restart" in found.stderr
 
 
 CONNECT = """
 import sys
 from snippetkit.utils import parallel as cluster
-cluster._RAYS_PATIENCE = 20
+cluster._RAY_TIMEOUT = 20
 try:
     with cluster.use_cluster(sys.argv[1]):
         pass
@@ -288,8 +288,8 @@ raise SystemExit("the head started no process for a client")
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["--nthreads", "1"], "has 1 workers, and it takes two at least: start more, or leave --cluster away"),
-    (["--nthreads", "2"], "has 2 threads; start it with --nthreads 1"),
+    (["--nthreads", "1"], "has 1 workers, and at least two are needed. Start more, or leave --cluster out"),
+    (["--nthreads", "2"], "has 2 threads. Start it with --nthreads 1"),
 ])
 def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, sentence):
     with cluster_of(tmp_path, [options]) as found:
@@ -299,14 +299,14 @@ def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, se
 
 
 @pytest.mark.parametrize("address, sentence", [
-    ("dask", "'dask' is no cluster; write dask://host:port or ray://host:port"),
-    ("spark://host:7077", "'spark://host:7077' is no cluster"),
+    ("dask", "'dask' is invalid. Write dask://host:port or ray://host:port"),
+    ("spark://host:7077", "'spark://host:7077' is invalid"),
     ("dask://127.0.0.1:9", "no Dask scheduler answers at 127.0.0.1:9"),
 ])
 def test_no_such_cluster_is_a_sentence(address, sentence, monkeypatch):
     if address.startswith("dask://"):
         pytest.importorskip("distributed", reason="a Dask cluster takes its package: pip install distributed")
-    monkeypatch.setattr("snippetkit.utils.parallel._PATIENCE", 1)
+    monkeypatch.setattr("snippetkit.utils.parallel._DASK_TIMEOUT", 1)
     with pytest.raises(KitError, match=sentence):
         with use_cluster(address):
             pass

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..data.labels import CLASSES
 from ..utils.errors import KitError
-from . import figures, sound
+from . import pictures, sound
 from .identify.recogniser import STEP, Recogniser
 from .singers.who_sings import WhoSings
 
@@ -167,8 +167,8 @@ class _Songs:
         step = STEP * recogniser.recipe.hop / rate
         return (
             _headline(found.title), found.top,
-            figures.mixes([levels], ["what was heard"], seconds=len(signal) / rate),
-            figures.evolution(probabilities, recogniser.names, step=step),
+            pictures.mixes([levels], ["what was heard"], seconds=len(signal) / rate),
+            pictures.evolution(probabilities, recogniser.names, step=step),
         )
 
 
@@ -188,6 +188,6 @@ class _Singers:
         seconds = len(signal) / ensemble.wanted["sample_rate"]
         return (
             _headline(max(mean, key=mean.get)), mean,
-            figures.mixes([ensemble.levels(signal)], ["what was heard"], seconds=seconds),
-            figures.evolution(probabilities, CLASSES, step=ensemble.STEP),
+            pictures.mixes([ensemble.levels(signal)], ["what was heard"], seconds=seconds),
+            pictures.evolution(probabilities, CLASSES, step=ensemble.STEP),
         )

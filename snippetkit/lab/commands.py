@@ -69,7 +69,7 @@ def identify(recording, network, out):
 def _network(folder):
     """The folder of a network: itself, or the best of a work folder of the notebook; None is its usual work folder."""
     from ..utils.paths import runs_folder
-    from .identify.table import best_network
+    from .identify.comparison import best_network
 
     folder = folder or runs_folder() / "identify"
     return folder if (folder / "songs.json").exists() else best_network(folder)

@@ -84,7 +84,7 @@ def test_a_click_elsewhere_changes_no_other_window(trained, data):
 
 
 def test_of_less_than_a_second_nothing_is_said(trained):
-    with pytest.raises(KitError, match="the recording lasts 0.5 s, of which nothing can be said: record more"):
+    with pytest.raises(KitError, match="the recording of 0.5 s is too short. Record at least 1 s"):
         identify.Recogniser(trained, device=CPU).probabilities(np.ones(RATE // 2, np.float32))
 
 
@@ -105,12 +105,12 @@ def test_an_interrupted_training_ends_with_the_same_bits(trained, data, small, t
 
 
 @pytest.mark.parametrize("changes, difference", [
-    ({"names": ["high", "middle", "low"]}, r"names=\['high', 'middle', 'low'\], there \['low'"),
-    ({"source": "others"}, "sounds='others', there 'tones'"),
-    ({"mix": Mix(snr=(0, 5))}, r"snr=\[0, 5\], there \[-5.0, 20.0\]"),
+    ({"names": ["high", "middle", "low"]}, r"names: \['low', 'middle', 'high'\], now \['high'"),
+    ({"source": "others"}, "sounds: 'tones', now 'others'"),
+    ({"mix": Mix(snr=(0, 5))}, r"snr: \[-5.0, 20.0\], now \[0, 5\]"),
 ])
 def test_other_songs_or_mixes_are_another_network(trained, small, changes, difference):
-    with pytest.raises(KitError, match=f"holds a network of other songs or noises: {difference}"):
+    with pytest.raises(KitError, match=f"was created differently .{difference}"):
         identify.train(trained, small_data(**changes), small, device=CPU)
 
 

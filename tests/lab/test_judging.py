@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snippetkit.lab.identify.judging import choose_threshold, rates, scores
+from snippetkit.lab.identify.evaluation import choose_threshold, rates, scores
 
 
 def test_scores_of_a_handful_of_answers():

@@ -19,7 +19,7 @@ def test_songs_and_noises_are_there_and_the_same_again(tmp_path):
     sound, rate = soundfile.read(one / "songs" / "song 00.mp3")
     assert len(sound) / rate == pytest.approx(3 * demo.PIECES) and 0.05 < np.std(sound) < 0.5
     assert demo.make(one, songs=2, noises=3) == one
-    with pytest.raises(KitError, match="holds (another demo|other things)"):
+    with pytest.raises(KitError, match="was created differently"):
         demo.make(one, songs=2, noises=4)
 
 
@@ -56,7 +56,7 @@ def test_genres_are_the_same_again_or_refused(made_genres, tmp_path):
     for path in made_genres.glob("*/*.mp3"):
         assert path.read_bytes() == (again / path.relative_to(made_genres)).read_bytes()
     assert demo.make_genres(again, artists=2, recordings=2) == again
-    with pytest.raises(KitError, match="holds (another demo|other things)"):
+    with pytest.raises(KitError, match="was created differently"):
         demo.make_genres(again, artists=3, recordings=2)
 
 

@@ -7,7 +7,7 @@ import papermill
 import pytest
 
 from snippetkit.lab import demo
-from snippetkit.lab.identify.table import best_network, chosen, fewer_songs
+from snippetkit.lab.identify.comparison import best_network, chosen, fewer_songs
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.paths import project_folder
 

@@ -1,19 +1,16 @@
-"""Many recordings in one tensor, and fragments cut out of them by the batch.
-
-What is cut, and where, is for others to draw.
-"""
+"""Many recordings in one tensor, and batches of fragments cut from them."""
 
 import numpy as np
 import torch
 
 
 class Bank:
-    """Recordings one behind the other.
+    """Recordings in one tensor, one after another.
 
     Parameters
     ----------
     signals : sequence of ndarray, shape (samples,)
-        One each; none may be empty.
+        The recordings; none may be empty.
     device : str
 
     Attributes
@@ -26,19 +23,19 @@ class Bank:
     def __init__(self, signals, *, device="cpu"):
         self._samples = torch.tensor(np.concatenate(signals), dtype=torch.float32, device=device)
         self.device = self._samples.device
-        self.lengths = torch.tensor([len(each) for each in signals])
+        self.lengths = torch.tensor([len(signal) for signal in signals])
         self._starts = (torch.cumsum(self.lengths, 0) - self.lengths).tolist()
 
     def __len__(self):
         return len(self.lengths)
 
     def cut(self, which, offsets, samples):
-        """Fragments; a recording that ends inside its fragment begins again.
+        """Cut fragments; a recording that ends inside its fragment is repeated.
 
         Parameters
         ----------
         which : Tensor, shape (fragments,), int64
-            Numbers of recordings.
+            Indices of recordings.
         offsets : Tensor, shape (fragments,), int64
             First samples within them.
         samples : int
@@ -53,9 +50,9 @@ class Bank:
         return fragments
 
     def add(self, fragments, which, offsets, factors):
-        """Add a fragment of a recording to each row of some, in place.
+        """Add a fragment of a recording to each row, in place.
 
-        Slices, one by one: to gather all of them by an index of every sample takes several times as long.
+        Slices are added one by one: gathering by an index of every sample takes several times as long.
 
         Parameters
         ----------
@@ -63,7 +60,7 @@ class Bank:
         which, offsets
             As in `cut`.
         factors : Tensor, shape (fragments,)
-            How much of it.
+            Gain of each fragment; 0 adds nothing.
         """
         places = zip(fragments, which.tolist(), self.lengths[which].tolist(), offsets.tolist(), factors.tolist())
         for row, number, length, offset, factor in places:
@@ -76,7 +73,7 @@ class Bank:
                 done, offset = done + end - offset, 0
 
     def draw(self, which, samples, *, generator):
-        """Where a fragment of each of these recordings may begin: uniform over all places at which it fits.
+        """Random offsets of fragments, uniform over all positions where a fragment fits.
 
         Parameters
         ----------
@@ -87,8 +84,8 @@ class Bank:
         Returns
         -------
         Tensor, shape (fragments,), int64
-            Any place at all in a recording that is shorter than a fragment, since that begins again.
+            Any position in a recording that is shorter than a fragment, because it is repeated.
         """
         lengths = self.lengths[which]
-        places = torch.where(lengths > samples, lengths - samples + 1, lengths)
-        return (torch.rand(len(which), generator=generator, dtype=torch.float64) * places).long()
+        positions = torch.where(lengths > samples, lengths - samples + 1, lengths)
+        return (torch.rand(len(which), generator=generator, dtype=torch.float64) * positions).long()

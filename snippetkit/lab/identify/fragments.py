@@ -1,6 +1,6 @@
-"""Fragments of songs under noise, mixed as they are asked for: a data set that is new in every epoch.
+"""A data set of noisy song fragments that are mixed on the fly, new in every epoch.
 
-It stands where the core's `SnippetDataset` stands, so that a member is trained and resumed as any other.
+It has the interface of the core's `SnippetDataset`, so that a network is trained and resumed like any member.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .noise import Mix, ambience, amplify, microphones, mix_at_snr, uniform
 
 @dataclass(frozen=True, kw_only=True)
 class Sounds:
-    """What fragments are made from.
+    """The sources of fragments.
 
     Attributes
     ----------
@@ -31,19 +31,19 @@ class Sounds:
 
 
 class NoisyFragments:
-    """So many fragments of each song, from random places and under random noise.
+    """A number of fragments of each song, at random positions and with random noise.
 
     Parameters
     ----------
     sounds : Sounds
     count : int
-        Fragments of each song; an epoch shows them all.
+        Fragments of each song per epoch.
     mix : Mix
     seed : int or None
-        A number makes the same fragments every time that they are asked for in batches of one size, for validation and
-        tests; None draws new ones from the generator that `batches` is given.
+        With a seed the fragments are the same every time (for batches of one size): for validation and tests. None
+        draws new ones from the generator of `batches`.
     change : callable or None
-        What happens to a mix before its spectrogram: Tensor (batch, samples) and a seed to Tensor (batch, samples).
+        Applied to mixes before the spectrogram: takes Tensor (batch, samples) and a seed, returns such a Tensor.
     """
 
     def __init__(self, sounds, count, *, mix=Mix(), seed=None, change=None):
@@ -57,15 +57,15 @@ class NoisyFragments:
         return len(self.labels)
 
     def batches(self, size, *, order=None, generator=None):
-        """Mix the fragments, a batch at a time.
+        """Mix the fragments batch by batch.
 
         Parameters
         ----------
         size : int
         order : Tensor, shape (fragments,), int64, or None
-            Rows in the order wanted; None is ascending.
+            Order of the rows; None: ascending.
         generator : torch.Generator or None
-            On the CPU; what is new about an epoch is drawn from it, unless there is a seed.
+            On the CPU; not used if there is a seed.
 
         Yields
         ------
@@ -82,10 +82,10 @@ class NoisyFragments:
             yield self.sounds.spectrogram(mixes, gains), labels
 
     def mixed(self, songs, generator):
-        """Fragments of these songs as they sound: Tensor (batch,) of int64 to (batch, samples)."""
+        """Noisy fragments of these songs: Tensor (batch,) of int64 to (batch, samples)."""
         sounds, count = self.sounds, len(songs)
-        places = sounds.songs.draw(songs, sounds.samples, generator=generator)
-        signals = amplify(sounds.songs.cut(songs, places, sounds.samples), self.mix.gain)
+        offsets = sounds.songs.draw(songs, sounds.samples, generator=generator)
+        signals = amplify(sounds.songs.cut(songs, offsets, sounds.samples), self.mix.gain)
         noises = ambience(sounds.noises, count, sounds.samples, self.mix, generator=generator)
         mixes = mix_at_snr(signals, noises, uniform(count, *self.mix.snr, generator=generator))
         if self.change is None:

@@ -1,6 +1,6 @@
-"""Noise over music: ambient recordings laid over each other, then over a signal, at a ratio that is asked for.
+"""Noise over music: ambient recordings are summed and added to a signal at a given signal-to-noise ratio.
 
-By the batch, on the device that the sounds are on. Every draw comes from a generator that the caller keeps.
+All functions work on batches, on the device of the sounds. Random draws come from the caller's generator.
 """
 
 import math
@@ -11,21 +11,21 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How songs and noises are mixed; pairs are the ends between which is drawn evenly.
+    """How songs and noises are mixed; pairs are the bounds of uniform distributions.
 
     Attributes
     ----------
     gain : float
-        dB by which a song is amplified before the noise, as published. With a ratio that is asked for the noise
-        follows it, and levels are relative to the loudest, so that no network can tell.
+        Gain of the song in dB, as published. It has no effect on the features: the noise follows the song's level, and
+        levels are relative to the loudest.
     layers : tuple of int
-        Ambient recordings that are laid over each other, as published; one may be there twice.
+        Number of ambient recordings that are summed, as published; one may occur twice.
     gains : tuple of float
-        dB by which each of them is amplified.
+        Gain of each of them in dB.
     snr : tuple of float
-        Signal to noise, in dB.
+        Signal-to-noise ratio in dB.
     colour : bool
-        Whether each mix is heard by a microphone of its own, see `microphones`; not published.
+        Whether each mix passes a random microphone, see `microphones`; not published.
     """
 
     gain: float = 4.0
@@ -35,7 +35,7 @@ class Mix:
     colour: bool = True
 
     def at(self, snr):
-        """The same at one ratio of signal to noise."""
+        """The same at one signal-to-noise ratio."""
         return replace(self, snr=(snr, snr))
 
 
@@ -50,19 +50,19 @@ def decibels(ratio):
 
 
 def amplify(signals, gain):
-    """Signals by so many dB louder: `gain` is a number or a Tensor that fits the signals without their last axis."""
+    """Amplify signals by `gain` dB, a number or a Tensor that broadcasts without the last axis."""
     return signals * 10 ** (torch.as_tensor(gain, device=signals.device)[..., None] / 20)
 
 
 def ambience(bank, count, samples, mix, *, generator):
-    """Backgrounds of many recordings, each a random fragment at a random level.
+    """Backgrounds: sums of random fragments of ambient recordings at random levels.
 
     Parameters
     ----------
     bank : Bank
         Of ambient recordings.
     count, samples : int
-        How many backgrounds, and how long.
+        Number of backgrounds and their length.
     mix : Mix
     generator : torch.Generator, on the CPU
 
@@ -71,18 +71,18 @@ def ambience(bank, count, samples, mix, *, generator):
     Tensor, shape (count, samples), float32
     """
     fewest, most = mix.layers
-    wanted = torch.randint(fewest, most + 1, (count,), generator=generator)
-    heard = torch.zeros(count, samples, device=bank.device)
+    layers = torch.randint(fewest, most + 1, (count,), generator=generator)
+    background = torch.zeros(count, samples, device=bank.device)
     for layer in range(most):
         which = torch.randint(len(bank), (count,), generator=generator)
         offsets = bank.draw(which, samples, generator=generator)
         factors = 10 ** (uniform(count, *mix.gains, generator=generator) / 20)
-        bank.add(heard, which, offsets, torch.where(layer < wanted, factors, 0))
-    return heard
+        bank.add(background, which, offsets, torch.where(layer < layers, factors, 0))
+    return background
 
 
 def microphones(count, frequencies, *, generator):
-    """What random microphones pass: from some frequency to some other, 24 dB an octave less beyond, and tilted.
+    """Frequency responses of random microphones: a random band, 24 dB per octave outside it, and a tilt.
 
     Parameters
     ----------
@@ -100,29 +100,34 @@ def microphones(count, frequencies, *, generator):
         for ends in ((20, 500), (3000, 16_000))
     )
     tilt = uniform(count, -3, 3, generator=generator)[:, None]
-    beyond = (low - octaves).clamp_min(0) + (octaves - high).clamp_min(0)
-    return tilt * (octaves - math.log2(1000)) - 24 * beyond
+    outside = (low - octaves).clamp_min(0) + (octaves - high).clamp_min(0)
+    return tilt * (octaves - math.log2(1000)) - 24 * outside
 
 
 def uniform(count, low, high, *, generator):
-    """Numbers drawn evenly between two: Tensor, shape (count,), float32, on the CPU."""
+    """Uniformly distributed numbers: Tensor, shape (count,), float32, on the CPU."""
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
 def mix_at_snr(signals, noises, snr):
-    """Lay noises over signals, each as loud as the ratio of their powers demands; the signals stay as they are.
+    """Add noises to signals at a signal-to-noise ratio; the signals keep their level.
 
     Parameters
     ----------
     signals, noises : Tensor, shape (batch, samples)
     snr : float or Tensor, shape (batch,)
-        Signal to noise, in dB.
+        In dB.
 
     Returns
     -------
     Tensor, shape (batch, samples)
-        A signal or a noise that is silent has no ratio: then nothing is added.
+        Nothing is added if the signal or the noise is silent.
+
+    Examples
+    --------
+    >>> mix_at_snr(torch.ones(1, 4), torch.full((1, 4), 0.1), 0.0)     # the noise gets the signal's power
+    tensor([[2., 2., 2., 2.]])
     """
-    wanted = 10 ** (torch.as_tensor(snr, device=signals.device, dtype=signals.dtype)[..., None] / 10)
-    factor = power(signals) / (power(noises) * wanted)
+    ratio = 10 ** (torch.as_tensor(snr, device=signals.device, dtype=signals.dtype)[..., None] / 10)
+    factor = power(signals) / (power(noises) * ratio)
     return signals + noises * torch.where(torch.isfinite(factor), factor, 0).sqrt()

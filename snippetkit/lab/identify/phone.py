@@ -1,6 +1,6 @@
 """A simulated phone in a simulated room: reverberation, a small microphone, clipping, a low-rate MP3.
 
-Built from public formulas and no recording: what it does to a song resembles what a phone does, and is not the same.
+It is built from public formulas, without recordings of a phone, so it only approximates one.
 """
 
 import io
@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 from scipy import signal as filters
 
-REVERBERATION = 0.2, 0.8        # seconds until the room's sound is 60 dB softer: a bedroom to a hall
+REVERBERATION = 0.2, 0.8        # seconds of reverberation time (60 dB): a bedroom to a hall
 DIRECT_TO_ROOM = 0.0, 10.0      # dB of the direct sound over the reverberant one
-MICROPHONE = 250.0, 7000.0      # Hz that a small one passes
-_DRIVE = 0.0, 12.0              # dB of the peaks over what the microphone takes
+MICROPHONE = 250.0, 7000.0      # Hz, pass band of a small microphone
+_DRIVE = 0.0, 12.0              # dB of the peaks over full scale
 _MP3_LEVEL = 0.9                # of libsndfile's scale from the best quality, 0, to the lowest rate, 1
 
 
@@ -26,14 +26,14 @@ def room(sample_rate, *, rng, reverberation=REVERBERATION, direct=DIRECT_TO_ROOM
     sample_rate : int, in Hz
     rng : numpy.random.Generator
     reverberation : tuple of float
-        T is drawn evenly between them, in seconds.
+        Bounds of T in seconds.
     direct : tuple of float
-        Direct to reverberant energy, likewise, in dB.
+        Bounds of the direct-to-reverberant energy ratio in dB.
 
     Returns
     -------
     ndarray, shape (T · sample_rate,), float64
-        With an energy of 1.
+        Of energy 1.
     """
     seconds = rng.uniform(*reverberation)
     time = np.arange(1, round(seconds * sample_rate)) / sample_rate
@@ -44,14 +44,14 @@ def room(sample_rate, *, rng, reverberation=REVERBERATION, direct=DIRECT_TO_ROOM
 
 
 def microphone(sound, sample_rate, *, band=MICROPHONE):
-    """What a small microphone passes: a Butterworth band of fourth order.
+    """A small microphone: a fourth-order Butterworth band-pass.
 
     Parameters
     ----------
     sound : ndarray, shape (samples,)
     sample_rate : int, in Hz
     band : tuple of float
-        Lowest and highest frequency, in Hz; 3 dB down there.
+        Cut-off frequencies (-3 dB) in Hz.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def microphone(sound, sample_rate, *, band=MICROPHONE):
 
 
 def clipped(sound, drive):
-    """Peaks cut off, where the largest would be `drive` dB over full scale; at 0 dB or less nothing is cut."""
+    """Scale the peak to `drive` dB over full scale and clip; nothing is clipped at 0 dB or less."""
     peak = np.max(np.abs(sound), initial=0)
     return np.clip(sound / peak * 10 ** (drive / 20), -1, 1) if peak else sound
 
 
 def through_mp3(sound, sample_rate):
-    """Encoded as an MP3 at about 24 kbit/s and decoded again, as long as it was.
+    """Encode as an MP3 at about 24 kbit/s and decode it again; the length stays the same.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def through_mp3(sound, sample_rate):
     ndarray, shape (samples,), float32
     """
     decoded, _ = soundfile.read(io.BytesIO(encoded(sound, sample_rate)), dtype="float32")
-    decoded = np.clip(decoded[: len(sound)], -1, 1)     # what is decoded may go a little beyond
+    decoded = np.clip(decoded[: len(sound)], -1, 1)     # decoded samples may slightly exceed full scale
     return np.pad(decoded, (0, len(sound) - len(decoded)))
 
 
 def encoded(sound, sample_rate):
-    """The bytes of that MP3."""
+    """The bytes of the MP3 of `through_mp3`."""
     target = io.BytesIO()
     with soundfile.SoundFile(
         target, "w", sample_rate, 1, format="MP3", subtype="MPEG_LAYER_III",
@@ -95,12 +95,12 @@ def encoded(sound, sample_rate):
 
 
 def recorded(sound, sample_rate, *, rng):
-    """Everything in its order: room, microphone, clipping, MP3.
+    """Room, microphone, clipping and MP3, in this order.
 
     Parameters
     ----------
     sound : ndarray, shape (samples,)
-        Music with whatever noise there is in the room.
+        Music with noise.
     sample_rate : int, in Hz
     rng : numpy.random.Generator
 
@@ -108,6 +108,6 @@ def recorded(sound, sample_rate, *, rng):
     -------
     ndarray, shape (samples,), float32
     """
-    heard = filters.fftconvolve(sound, room(sample_rate, rng=rng))[: len(sound)]
-    heard = microphone(heard, sample_rate, band=(MICROPHONE[0], min(MICROPHONE[1], 0.45 * sample_rate)))
-    return through_mp3(0.9 * clipped(heard, rng.uniform(*_DRIVE)), sample_rate)
+    signal = filters.fftconvolve(sound, room(sample_rate, rng=rng))[: len(sound)]
+    signal = microphone(signal, sample_rate, band=(MICROPHONE[0], min(MICROPHONE[1], 0.45 * sample_rate)))
+    return through_mp3(0.9 * clipped(signal, rng.uniform(*_DRIVE)), sample_rate)

@@ -1,4 +1,4 @@
-"""Which song is it: one class a song, trained on noisy fragments, asked over the windows of a recording.
+"""Song identification: one class per song, trained on noisy fragments, applied to the windows of a recording.
 
 What the networks are and how a member is trained and resumed is the core's; how noise is mixed is `fragments`'.
 """
@@ -14,10 +14,10 @@ from ...training.checkpoint import load_network
 from ...training.epoch import predict
 from ...training.member import train_member
 from ...training.members import finished_members, member_folder, shared_recipe
-from ...utils.artifacts import difference, digest
+from ...utils.artifacts import claim, digest, read_record
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
-from ...utils.storage import read_json, write_json
+from ...utils.storage import read_json
 from ..spectrogram import MelSpectrogram, decibels, normalised
 from .bank import Bank
 from .fragments import NoisyFragments, Sounds
@@ -44,18 +44,18 @@ def recipe(model="alexnet", *, epochs=32):
 
 @dataclass(frozen=True, kw_only=True)
 class SongData:
-    """What a network learns songs from; it stands where `members.TrainingData` stands.
+    """The data of song identification, with the interface of `training.data.TrainingData`.
 
     Attributes
     ----------
     names : list of str
         Of the songs, one class each.
     songs, noises, test_noises : list of ndarray, shape (samples,), float32
-        At the recipe's rate. The test's noises are of other sources than those of the training.
+        At the recipe's rate. The test noises have other sources than the training noises.
     source : str
-        Fingerprint of the files that they were read from.
+        Fingerprint of the files.
     fragments : int
-        Of each song, in an epoch.
+        Of each song, per epoch.
     mix : Mix
     """
 
@@ -73,7 +73,7 @@ class SongData:
 
     @property
     def choices(self):
-        """What shapes a training besides the recipe, to be written down."""
+        """Everything besides the recipe that determines a training, as JSON values."""
         mix = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.mix).items()}
         return {"names": self.names, "sounds": self.source, "fragments": self.fragments, **mix}
 
@@ -81,7 +81,7 @@ class SongData:
         return digest(self.choices)
 
     def sounds(self, recipe, device, *, test=False):
-        """What fragments are made from, on a device: `Sounds` with the noises of the training or of the tests."""
+        """Sources of fragments on a device: `Sounds` with the noises of the training or of the tests."""
         return Sounds(
             songs=Bank(self.songs, device=device.name),
             noises=Bank(self.test_noises if test else self.noises, device=device.name),
@@ -89,7 +89,7 @@ class SongData:
         )
 
     def datasets(self, recipe, member, device):
-        """Fragments to train on, new in every epoch; to validate on; and others under the noises of the tests."""
+        """Training set (new fragments in every epoch), validation set, and test set with the test noises."""
         training, test = self.sounds(recipe, device), self.sounds(recipe, device, test=True)
         return (
             NoisyFragments(training, self.fragments, mix=self.mix),
@@ -99,12 +99,12 @@ class SongData:
 
 
 def train(folder, data, recipe, *, device=None, clock=None):
-    """Train a network, or go on where an earlier run stopped; whether it is finished.
+    """Train a network, or continue an earlier run; returns whether it is finished.
 
     Parameters
     ----------
     folder : path-like
-        Gets ``songs.json`` and, as ``member_00``, what every member leaves: see `training.train_member`.
+        Gets ``songs.json`` and ``member_00``: see `member.train_member`.
     data : SongData
     recipe : Recipe
     device : Device or None
@@ -113,17 +113,11 @@ def train(folder, data, recipe, *, device=None, clock=None):
     Raises
     ------
     KitError
-        As `training.train_member` does; if the folder holds a network of other songs or noises, or mixed otherwise.
+        As `member.train_member`; if the folder contains a network of other songs, noises or mixes.
     """
     folder = Path(folder)
     device = device or find_devices(recipe.precision)[0]
-    theirs = read_json(folder / "songs.json")
-    if theirs not in (None, data.choices):
-        raise KitError(
-            f"{folder} holds a network of other songs or noises: {difference(data.choices, theirs)}. Choose another "
-            "output folder, or delete it to train anew."
-        )
-    write_json(folder / "songs.json", data.choices)
+    claim(folder / "songs.json", data.choices, artifact=folder)
     return train_member(member_folder(folder, 0), 0, recipe, data, device=device, clock=clock)
 
 
@@ -139,9 +133,9 @@ class Answer:
     Attributes
     ----------
     top : dict
-        The likeliest songs and their probabilities, the likeliest first.
+        The most probable songs and their probabilities, in descending order.
     is_unknown : bool
-        Whether even the likeliest is less likely than the threshold.
+        Whether the highest probability is below the threshold.
     """
 
     top: dict
@@ -153,12 +147,12 @@ class Answer:
 
 
 class Recogniser:
-    """A trained network that is asked about recordings.
+    """A trained network that identifies recordings.
 
     Parameters
     ----------
     folder : path-like
-        As `train` left it.
+        As `train` makes it.
     device : Device or None
 
     Attributes
@@ -167,20 +161,20 @@ class Recogniser:
         Of the songs.
     recipe : Recipe
     threshold : float
-        What a song's probability must reach; 0 until it is chosen.
+        Lowest probability of a known song; 0 until it is chosen.
 
     Raises
     ------
     KitError
-        If there is no such network.
+        If there is no trained network.
     """
 
     def __init__(self, folder, *, device=None):
         folder = Path(folder)
-        note = read_json(folder / "songs.json")
-        if note is None or not finished_members(folder):
-            raise KitError(f"{folder} holds no network that knows songs; run the notebook 05_identify_songs first.")
-        self.names = note["names"]
+        record = read_record(folder / "songs.json")
+        if record is None or not finished_members(folder):
+            raise KitError(f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first.")
+        self.names = record["made_by"]["names"]
         self.threshold = (read_json(folder / "threshold.json") or {}).get("threshold", 0.0)
         self.recipe, _ = shared_recipe(folder, [0])
         self.device = device or find_devices(self.recipe.precision)[0]
@@ -191,12 +185,12 @@ class Recogniser:
 
     @torch.inference_mode()
     def probabilities(self, signal):
-        """What each window of a recording is taken for.
+        """Probabilities of the songs for each window of a recording.
 
         Parameters
         ----------
         signal : ndarray, shape (samples,), float32
-            At the recipe's rate; what is shorter than a window is repeated.
+            At the recipe's rate; repeated if it is shorter than a window.
 
         Returns
         -------
@@ -205,12 +199,12 @@ class Recogniser:
         Raises
         ------
         KitError
-            If it lasts less than a second.
+            If it is shorter than a second.
         """
         rate = self.recipe.sample_rate
         if len(signal) < _SHORTEST * rate:
             seconds = len(signal) / rate
-            raise KitError(f"the recording lasts {seconds:.1f} s, of which nothing can be said: record more.")
+            raise KitError(f"the recording of {seconds:.1f} s is too short. Record at least {_SHORTEST:g} s.")
         shortest = (WINDOW - 1) * self.recipe.hop
         if len(signal) < shortest:
             signal = np.resize(signal, shortest)
@@ -220,11 +214,11 @@ class Recogniser:
         return torch.from_numpy(logits).softmax(dim=1).numpy()
 
     def answer(self, signal, count=5):
-        """The likeliest songs of a recording, by the mean probability over its windows: `Answer`."""
+        """The most probable songs of a recording, by the mean over its windows: `Answer`."""
         return self.concluded(self.probabilities(signal), count)
 
     def concluded(self, probabilities, count=5):
-        """`answer` from the probabilities of the windows."""
+        """`answer` for given probabilities of the windows."""
         mean = probabilities.mean(axis=0)
         best = np.argsort(-mean)[:count]
         return Answer({self.names[i]: float(mean[i]) for i in best}, bool(mean.max() < self.threshold))

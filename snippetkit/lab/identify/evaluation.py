@@ -1,6 +1,6 @@
-"""How good a network is at identifying songs: on fragments, on recordings, against noise; when to say "unknown".
+"""Evaluating song identification: on fragments, on recordings, against noise; the threshold of "unknown".
 
-Everything is measured on fragments and under noises that no training heard.
+All fragments and noises here are in no training set.
 """
 
 from dataclasses import replace
@@ -30,24 +30,24 @@ def scores(logits, labels):
     Returns
     -------
     dict
-        ``accuracy``, ``precision`` (mean over the songs; a song that is never answered counts as 0), ``auc`` (mean over
+        ``accuracy``, ``precision`` (mean over the songs; 0 for a song that is never predicted), ``auc`` (mean over
         the songs, each against all others) and ``top5``, all 0 to 1.
     """
     from sklearn.metrics import precision_score, roc_auc_score
 
-    answers = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     of_song = np.arange(logits.shape[1]) == labels[:, None]
     probabilities = torch.from_numpy(np.asarray(logits, np.float64)).softmax(dim=1).numpy()
     return {
-        "accuracy": float(np.mean(answers == labels)),
-        "precision": float(precision_score(labels, answers, average="macro", zero_division=0)),
+        "accuracy": float(np.mean(predicted == labels)),
+        "precision": float(precision_score(labels, predicted, average="macro", zero_division=0)),
         "auc": float(roc_auc_score(of_song, probabilities, average="macro")),
         "top5": float(np.any(np.argsort(-logits, axis=1)[:, :5] == labels[:, None], axis=1).mean()),
     }
 
 
 def phone(sample_rate):
-    """What turns mixes into what a simulated phone would have recorded: for `fragments.NoisyFragments`."""
+    """A function that sends mixes through a simulated phone, for `fragments.NoisyFragments`."""
     def change(mixes, seed):
         rngs = [np.random.default_rng([seed, i]) for i in range(len(mixes))]
         heard = [recorded(mix, sample_rate, rng=rng) for mix, rng in zip(mixes.cpu().numpy(), rngs)]
@@ -56,7 +56,7 @@ def phone(sample_rate):
     return change
 
 
-def judge(recogniser, collection, count, device):
+def evaluate(recogniser, collection, count, device):
     """The three tests of a network.
 
     Parameters
@@ -70,17 +70,17 @@ def judge(recogniser, collection, count, device):
     Returns
     -------
     dict
-        Name of the test to what `scores` gives: other fragments of the same recordings; those through a simulated room
+        Test to its `scores`: other fragments of the same recordings; those through a simulated room
         and phone; and whole recordings of `SECONDS` through it, by the mean probability over their windows.
     """
     sounds, mix = collection.test_sounds(device), replace(collection.data.mix, colour=False)
-    change = phone(collection.recipe.sample_rate)
-    found = {}
-    for name, each in {"other fragments": None, "simulated phone": change}.items():
-        fragments = NoisyFragments(sounds, count, mix=mix, seed=_SEED, change=each)
-        found[name] = scores(predict(recogniser.network, fragments, device), fragments.labels.cpu().numpy())
-    found[f"{SECONDS} s by phone"] = _of_recordings(recogniser, sounds, collection, max(2, count // 4))
-    return found
+    through_phone = phone(collection.recipe.sample_rate)
+    results = {}
+    for name, change in {"other fragments": None, "simulated phone": through_phone}.items():
+        fragments = NoisyFragments(sounds, count, mix=mix, seed=_SEED, change=change)
+        results[name] = scores(predict(recogniser.network, fragments, device), fragments.labels.cpu().numpy())
+    results[f"{SECONDS} s by phone"] = _of_recordings(recogniser, sounds, collection, max(2, count // 4))
+    return results
 
 
 def _of_recordings(recogniser, sounds, collection, count):
@@ -100,7 +100,7 @@ def recordings(sounds, collection, count, *, seed=_SEED, seconds=SECONDS, mix=No
 
 
 def example(collection, device, *, snrs):
-    """One fragment of the first song as it sounds at some ratios of signal to noise.
+    """One fragment of the first song at several signal-to-noise ratios.
 
     Parameters
     ----------
@@ -114,17 +114,17 @@ def example(collection, device, *, snrs):
     dict
         Title to ndarray, shape (samples,), with peaks of 0.9 at most.
     """
-    sounds, heard = collection.test_sounds(device), {}
+    sounds, signals = collection.test_sounds(device), {}
     for snr in snrs:
         mix = collection.data.mix.at(np.inf if snr is None else snr)
         generator = torch.Generator().manual_seed(_SEED)    # the same fragment every time
         signal = NoisyFragments(sounds, 1, mix=mix).mixed(torch.zeros(1, dtype=torch.int64), generator)[0].cpu().numpy()
-        heard["no noise" if snr is None else f"{snr} dB"] = signal * (0.9 / max(0.9, np.abs(signal).max()))
-    return heard
+        signals["no noise" if snr is None else f"{snr} dB"] = signal * (0.9 / max(0.9, np.abs(signal).max()))
+    return signals
 
 
 def against_noise(network, sounds, count, mix, device, *, snrs=SNRS):
-    """Accuracy at fixed ratios of signal to noise.
+    """Accuracy at fixed signal-to-noise ratios.
 
     Returns
     -------
@@ -140,14 +140,14 @@ def against_noise(network, sounds, count, mix, device, *, snrs=SNRS):
 
 
 def choose_threshold(known, unknown):
-    """The probability below which the answer is "unknown": where the ROC curve is farthest from chance.
+    """The probability below which a song is "unknown": the point of the ROC curve farthest from chance.
 
     Youden, "Index for rating diagnostic tests" (Cancer 3, 1950): the largest ``true positives - false positives``.
 
     Parameters
     ----------
     known, unknown : ndarray, shape (recordings,)
-        The highest probability of each recording of songs that were learned, and of songs that were not.
+        The highest probability of each recording of known and of unknown songs.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def choose_threshold(known, unknown):
 
 
 def rates(known, unknown, threshold):
-    """What a threshold is worth on other recordings than it was chosen by.
+    """Evaluate a threshold on recordings that it was not chosen on.
 
     Returns
     -------

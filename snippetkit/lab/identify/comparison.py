@@ -1,4 +1,4 @@
-"""Networks for the same songs, trained and judged side by side."""
+"""Several networks for the same songs, trained and evaluated side by side."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,24 +6,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ... import models
 from ...training.members import member_folder
 from ...utils.clock import Clock
 from ...utils.errors import KitError, listed
 from ...utils.lock import exclusive_task
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
-from . import judging
+from . import evaluation
 from . import recogniser as identify
 from .collection import Collection
 from .recogniser import Recogniser
 
-_TELLING = 0.7      # area under the ROC curve (0.5 is chance) from which "unknown song" means something
+_LEAST_AUC = 0.7    # area under the ROC curve (chance: 0.5) from which "unknown song" is meaningful
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Networks that learned the same songs.
+    """Networks trained on the same songs.
 
     Attributes
     ----------
@@ -31,10 +30,9 @@ class Networks:
     folders : dict
         Name of the model to the folder of its network.
     table : DataFrame
-        A row a model and test: see `compare_networks`.
+        One row per model and test: see `compare_networks`.
     best : Path
-        The folder of the network that was right most often on the fragments held out from the training, which are
-        those of no test.
+        The folder of the network with the highest validation accuracy; no test uses the validation fragments.
     device : Device
     """
 
@@ -45,63 +43,63 @@ class Networks:
     device: object
 
     def against_noise(self, count):
-        """`judging.against_noise` for each of them: dict of DataFrame."""
+        """`evaluation.against_noise` for each of them: dict of DataFrame."""
         sounds, mix = self.collection.test_sounds(self.device), self.collection.data.mix
         return {
-            name: judging.against_noise(
+            name: evaluation.against_noise(
                 Recogniser(folder, device=self.device).network, sounds, count, mix, self.device
             )
             for name, folder in self.folders.items()
         }
 
     def choose_threshold(self, count):
-        """Let the best network say "unknown": a threshold from one half of the recordings, judged on the other.
+        """Choose the threshold of "unknown" for the best network on half of the recordings; evaluate it on the others.
 
         Parameters
         ----------
         count : int
-            Recordings of each song, in each half. Of the songs that were kept back no song is in both.
+            Recordings of each song, in each half. No unknown song is in both halves.
 
         Returns
         -------
         dict
-            As `judging.rates` gives it, with the highest probabilities of the half it was judged on as ``known`` and
+            As `evaluation.rates`, with the highest probabilities of the second half as ``known`` and
             ``unknown``.
 
         Raises
         ------
         KitError
-            If fewer than two songs were kept back.
+            If fewer than two songs are kept back as unknown.
         """
         unknown = self.collection.unknown
         if len(unknown) < 2:
-            raise KitError("a threshold takes two songs that were kept back: set unknown to 2 or more.")
+            raise KitError("a threshold needs two songs that are kept back. Set unknown to 2 or more.")
         recogniser = Recogniser(self.best, device=self.device)
         halves = []
         for seed, kept in enumerate((unknown[::2], unknown[1::2])):
             part = replace(self.collection, unknown=kept)
             halves.append([
                 np.array([recogniser.probabilities(each).mean(axis=0).max()
-                          for each in judging.recordings(sounds, part, count, seed=seed)])
+                          for each in evaluation.recordings(sounds, part, count, seed=seed)])
                 for sounds in (part.test_sounds(self.device), part.unknown_sounds(self.device))
             ])
-        threshold = judging.choose_threshold(*halves[0])
+        threshold = evaluation.choose_threshold(*halves[0])
         write_json(self.best / "threshold.json", {"threshold": threshold})
         known, others = halves[1]
-        rates = judging.rates(known, others, threshold)
-        if rates["auc"] < _TELLING:
-            say("this network cannot tell songs that it never learned: do not rely on \"unknown song\"; "
-                "longer training or more songs kept back may help")
+        rates = evaluation.rates(known, others, threshold)
+        if rates["auc"] < _LEAST_AUC:
+            say("this network cannot recognise unknown songs: do not rely on \"unknown song\". "
+                "Longer training or more songs kept back may help")
         return {**rates, "known": known, "unknown": others}
 
 
 def chosen(names, epochs):
-    """Models and their epochs from two lines of a notebook's parameters.
+    """Models and their epochs, from two parameters of a notebook.
 
     Parameters
     ----------
     names, epochs : str
-        With spaces between them.
+        Separated by spaces.
 
     Returns
     -------
@@ -113,26 +111,26 @@ def chosen(names, epochs):
     KitError
         If there is no such model, or not a number of epochs for each.
     """
-    names, epochs = names.split(), str(epochs).split()      # papermill makes a number of a lone one
-    if not names or len(names) != len(epochs) or not all(each.isdigit() and int(each) for each in epochs):
-        raise KitError(f"models and epochs do not go together: {' '.join(names)!r} and {' '.join(epochs)!r}.")
-    if strangers := [name for name in names if name not in models.NAMES]:
-        raise KitError(f"there is no model {listed(strangers)}; choose among {', '.join(models.NAMES)}.")
+    names, epochs = names.split(), str(epochs).split()      # papermill turns a single number into an int
+    if not names or len(names) != len(epochs) or not all(text.isdigit() and int(text) for text in epochs):
+        raise KitError(f"models {' '.join(names)!r} and epochs {' '.join(epochs)!r} must have the same length.")
+    for name in names:
+        identify.recipe(name)   # raises if there is no such model
     return dict(zip(names, map(int, epochs)))
 
 
 def compare_networks(folder, collection, wanted, *, count, device, clock=None):
-    """Train a network of each model, or find it trained, and judge all by the same tests.
+    """Train a network of each model, unless it is trained, and evaluate all with the same tests.
 
     Parameters
     ----------
     folder : path-like
-        Gets a folder a model below ``networks``, and ``networks.json`` with the table and the name of the best.
+        Gets a folder per model below ``networks``, and ``networks.json`` with the table and the best model.
     collection : Collection
     wanted : dict
-        As `chosen` gives it.
+        As `chosen` returns it.
     count : int
-        As in `judging.judge`.
+        As in `evaluation.evaluate`.
     device : Device
     clock : Clock or None
 
@@ -145,7 +143,7 @@ def compare_networks(folder, collection, wanted, *, count, device, clock=None):
     Raises
     ------
     KitError
-        As `identify.train` does; if the time was up before all were trained.
+        As `recogniser.train`; if the time is up before all are trained.
     """
     folders = {name: Path(folder, "networks", name) for name in wanted}
     clock = clock or Clock()
@@ -153,13 +151,13 @@ def compare_networks(folder, collection, wanted, *, count, device, clock=None):
         for name, epochs in wanted.items():
             recipe = identify.recipe(name, epochs=epochs)
             if not identify.train(folders[name], collection.data, recipe, device=device, clock=clock):
-                raise KitError("the time is up; what was trained is kept: run again to go on.")
+                raise KitError("the time is up. What was trained is kept: run again to continue.")
     rows, valid = [], {}
     for name, epochs in wanted.items():
         done = read_json(member_folder(folders[name], 0) / "done.json")
         valid[name] = done["valid_accuracy"]
         about = {"parameters": done["weights"], "epochs": epochs, "seconds": round(done["seconds"])}
-        found = judging.judge(Recogniser(folders[name], device=device), collection, count, device)
+        found = evaluation.evaluate(Recogniser(folders[name], device=device), collection, count, device)
         rows += [{"model": name, "test": test, **scores, **about} for test, scores in found.items()]
     best = max(valid, key=valid.get)
     write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
@@ -167,24 +165,24 @@ def compare_networks(folder, collection, wanted, *, count, device, clock=None):
 
 
 def best_network(folder):
-    """The folder of the best network that `compare_networks` left below a folder.
+    """The folder of the best network of `compare_networks`.
 
     Raises
     ------
     KitError
-        If it left none.
+        If there is none.
     """
-    found = read_json(Path(folder, "networks.json"))
-    if found is None:
+    networks = read_json(Path(folder, "networks.json"))
+    if networks is None:
         raise KitError(
-            f"{folder} holds no network that knows songs; run the notebook 05_identify_songs first, or name the folder "
-            "where it worked: --network."
+            f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first, or give "
+            "its work folder with --network."
         )
-    return Path(folder, "networks", found["best"])
+    return Path(folder, "networks", networks["best"])
 
 
 def fewer_songs(sizes, songs):
-    """Numbers of songs to train further networks on, from the text that names them.
+    """Numbers of songs for further networks, from a parameter of a notebook.
 
     Parameters
     ----------
@@ -200,16 +198,16 @@ def fewer_songs(sizes, songs):
     Raises
     ------
     KitError
-        If one is no number, or none from 2 to less than all.
+        If one is not a number from 2 to less than all songs.
     """
     sizes = str(sizes).split()
     if wrong := [size for size in sizes if not size.isdigit() or not 2 <= int(size) < songs]:
-        raise KitError(f"sizes must lie from 2 to {songs - 1} songs; {listed(wrong)} does not.")
+        raise KitError(f"sizes must be between 2 and {songs - 1} songs, not {listed(wrong)}.")
     return [int(size) for size in sizes]
 
 
 def growth(folder, networks, sizes, model, epochs, *, count, clock=None):
-    """How accuracy and seconds of training grow with the number of songs.
+    """Accuracy and training time against the number of songs.
 
     Parameters
     ----------
@@ -217,9 +215,9 @@ def growth(folder, networks, sizes, model, epochs, *, count, clock=None):
     networks : Networks
         Of all songs.
     sizes : sequence of int
-        As `fewer_songs` gives them.
+        As `fewer_songs` returns them.
     model : str
-        One of those that `networks` has.
+        One of those in `networks`.
     epochs, count
         As in `compare_networks`.
     clock : Clock or None
@@ -232,7 +230,7 @@ def growth(folder, networks, sizes, model, epochs, *, count, clock=None):
     Raises
     ------
     KitError
-        As `compare_networks` does.
+        As `compare_networks`.
     """
     data = networks.collection.data
     tables = {data.classes: networks.table}
