@@ -191,7 +191,7 @@ def test_no_limit_and_hours_left():
 
 @pytest.mark.parametrize("hours", ["two", -1, float("nan")])
 def test_hours_that_are_no_number_of_hours_are_a_sentence(hours):
-    with pytest.raises(KitError, match="max_hours=.* is no number of hours; give 0 or more"):
+    with pytest.raises(KitError, match="max_hours=.* is not a number of hours. Give 0 or more"):
         Clock(hours)
 
 
