@@ -110,13 +110,13 @@ def test_features_of_a_dask_cluster_have_the_same_bits(dask, small_competition, 
 
 @pytest.mark.slow
 def test_member_of_a_killed_worker_is_continued_on_another(tmp_path, small_recipe, small_data, cpu):
-    recipe = small_recipe.with_values(epochs=150)
+    recipe = small_recipe.with_values(epochs=30)
     with dask_cluster(tmp_path) as cluster:
         killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path / "remote", str(cluster.workers[0].pid)])
         require_same_members(tmp_path, recipe, small_data, cpu, cluster.address)
         assert killer.wait() == 0 and cluster.workers[0].wait() == -signal.SIGKILL
     for member, history in read_histories(tmp_path / "remote").items():
-        assert history["epoch"].tolist() == list(range(1, 151))
+        assert history["epoch"].tolist() == list(range(1, 31))
         # no saved epoch was trained again, because its seconds are the same to the microsecond
         before = pd.read_csv(tmp_path / "remote" / f"member_{member:02d}" / "when_killed.csv")
         assert len(before) and before["seconds"].tolist() == history["seconds"].tolist()[: len(before)]
@@ -228,8 +228,8 @@ def test_empty_address_means_this_machine():
     assert calls == [(3, 1), (2, 1), (1, 5)]
 
 
-@pytest.fixture
-def ray_address(tmp_path):
+@pytest.fixture(scope="module")
+def ray_address(tmp_path_factory):
     """The address of a real Ray cluster with two processors."""
     pytest.importorskip("ray", reason="a Ray cluster needs its package: pip install 'ray[client]'")
     with socket.socket() as gcs, socket.socket() as client:
@@ -247,12 +247,13 @@ def ray_address(tmp_path):
         **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1",
         "GRPC_ENABLE_FORK_SUPPORT": "0",    # otherwise one connection in fifteen fails: ray-project/ray#63202
     }
-    with open(tmp_path / "ray.log", "w") as log:
+    path = tmp_path_factory.mktemp("ray") / "ray.log"
+    with open(path, "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     deadline = time.monotonic() + 90
     try:
-        while "Ray runtime started" not in (tmp_path / "ray.log").read_text():
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
+        while "Ray runtime started" not in path.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, path.read_text()
             time.sleep(0.2)
         yield f"ray://127.0.0.1:{ports[1]}"
     finally:
@@ -273,7 +274,7 @@ def test_features_and_members_of_a_ray_cluster_have_the_same_bits(
 
 @pytest.mark.slow
 def test_connection_is_tried_again_if_the_ray_head_cannot_start_a_process(ray_address, capsys):
-    killer = subprocess.Popen([sys.executable, "-c", SIGNAL_CLIENT_SERVER, "SIGKILL", "itself"])
+    killer = signal_client_server("SIGKILL", "itself")
     with use_cluster(ray_address):
         assert joblib.Parallel()(joblib.delayed(abs)(number) for number in (-1, -2)) == [1, 2]
     assert killer.wait() == 0 and "cluster: 2 workers" in capsys.readouterr().err
@@ -281,9 +282,7 @@ def test_connection_is_tried_again_if_the_ray_head_cannot_start_a_process(ray_ad
 
 @pytest.mark.slow
 def test_ray_head_that_hangs_is_reported(ray_address):
-    stopper = subprocess.Popen(
-        [sys.executable, "-c", SIGNAL_CLIENT_SERVER, "SIGSTOP", "its parent"], stdout=subprocess.PIPE, text=True
-    )
+    stopper = signal_client_server("SIGSTOP", "its parent")
     try:    # in a process of its own, because Ray's client cannot be used again after that
         command = [sys.executable, "-c", CONNECT, ray_address]
         result = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -304,24 +303,34 @@ except parallel.KitError as error:
     sys.exit(str(error))
 """
 
-# Signals the process that a Ray head starts for a client, or the parent of that process.
-SIGNAL_CLIENT_SERVER = """
+def signal_client_server(name, target):
+    """Start a process that signals the next process that a Ray head starts for a client, or the parent of that one."""
+    process = subprocess.Popen([sys.executable, "-c", SIGNAL, name, target], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"      # the processes for earlier clients have ended
+    return process
+
+
+SIGNAL = """
 import os, re, signal, sys, time
 from pathlib import Path
-name, target = sys.argv[1:]
-end = time.monotonic() + 120
-while time.monotonic() < end:
+
+def client_servers():
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if b"specific-" + b"server" in line.read_bytes():   # in two parts, because this process has this code
-                process = int(line.parent.name)
-                if target == "its parent":
-                    process = int(re.search(r"PPid:\\s+(\\d+)", line.with_name("status").read_text())[1])
-                os.kill(process, getattr(signal, name))
-                print(process)
-                raise SystemExit
+                parent = re.search(r"PPid:\\s+(\\d+)", line.with_name("status").read_text())[1]
+                yield {"itself": int(line.parent.name), "its parent": int(parent)}
         except OSError:     # the process has ended
             pass
-    time.sleep(0.01)
-raise SystemExit("the head did not start a process for a client")
+
+end = time.monotonic() + 120
+for is_ready in (False, True):
+    while bool(servers := list(client_servers())) != is_ready:
+        assert time.monotonic() < end, "the head did not start a process for a client, or did not end one"
+        time.sleep(0.01)
+    if not is_ready:
+        print("ready", flush=True)
+process = servers[0][sys.argv[2]]
+os.kill(process, getattr(signal, sys.argv[1]))
+print(process)
 """
