@@ -103,7 +103,7 @@ def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
             raise KeyboardInterrupt
         whole(source, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="copying the output of earlier sessions was stopped"):
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="output of earlier sessions was stopped"):
         patch.setattr(earlier_output, "_copy", cut_short)
         copy_earlier_output(work, output.parents[2])
     copy_earlier_output(work, output.parents[2])

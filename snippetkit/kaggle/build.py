@@ -82,7 +82,8 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
             "datasets": [f"{user}/snippetkit", *datasets], "competitions": [competition] if competition else [],
             "kernels": [f"{user}/{slug(before)}"] if before else [], "id": f"{user}/{slug(name)}",
         }
-        metadata = _filled(project, "kernel-metadata.json", **{key: json.dumps(each) for key, each in choices.items()})
+        values = {key: json.dumps(value) for key, value in choices.items()}
+        metadata = _filled(project, "kernel-metadata.json", **values)
         _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
         _write(folder / name / "kernel-metadata.json", metadata)
         before = name

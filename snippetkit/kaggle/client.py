@@ -53,9 +53,9 @@ def connect(user=None):
             "there are no valid credentials for Kaggle. Generate a token at https://www.kaggle.com/settings/api, save "
             "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or run kaggle auth login), then try again."
         ) from None
-    theirs = api.get_config_value("username")
-    if user and theirs and theirs.lower() != user.lower():
-        raise KitError(f"this was built for {user}, but the credentials are those of {theirs}. Build it for {theirs}.")
+    owner = api.get_config_value("username")
+    if user and owner and owner.lower() != user.lower():
+        raise KitError(f"this was built for {user}, but the credentials are those of {owner}. Build it for {owner}.")
     return api
 
 
@@ -196,7 +196,7 @@ def _send_notebook(api, folder, seconds):
     if reference in (answer.invalid_kernel_sources or []):
         say(f"{reference}: none of its versions has an output yet, so it starts from the beginning")
     for kind in ("dataset", "competition", "kernel"):
-        refused = [each for each in getattr(answer, f"invalid_{kind}_sources") or [] if each != reference]
+        refused = [name for name in getattr(answer, f"invalid_{kind}_sources") or [] if name != reference]
         if refused:
             raise KitError(
                 f"{reference} runs on Kaggle without its data: there is no {kind} {', '.join(refused)}. "

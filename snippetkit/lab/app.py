@@ -1,7 +1,6 @@
-"""A page for a phone's browser: record or upload, and read which song it is, and who sings.
+"""A page for a browser: record or upload, and read which song it is and who sings.
 
-What is uploaded is deleted before its answer is shown; what is never asked about, after minutes. What an answer is made
-of is `identify`'s and `who_sings`' business.
+An upload is deleted before its answer is shown; one without a request is deleted after some minutes.
 """
 
 import atexit
@@ -23,10 +22,10 @@ from .singers.who_sings import WhoSings
 PORT = 7860
 _LONGEST = 120.0        # seconds
 _LARGEST = 20e6         # bytes
-_SWEEP, _OLD = 60, 300  # seconds: how often it is looked for uploads that nobody asked about, and how old they may get
+_SWEEP, _OLD = 60, 300  # seconds: interval and age at which unused uploads are deleted
 _INTRODUCTION = """# snippetkit
-Record or upload some seconds of music, two minutes at most. Nothing is kept. (Browsers lend their microphone only to
-pages that come by HTTPS or from this machine.)"""
+Record or upload some seconds of music, at most two minutes. Nothing is kept. (Browsers allow recording only on HTTPS
+pages and on pages of this machine.)"""
 
 
 def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate="", key="", block=True):
@@ -35,16 +34,16 @@ def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate=""
     Parameters
     ----------
     network : path-like
-        A network that knows songs, as `identify.train` left it; empty: the page does not identify songs.
+        A network from `recogniser.train`; empty: the page does not identify songs.
     singers : path-like
-        The work folder of a run of the four notebooks; empty: the page does not tell who sings.
+        The work folder of a run of the four notebooks; empty: the page does not classify singers.
     host : str
-        '0.0.0.0' lets the local network in.
+        '0.0.0.0' makes the page reachable from the local network.
     port : int
     certificate, key : path-like
-        Of HTTPS, in PEM; without them a phone can upload, not record.
+        For HTTPS, in PEM; without them a phone can upload but not record.
     block : bool
-        False comes back at once, for notebooks; the page then lives as long as the process.
+        False returns at once, for notebooks; the page then runs as long as the process.
 
     Returns
     -------
@@ -53,12 +52,12 @@ def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate=""
     Raises
     ------
     KitError
-        If neither network nor singers are given, one cannot be used, Gradio is not installed, a certificate is missing,
-        or nothing can listen there.
+        If neither network nor singers are given, one is unusable, Gradio is not installed, a certificate is missing, or
+        the address cannot be used.
     """
     gradio = _gradio()
     _check(host, port, certificate, key)
-    # A folder of its own for what is uploaded, so that nothing of it is left when the process ends.
+    # Uploads get a folder of their own, which is deleted when the process ends.
     uploads = Path(tempfile.mkdtemp(prefix="snippetkit-")).resolve()
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
@@ -71,23 +70,23 @@ def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate=""
     )
     print(f"{scheme}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""), flush=True)
     if block:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that what is to be done at exit is done
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that exit handlers run
         page.block_thread()
     return page
 
 
 def _check(host, port, certificate, key):
-    """Refuse what Gradio would only find out later, in other words."""
+    """Report what Gradio would only report later, less clearly."""
     for name, path in (("certificate", certificate), ("key", key)):
         if str(path) and not Path(path).is_file():
-            raise KitError(f"there is no {name} {path}; give the PEM file, or leave --{name} out.")
+            raise KitError(f"there is no {name} {path}. Give the PEM file, or leave --{name} out.")
     try:
         with socket.create_server((host, port)):
             pass
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise KitError(
-            f"the page cannot listen on {host}:{port} ({reason}); choose another --host or --port."
+            f"the page cannot listen on {host}:{port} ({reason}). Choose another --host or --port."
         ) from error
 
 
@@ -95,7 +94,7 @@ def build(gradio, uploads, network="", singers=""):
     """The page itself: gradio.Blocks, for `serve`."""
     if not network and not singers:
         raise KitError(
-            "the page needs a network that knows songs (--network), a run that tells who sings (--singers), or both."
+            "the page needs a network that knows songs (--network), a finished run (--singers), or both."
         )
     parts = ([_Songs(network)] if network else []) + ([_Singers(singers)] if singers else [])
     with gradio.Blocks(title="snippetkit", analytics_enabled=False, delete_cache=(_SWEEP, _OLD)) as page:
@@ -112,10 +111,10 @@ def build(gradio, uploads, network="", singers=""):
 
         def answer(path):
             if path is None:
-                # the recorder is left alone: what it recorded may be on its way, and emptying it would lose that
-                return [gradio.skip(), *_sentence("There is no recording yet: record or upload one first.", parts)]
+                # the recorder is not cleared: a recording may still be arriving
+                return [gradio.skip(), *_sentence("There is no recording yet. Record or upload one first.", parts)]
             try:
-                return [None, *(each for part in parts for each in part.answer(path))]
+                return [None, *(output for part in parts for output in part.answer(path))]
             except KitError as error:
                 return [None, *_sentence(str(error), parts)]
             finally:
@@ -126,14 +125,14 @@ def build(gradio, uploads, network="", singers=""):
 
 
 def forget(path, uploads):
-    """Delete an upload. A stranger's browser said where: anything but a file two folders down is left alone."""
+    """Delete an upload. The path comes from a browser, so only files two folders below `uploads` are deleted."""
     path = Path(path).resolve()
     if path.parent.parent == uploads and path.is_file():
         path.unlink()
 
 
 def _sentence(sentence, parts):
-    """In the place of the answers, with nothing below it."""
+    """A message in place of the answers."""
     return [_headline(sentence), None, None, None] * len(parts)
 
 
@@ -141,7 +140,7 @@ def _gradio():
     try:
         import gradio
     except ImportError:
-        raise KitError("the page takes Gradio: pip install -r requirements-lab.txt") from None
+        raise KitError("the page needs Gradio: pip install -r requirements-lab.txt") from None
     return gradio
 
 
@@ -150,7 +149,7 @@ def _headline(text):
 
 
 class _Songs:
-    """Which song it is, as the page shows it."""
+    """The part of the page that identifies songs."""
 
     question = "Which song is it?"
 
@@ -162,18 +161,18 @@ class _Songs:
         rate = recogniser.recipe.sample_rate
         signal = sound.load(path, sample_rate=rate, longest=_LONGEST, largest=_LARGEST)
         probabilities = recogniser.probabilities(signal)
-        found = recogniser.concluded(probabilities)
+        answer = recogniser.concluded(probabilities)
         levels = recogniser.spectrogram.levels(signal)
         step = STEP * recogniser.recipe.hop / rate
         return (
-            _headline(found.title), found.top,
-            pictures.mixes([levels], ["what was heard"], seconds=len(signal) / rate),
+            _headline(answer.title), answer.top,
+            pictures.mixes([levels], ["recording"], seconds=len(signal) / rate),
             pictures.evolution(probabilities, recogniser.names, step=step),
         )
 
 
 class _Singers:
-    """Who sings, as the page shows it."""
+    """The part of the page that classifies singers."""
 
     question = "Who sings?"
 
@@ -188,6 +187,6 @@ class _Singers:
         seconds = len(signal) / ensemble.wanted["sample_rate"]
         return (
             _headline(max(mean, key=mean.get)), mean,
-            pictures.mixes([ensemble.levels(signal)], ["what was heard"], seconds=seconds),
+            pictures.mixes([ensemble.levels(signal)], ["recording"], seconds=seconds),
             pictures.evolution(probabilities, CLASSES, step=ensemble.STEP),
         )

@@ -34,13 +34,13 @@ def evaluate(logits, labels, *, class_names):
     """
     predicted = logits.argmax(axis=1)
     numbers = range(len(class_names))
-    each = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    metrics = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
     return {
         "clips": len(labels),
         "accuracy": float(accuracy_score(labels, predicted)),
         "classes": [
             {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "clips": int(n)}
-            for name, p, r, f, n in zip(class_names, *each)
+            for name, p, r, f, n in zip(class_names, *metrics)
         ],
         "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
     }

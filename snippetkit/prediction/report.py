@@ -119,7 +119,7 @@ def _worth_of_neighbours(result):
     logits, labels = average(result.valid_logits), result.valid_labels
     share = result.neighbours or _NEIGHBOURS
     blended = blend(logits, result.valid_songs, share=share)
-    without, accuracy = (float((each.argmax(axis=1) == labels).mean()) for each in (logits, blended))
+    without, accuracy = (float((scores.argmax(axis=1) == labels).mean()) for scores in (logits, blended))
     return {"share": share, "accuracy": accuracy, "without": without}
 
 

@@ -241,7 +241,7 @@ def held_out_logits(folder, members, rows):
     logits = [
         _read_logits(member_folder(folder, i) / "valid_logits.npy", len(held_out)) for i, held_out in zip(members, rows)
     ]
-    answers = np.zeros(1 + max(each.max() for each in rows), np.int64)
+    answers = np.zeros(1 + max(valid.max() for valid in rows), np.int64)
     table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
     for its, held_out in zip(logits, rows):
         table[answers[held_out], held_out] = its

@@ -33,41 +33,16 @@ class Workspace:
     folder: Path
     is_demo: bool = False
 
-    @property
-    def vocals(self):
-        return self.folder / "vocals"
-
-    @property
-    def features(self):
-        return self.folder / "features"
-
-    @property
-    def songs(self):
-        return self.features / "songs.csv"
-
-    @property
-    def members(self):
-        return self.folder / "members"
-
-    @property
-    def notebooks(self):
-        return self.folder / "notebooks"
-
-    @property
-    def figures(self):
-        return self.folder / "figures"
-
-    @property
-    def submission(self):
-        return self.folder / "submission.csv"
-
-    @property
-    def held_out(self):
-        return self.folder / "held_out.csv"
-
-    @property
-    def report(self):
-        return self.folder / "report.json"
+    # Paths in the work folder.
+    vocals = property(lambda self: self.folder / "vocals")
+    features = property(lambda self: self.folder / "features")
+    songs = property(lambda self: self.features / "songs.csv")
+    members = property(lambda self: self.folder / "members")
+    notebooks = property(lambda self: self.folder / "notebooks")
+    figures = property(lambda self: self.folder / "figures")
+    submission = property(lambda self: self.folder / "submission.csv")
+    held_out = property(lambda self: self.folder / "held_out.csv")
+    report = property(lambda self: self.folder / "report.json")
 
     def recipe(self, name="published", *, members=0, epochs=0, settings=""):
         """The recipe of a run, from the parameters of a notebook.

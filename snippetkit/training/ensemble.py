@@ -65,7 +65,7 @@ def _train_here(folder, missing, recipe, data, devices, clock):
         from .workers import train_side_by_side
 
     devices = devices or find_devices(recipe.precision)
-    places = "; ".join(f"{each.title} in {each.precision}" for each in devices)
+    places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
     at_once = min(len(devices), len(missing))
     how = "one at a time" if at_once == 1 else f"{at_once} at a time"
     say(f"{len(missing)} of {recipe.members} members to train, {how}, on {places}")

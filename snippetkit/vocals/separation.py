@@ -65,13 +65,13 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
         return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     is_begun = recorded_weights(folder, recipe) is not None
     # Missing weights are reported before minutes go into checking clips.
-    found = _ready(recipe, weights) if weights or not is_begun else None
+    ready = _ready(recipe, weights) if weights or not is_begun else None
     splits = checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
         with exclusive_task(folder, "separating vocals"):
-            _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
-    elif found:
-        record_separation(folder, recipe, checkpoint.fingerprint(found))
+            _make(folder, splits, only, ready or _ready(recipe), recipe, jobs)
+    elif ready:
+        record_separation(folder, recipe, checkpoint.fingerprint(ready))
     return tuple(replace(split, weights=recorded_weights(folder, recipe)) for split in splits)
 
 
@@ -132,9 +132,9 @@ def _ready(recipe, weights=""):
         from .package import find_python
 
         find_python()
-    found = find_weights(weights)
-    checkpoint.read(found)
-    return found
+    folder = find_weights(weights)
+    checkpoint.read(folder)
+    return folder
 
 
 def _make(folder, splits, only, weights, recipe, jobs):
@@ -150,16 +150,17 @@ def _make(folder, splits, only, weights, recipe, jobs):
     ):
         for split, ids in _batches(splits, only, max(1, round(backend.batch * 3 / recipe.seconds))):
             loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
-            mixtures = np.stack([stereo(each) for each in loaded])
+            mixtures = np.stack([stereo(mixture) for mixture in loaded])
             vocals = backend(mixtures)
             where = f"the vocals of {split.clips[ids[0]].name} to {split.clips[ids[-1]].name}"
             is_verified = is_verified or _verify(mixtures, vocals, where)
             if not np.isfinite(vocals).all():
                 raise KitError(f"{where} contain NaN or infinity; use full precision (fast_separation=false).")
             record_separation(folder, recipe, fingerprint)  # not before: bad weights must not claim the folder
-            wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
-            parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
-            bar.update(len(wanted))
+            new = [(split.paths[i], signal, mixture.shape[1] == 1) for i, signal, mixture in zip(ids, vocals, loaded)
+                   if not split.paths[i].exists()]
+            parallel(delayed(_write)(*clip) for clip in new)
+            bar.update(len(new))
 
 
 def _missing(split):

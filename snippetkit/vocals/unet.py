@@ -151,7 +151,7 @@ def build_masks(tensors):
         If a tensor is missing, unexpected, has another shape or contains NaN: these are another model's weights.
     """
     masks = Masks()
-    expected = {name: each.shape for name, each in masks.state_dict().items() if "num_batches" not in name}
+    expected = {name: tensor.shape for name, tensor in masks.state_dict().items() if "num_batches" not in name}
     names = {ours: their_name(ours) for ours in expected}
     missing = [theirs for theirs in names.values() if theirs not in tensors]
     # Spleeter's models of more stems contain two such nets and further ones, with other activations.

@@ -134,8 +134,8 @@ def test_what_the_microphone_hears_is_named_and_gone(page, sounds):
 
 @pytest.mark.parametrize("name, sentence", [
     ("text.mp3", "is not audio that can be decoded"),
-    ("hour.mp3", "lasts longer than 2 minutes"),
-    ("silent.wav", "is silent: there is nothing to hear in it"),
+    ("hour.mp3", "is longer than 2 minutes"),
+    ("silent.wav", "is silent"),
 ])
 def test_what_cannot_be_recognised_is_a_sentence(page, sounds, name, sentence):
     upload(page, sounds / name)

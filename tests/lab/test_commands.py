@@ -61,8 +61,8 @@ def test_a_folder_becomes_a_table_with_its_faults_named(network, tmp_path):
 
 @pytest.mark.parametrize("arguments, sentence", [
     (["nowhere.wav", "--network", "{network}"], "nowhere.wav cannot be read"),
-    (["{network}", "--network", "{network}"], "holds no recordings"),
-    (["some.wav", "--network", "empty"], "holds no network that knows songs; run the notebook 05_identify_songs first"),
+    (["{network}", "--network", "{network}"], "contains no recordings"),
+    (["some.wav", "--network", "empty"], "contains no network that knows songs. Run the notebook"),
 ])
 def test_what_cannot_be_answered_is_a_sentence(network, tmp_path, arguments, sentence):
     answer = identify(*(each.format(network=network[0]) for each in arguments), cwd=tmp_path)
@@ -72,7 +72,7 @@ def test_what_cannot_be_answered_is_a_sentence(network, tmp_path, arguments, sen
 def test_a_long_recording_is_refused_before_it_is_decoded_to_its_end(network, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.full(700 * 8000, 0.01), 8000)
     answer = identify(tmp_path / "long.wav", "--network", network[0])
-    assert answer.returncode == 1 and "lasts longer than 10 minutes" in answer.stderr
+    assert answer.returncode == 1 and "is longer than 10 minutes" in answer.stderr
 
 
 def test_a_work_folder_stands_for_its_best_network(network, tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit.lab import demo
+from snippetkit.lab.folders import lab_folder
+from snippetkit.lab.genres import demo as genres_demo
+from snippetkit.lab.identify import demo
 from snippetkit.utils.errors import KitError
 
 
@@ -36,7 +38,7 @@ def test_noises_are_of_one_level_and_many_colours():
 
 @pytest.fixture(scope="module")
 def made_genres(tmp_path_factory):
-    return demo.make_genres(tmp_path_factory.mktemp("genres") / "sounds", artists=2, recordings=2)
+    return genres_demo.make(tmp_path_factory.mktemp("genres") / "sounds", artists=2, recordings=2)
 
 
 def test_genres_are_folders_of_artists_and_one_file_is_cut_short(made_genres):
@@ -48,16 +50,16 @@ def test_genres_are_folders_of_artists_and_one_file_is_cut_short(made_genres):
         if "cut short" in name:
             assert len(sound) < 3 * rate
         else:
-            assert len(sound) == demo.GENRE_SECONDS * rate and 0.05 < np.std(sound) < 0.3
+            assert len(sound) == genres_demo.SECONDS * rate and 0.05 < np.std(sound) < 0.3
 
 
 def test_genres_are_the_same_again_or_refused(made_genres, tmp_path):
-    again = demo.make_genres(tmp_path / "sounds", artists=2, recordings=2, jobs=1)
+    again = genres_demo.make(tmp_path / "sounds", artists=2, recordings=2, jobs=1)
     for path in made_genres.glob("*/*.mp3"):
         assert path.read_bytes() == (again / path.relative_to(made_genres)).read_bytes()
-    assert demo.make_genres(again, artists=2, recordings=2) == again
+    assert genres_demo.make(again, artists=2, recordings=2) == again
     with pytest.raises(KitError, match="was created differently"):
-        demo.make_genres(again, artists=3, recordings=2)
+        genres_demo.make(again, artists=3, recordings=2)
 
 
 def test_recordings_of_an_artist_are_likest_to_each_other(made_genres):
@@ -72,3 +74,15 @@ def test_recordings_of_an_artist_are_likest_to_each_other(made_genres):
         for one in spectra
     }
     assert np.mean([one[:2] == other[:2] for one, other in nearest.items()]) > 0.8
+
+
+def test_a_notebook_of_the_lab_gets_its_folders(tmp_path):
+    made = []
+    work, data = lab_folder("identify", out=tmp_path / "out", make=lambda folder: made.append(folder) or folder)
+    assert work == tmp_path / "out" and data == tmp_path / "out" / "sounds" and made == [data]
+    assert lab_folder("identify", tmp_path, tmp_path / "other", make=None) == (tmp_path / "other", tmp_path)
+    with pytest.raises(KitError, match="there is no data folder .*nowhere"):
+        lab_folder("identify", tmp_path / "nowhere", make=None)
+    (tmp_path / "file").touch()
+    with pytest.raises(KitError, match="the work folder .* cannot be created: Not a directory"):
+        lab_folder("identify", tmp_path, tmp_path / "file" / "out", make=None)

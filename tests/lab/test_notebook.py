@@ -6,10 +6,12 @@ import nbformat
 import papermill
 import pytest
 
-from snippetkit.lab import demo
+from snippetkit.lab.identify import demo
 from snippetkit.lab.identify.comparison import best_network, chosen, fewer_songs
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.paths import project_folder
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = project_folder() / "notebooks" / "05_identify_songs.ipynb"
 
@@ -27,7 +29,6 @@ def executed(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_it_ends_with_a_table_and_five_pictures(executed):
     left = json.loads((executed / "out" / "networks.json").read_text())
     assert [(row["model"], row["test"]) for row in left["table"]] == [
@@ -40,13 +41,11 @@ def test_it_ends_with_a_table_and_five_pictures(executed):
     assert 0 <= json.loads((best_network(executed / "out") / "threshold.json").read_text())["threshold"] <= 1
 
 
-@pytest.mark.slow
 def test_what_is_trained_is_not_trained_again(executed):
     first, again = (nbformat.writes(nbformat.read(executed / f"{name}.ipynb", 4)) for name in ("first", "again"))
     assert "member 00" in first and "member 00" not in again
 
 
-@pytest.mark.slow
 def test_what_cannot_be_trained_is_refused_before_anything_is():
     assert chosen("dense", 3) == {"dense": 3} and fewer_songs("", 12) == [] and fewer_songs("2 4", 5) == [2, 4]
     for sizes in ("1", 5, "2 x"):

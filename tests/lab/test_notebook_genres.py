@@ -8,7 +8,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from snippetkit.lab import demo
+from snippetkit.lab.genres import demo
 from snippetkit.utils.paths import project_folder
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def write_table(folder):
 def executed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("genres")
     parameters = {
-        "data": str(demo.make_genres(folder / "sounds", artists=3, recordings=4)), "out": str(folder / "out"),
+        "data": str(demo.make(folder / "sounds", artists=3, recordings=4)), "out": str(folder / "out"),
         "weights": "random", "seconds": 2.0, "folds": 3, "epochs": 1, "tries": 1, "filters": 32, "shares": "90",
         "cv": 2,
     }

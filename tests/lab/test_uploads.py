@@ -23,8 +23,8 @@ def test_only_a_file_two_folders_down_is_deleted(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["--singers", "nowhere"], "run the notebook 03_train_ensemble first"),
-    (["--network", "nowhere"], "holds no network that knows songs; run the notebook 05_identify_songs first"),
+    (["--singers", "nowhere"], "Run the notebook 03_train_ensemble first"),
+    (["--network", "nowhere"], "contains no network that knows songs. Run the notebook 05_identify_songs first"),
 ])
 def test_a_page_about_nothing_is_a_sentence(tmp_path, arguments, sentence):
     refused(arguments, sentence, tmp_path)

@@ -79,8 +79,8 @@ class Networks:
         for seed, kept in enumerate((unknown[::2], unknown[1::2])):
             part = replace(self.collection, unknown=kept)
             halves.append([
-                np.array([recogniser.probabilities(each).mean(axis=0).max()
-                          for each in evaluation.recordings(sounds, part, count, seed=seed)])
+                np.array([recogniser.probabilities(signal).mean(axis=0).max()
+                          for signal in evaluation.recordings(sounds, part, count, seed=seed)])
                 for sounds in (part.test_sounds(self.device), part.unknown_sounds(self.device))
             ])
         threshold = evaluation.choose_threshold(*halves[0])
@@ -157,8 +157,8 @@ def compare_networks(folder, collection, wanted, *, count, device, clock=None):
         done = read_json(member_folder(folders[name], 0) / "done.json")
         valid[name] = done["valid_accuracy"]
         about = {"parameters": done["weights"], "epochs": epochs, "seconds": round(done["seconds"])}
-        found = evaluation.evaluate(Recogniser(folders[name], device=device), collection, count, device)
-        rows += [{"model": name, "test": test, **scores, **about} for test, scores in found.items()]
+        results = evaluation.evaluate(Recogniser(folders[name], device=device), collection, count, device)
+        rows += [{"model": name, "test": test, **scores, **about} for test, scores in results.items()]
     best = max(valid, key=valid.get)
     write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
     return Networks(collection, folders, pd.DataFrame(rows), folders[best], device)

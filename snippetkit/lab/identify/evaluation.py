@@ -50,8 +50,8 @@ def phone(sample_rate):
     """A function that sends mixes through a simulated phone, for `fragments.NoisyFragments`."""
     def change(mixes, seed):
         rngs = [np.random.default_rng([seed, i]) for i in range(len(mixes))]
-        heard = [recorded(mix, sample_rate, rng=rng) for mix, rng in zip(mixes.cpu().numpy(), rngs)]
-        return torch.from_numpy(np.stack(heard)).to(mixes.device)
+        signals = [recorded(mix, sample_rate, rng=rng) for mix, rng in zip(mixes.cpu().numpy(), rngs)]
+        return torch.from_numpy(np.stack(signals)).to(mixes.device)
 
     return change
 
@@ -84,7 +84,7 @@ def evaluate(recogniser, collection, count, device):
 
 
 def _of_recordings(recogniser, sounds, collection, count):
-    means = [recogniser.probabilities(each).mean(axis=0) for each in recordings(sounds, collection, count)]
+    means = [recogniser.probabilities(signal).mean(axis=0) for signal in recordings(sounds, collection, count)]
     labels = np.arange(len(sounds.songs)).repeat(count)
     return scores(np.log(np.maximum(means, 1e-12)), labels)
 
@@ -134,8 +134,8 @@ def against_noise(network, sounds, count, mix, device, *, snrs=SNRS):
     rows = []
     for snr in snrs:
         fragments = NoisyFragments(sounds, count, mix=replace(mix.at(snr), colour=False), seed=_SEED)
-        found = scores(predict(network, fragments, device), fragments.labels.cpu().numpy())
-        rows.append({"snr": snr, "accuracy": found["accuracy"], "top5": found["top5"]})
+        results = scores(predict(network, fragments, device), fragments.labels.cpu().numpy())
+        rows.append({"snr": snr, "accuracy": results["accuracy"], "top5": results["top5"]})
     return pd.DataFrame(rows)
 
 
