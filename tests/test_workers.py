@@ -128,7 +128,7 @@ def test_they_end_with_the_one_who_started_them(tmp_path, how):
     os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
     _, said = process.communicate(timeout=30)
     if how == signal.SIGINT:
-        assert "Stopped: training was stopped: 0 of 2 members are finished, member_00 has" in said
+        assert "Stopped: training was stopped (0 of 2 members are finished, member_00 has" in said
     time.sleep(1)
     epochs = {i: len(rows) for i, rows in read_histories(tmp_path / "out").items()}
     time.sleep(1)
