@@ -2,9 +2,11 @@
 
 import pickle
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -13,6 +15,10 @@ from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt
 from ..utils.progress import say
 from ..utils.storage import replacing
+
+# How zipfile, pickle and torch refuse a file that is damaged or contains something else.
+_REFUSALS = (zipfile.BadZipFile, pickle.UnpicklingError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
+             ValueError)
 
 
 @dataclass
@@ -52,6 +58,12 @@ class State:
         """The network for validation and prediction."""
         return self.model if self.averaged is None else self.averaged
 
+    @property
+    def parts(self):
+        """The objects of torch that have a ``state_dict``, by name: dict."""
+        parts = {name: getattr(self, name) for name in ("model", "averaged", "optimizer", "scheduler", "scaler")}
+        return {name: part for name, part in parts.items() if part is not None}
+
 
 def new_state(identity, recipe, *, seed, batches, classes, device):
     """A member before its first epoch.
@@ -69,21 +81,16 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     """
     torch.manual_seed(seed)
     with deferred_interrupt():  # the first model and optimizer import torchvision, torch._dynamo and sympy
-        model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
-        model = model.to(device.name, memory_format=device.memory_format)
+        model = _new_network(recipe, classes).to(device.name, memory_format=device.memory_format)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     averaged = None
     if recipe.ema_decay:
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
     return State(
-        identity=identity,
-        model=model,
-        averaged=averaged,
-        optimizer=optimizer,
-        scheduler=_scheduler(optimizer, recipe, batches),
+        identity=identity, model=model, averaged=averaged, optimizer=optimizer,
+        scheduler=_new_scheduler(optimizer, recipe, batches),
         scaler=torch.amp.GradScaler(device.kind, enabled=device.precision == "fp16"),
-        generator=torch.Generator().manual_seed(seed),
-        classes=classes,
+        generator=torch.Generator().manual_seed(seed), classes=classes,
     )
 
 
@@ -95,8 +102,8 @@ def save_state(state, path, device):
     KitError
         If the disk refuses.
     """
-    content = {name: getattr(state, name).state_dict() for name in _stateful(state)}
-    content |= {
+    content = {
+        **{name: part.state_dict() for name, part in state.parts.items()},
         "identity": state.identity,
         "epoch": state.epoch,
         "history": state.history,
@@ -127,12 +134,19 @@ def load_state(state, path, device):
     content = _read_archive(path)
     if content.get("identity") != state.identity:
         raise KitError(f"{path} belongs to another member, recipe or data. Delete it to train this member again.")
-    try:
-        moved = _restore(state, content, device)
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
-    if moved:
-        say(f"{path.parent.name} was started {moved} and continues on {device.title} in {device.precision}")
+    with _report_damage(path):
+        was_on_gpu, has_same_precision = content["gpu_generator"] is not None, content["precision"] == device.precision
+        for name, part in state.parts.items():
+            if name != "scaler" or has_same_precision:  # the scale of fp16 gradients means nothing elsewhere
+                part.load_state_dict(content[name])
+        state.epoch, state.history = content["epoch"], content["history"]
+        state.generator.set_state(content["generator"])
+        torch.set_rng_state(content["cpu_generator"])
+        if was_on_gpu and device.kind == "cuda":
+            torch.cuda.set_rng_state(content["gpu_generator"], device.name)
+    if was_on_gpu != (device.kind == "cuda") or not has_same_precision:
+        say(f"{path.parent.name} was started on a {'GPU' if was_on_gpu else 'CPU'} in {content['precision']} and "
+            f"continues on {device.title} in {device.precision}")
 
 
 def load_network(path, recipe, *, classes, device):
@@ -157,39 +171,29 @@ def load_network(path, recipe, *, classes, device):
         If the file is damaged or contains another network.
     """
     content = _read_archive(path)
-    network = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
-    try:
-        if recipe.ema_decay:
-            averaged = AveragedModel(network, use_buffers=True)
-            averaged.load_state_dict(content["averaged"])
-            network = averaged.module
-        else:
-            network.load_state_dict(content["model"])
-    except (RuntimeError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
+    network = _new_network(recipe, classes)
+    with _report_damage(path):
+        weights = content["averaged" if recipe.ema_decay else "model"]
+        weights.pop("n_averaged", None)
+        consume_prefix_in_state_dict_if_present(weights, "module.")     # of AveragedModel
+        network.load_state_dict(weights)
     return network.eval().to(device.name, memory_format=device.memory_format)
 
 
-def _restore(state, content, device):
-    """Restore what was saved; returns where the member was before, if that was elsewhere."""
-    same_precision = content["precision"] == device.precision
-    for name in _stateful(state):
-        # the scale of fp16 gradients has no meaning in another precision
-        if name != "scaler" or same_precision:
-            getattr(state, name).load_state_dict(content[name])
-    state.epoch, state.history = content["epoch"], content["history"]
-    state.generator.set_state(content["generator"])
-    torch.set_rng_state(content["cpu_generator"])
-    was_on_gpu = content["gpu_generator"] is not None
-    if was_on_gpu and device.kind == "cuda":
-        torch.cuda.set_rng_state(content["gpu_generator"], device.name)
-    if same_precision and was_on_gpu == (device.kind == "cuda"):
-        return None
-    return f"on {'a GPU' if was_on_gpu else 'a CPU'} in {content['precision']}"
+def _new_network(recipe, classes):
+    return models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
+
+
+def _new_scheduler(optimizer, recipe, batches):
+    """The learning rate schedule, which steps after every batch."""
+    steps = recipe.epochs * batches
+    if recipe.schedule == "one_cycle":
+        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps)
+    return CosineAnnealingWarmRestarts(optimizer, T_0=max(1, steps // 2))
 
 
 def _read_archive(path):
-    try:
+    with _report_damage(path):
         # torch verifies no checksums: a flipped bit would pass for a weight
         with zipfile.ZipFile(path) as archive:
             if broken := archive.testzip():
@@ -197,24 +201,14 @@ def _read_archive(path):
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
             raise ValueError(f"it contains a {type(content).__name__}")
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise _damaged(path, error) from error
-    return content
+        return content
 
 
-def _damaged(path, error):
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
-    return KitError(f"{path} is damaged or not a checkpoint ({reason}). Delete it to train this member again.")
-
-
-def _stateful(state):
-    names = ["model", "averaged", "optimizer", "scheduler", "scaler"]
-    return [name for name in names if getattr(state, name) is not None]
-
-
-def _scheduler(optimizer, recipe, batches):
-    """The learning rate schedule, which steps after every batch."""
-    steps = recipe.epochs * batches
-    if recipe.schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps)
-    return CosineAnnealingWarmRestarts(optimizer, T_0=max(1, steps // 2))
+@contextmanager
+def _report_damage(path):
+    try:
+        yield
+    except _REFUSALS as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
+        advice = "Delete it to train this member again."
+        raise KitError(f"{path} is damaged or not a checkpoint ({reason}). {advice}") from error

@@ -65,14 +65,11 @@ class TrainingData:
                 f"crop={recipe.crop} is longer than the clips, which have {frames} frames. Choose a shorter crop, or "
                 "--set crop=0 to train on whole clips."
             )
-        train_rows, valid_rows = folds.split(self, recipe, member)
-        statistics = band_statistics(self.train.array[train_rows]) if recipe.standardise else None
+        sides = folds.split(self, recipe, member)
+        statistics = band_statistics(self.train.array[sides[0]]) if recipe.standardise else None
         options = {"device": device.name, "statistics": statistics, "channels": recipe.channels}
-        return (
-            SnippetDataset(self.train.array[train_rows], self.labels[train_rows], **options),
-            SnippetDataset(self.train.array[valid_rows], self.labels[valid_rows], **options),
-            SnippetDataset(self.test.array, **options),
-        )
+        train, valid = (SnippetDataset(self.train.array[rows], self.labels[rows], **options) for rows in sides)
+        return train, valid, SnippetDataset(self.test.array, **options)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):

@@ -64,12 +64,11 @@ def _train_here(folder, missing, recipe, data, devices, clock):
         from .member import train_member
         from .workers import train_side_by_side
 
-    devices = devices or find_devices(recipe.precision)
+    devices = (devices or find_devices(recipe.precision))[: len(missing)]
     places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
-    at_once = min(len(devices), len(missing))
-    how = "one at a time" if at_once == 1 else f"{at_once} at a time"
-    say(f"{len(missing)} of {recipe.members} members to train, {how}, on {places}")
-    if at_once > 1:
+    how = "one" if len(devices) == 1 else len(devices)
+    say(f"{len(missing)} of {recipe.members} members to train, {how} at a time, on {places}")
+    if len(devices) > 1:
         return train_side_by_side(folder, missing, recipe, data, devices, clock)
     # One device needs no process of its own: progress bar and keyboard interrupt work directly.
     for i in missing:
@@ -114,7 +113,6 @@ def _train_one(folder, member, recipe, data, devices, end):
 def _reached(folder, recipe):
     """How far the members got, for the message after an interrupt."""
     finished = finished_members(folder)
-    begun = {i: len(rows) for i, rows in read_histories(folder).items() if i not in finished}
-    parts = [f"{len(finished)} of {recipe.members} members are finished"]
-    parts += [f"member_{i:02d} has {epochs} of {recipe.epochs} epochs" for i, epochs in begun.items()]
-    return ", ".join(parts)
+    started = {i: len(rows) for i, rows in read_histories(folder).items() if i not in finished}
+    parts = [f"member_{i:02d} has {epochs} of {recipe.epochs} epochs" for i, epochs in started.items()]
+    return ", ".join([f"{len(finished)} of {recipe.members} members are finished", *parts])

@@ -36,17 +36,15 @@ def train_one_epoch(state, dataset, recipe, device, bar):
         If the loss becomes NaN or infinite.
     """
     state.model.train()
-    loss_sum = torch.zeros((), device=device.name)
-    correct = torch.zeros((), device=device.name)
+    loss_sum, correct = torch.zeros(2, device=device.name)
     weights = losses.balanced(_classes_of(dataset), state.classes) if recipe.class_weights else None
+    options = {"label_smoothing": recipe.label_smoothing, "focal": recipe.focal, "class_weights": weights}
     order = _order(dataset, recipe, state)
     for features, labels in dataset.batches(recipe.batch_size, order=order, generator=state.generator):
-        features, targets = _augmented(features, labels, recipe, state)
+        features, targets = _augment(features, labels, recipe, state)
         with device.autocast():
             logits = state.model(features.contiguous(memory_format=device.memory_format))
-        loss = losses.loss(
-            logits.float(), targets, label_smoothing=recipe.label_smoothing, focal=recipe.focal, class_weights=weights
-        )
+        loss = losses.loss(logits.float(), targets, **options)
         _step(state, loss)
         loss_sum += loss.detach() * len(labels)
         # under mixup the target is the class of the larger share
@@ -78,14 +76,13 @@ def _classes_of(dataset):
     return dataset.labels if dataset.labels.ndim == 1 else dataset.labels.argmax(dim=1)
 
 
-def _augmented(features, labels, recipe, state):
+def _augment(features, labels, recipe, state):
     """The augmented batch; targets are labels, or probabilities after mixup or distillation."""
     if recipe.crop:
         features = random_crop(features, frames=recipe.crop, generator=state.generator)
     if recipe.time_mask or recipe.band_mask:
-        features = spec_augment(
-            features, time_mask=recipe.time_mask, band_mask=recipe.band_mask, generator=state.generator
-        )
+        masks = {"time_mask": recipe.time_mask, "band_mask": recipe.band_mask}
+        features = spec_augment(features, **masks, generator=state.generator)
     if not recipe.mixup:
         return features, labels
     probabilities = labels if labels.ndim == 2 else functional.one_hot(labels, state.classes).float()
