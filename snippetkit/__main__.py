@@ -194,7 +194,7 @@ def compare(run, other):
     from .prediction.evaluation import compare_runs, read_out_of_fold
 
     comparison = compare_runs(read_out_of_fold(run), read_out_of_fold(other))
-    accuracy, baseline, interval = (comparison[key] for key in ("ours", "theirs", "interval"))
+    accuracy, baseline, interval = (comparison[key] for key in ("accuracy", "baseline", "interval"))
     click.echo(f"{comparison['clips']} clips: {accuracy:.4f} in {run}, {baseline:.4f} in {other}")
     gain = f"{100 * (accuracy - baseline):+.1f} points"
     if interval:

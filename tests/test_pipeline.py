@@ -174,7 +174,7 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     songs_in_it = truth["song"].nunique()
     assert report["songs"] == {"source": "own table", "songs": songs_in_it, "groups": songs_in_it}
     validation = report["validation"]
-    assert validation["split"] == "songs" and validation["clips"] == 24 and validation["answers"] == 1
+    assert validation["split"] == "songs" and validation["clips"] == 24 and validation["members_per_clip"] == 1
     assert any("out-of-fold with songs kept apart: 24 of 24" in note for note in report["notes"])
     assert "on 24 validation clips, 1 member per clip" in result.stdout
     held_out = pd.read_csv(out / "held_out.csv")
@@ -216,7 +216,7 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
     logits = np.mean([np.load(folder / "valid_logits.npy") for folder in folders], axis=0)
     assert pd.read_csv(out / "held_out.csv")["predicted"].tolist() == logits.argmax(1).tolist()
     report = json.loads((out / "report.json").read_text())
-    assert (report["members"], report["members_wanted"], report["validation"]["answers"]) == (3, 3, 3)
+    assert (report["members"], report["members_wanted"], report["validation"]["members_per_clip"]) == (3, 3, 3)
     assert [each["members"] for each in report["beside"]] == [2] and report["beside"][0]["recipe"]["n_mels"] == 40
     assert "Averaged with the members of other runs: 2 of out." in report["notes"]
 

@@ -15,6 +15,12 @@ _MOST_SUBSETS = 200     # of one size; more are sampled
 _FEWEST_GROUPS = 5      # for a bootstrap
 
 _COLUMNS = ("id", "group", "label", "predicted", "split")
+# Why two runs cannot be compared if a column of their tables differs.
+_DIFFERENCES = {
+    "label": "the labels of the two runs differ: they are of different competitions.",
+    "split": "one run has split=random and the other split=songs: their accuracies cannot be compared.",
+    "group": "the two runs have different groups of songs, so their folds differ. Train both with the same songs.",
+}
 
 
 def evaluate(logits, labels, *, class_names):
@@ -60,18 +66,23 @@ def accuracy_by_size(logits, labels, *, seed=0):
     -------
     DataFrame
         Columns ``members``, ``mean``, ``deviation`` (over subsets of that size) and ``subsets``.
+
+    Examples
+    --------
+    >>> logits = np.array([[[1.0, 0.0], [3.0, 0.0]], [[2.0, 0.0], [0.0, 1.0]]])
+    >>> accuracy_by_size(logits, np.array([0, 1]))["mean"].tolist()
+    [0.75, 0.5]
     """
     generator = np.random.default_rng(seed)
     rows = []
     for size in range(1, len(logits) + 1):
-        accuracies = [
-            accuracy_score(labels, average(logits[list(subset)]).argmax(axis=1))
-            for subset in _subsets(len(logits), size, generator)
-        ]
-        rows.append({
-            "members": size, "mean": np.mean(accuracies), "deviation": np.std(accuracies), "subsets": len(accuracies),
-        })
-    return pd.DataFrame(rows)
+        if comb(len(logits), size) <= _MOST_SUBSETS:
+            subsets = list(combinations(range(len(logits)), size))
+        else:
+            subsets = [generator.choice(len(logits), size, replace=False) for _ in range(_MOST_SUBSETS)]
+        accuracies = [accuracy_score(labels, average(logits[list(subset)]).argmax(axis=1)) for subset in subsets]
+        rows.append((size, np.mean(accuracies), np.std(accuracies), len(accuracies)))
+    return pd.DataFrame(rows, columns=["members", "mean", "deviation", "subsets"])
 
 
 def interval(values, groups, *, level=0.95, draws=2000, seed=0):
@@ -132,46 +143,38 @@ def out_of_fold_table(result, data):
     })
 
 
-def compare_runs(ours, theirs):
+def compare_runs(run, baseline):
     """How much more accurate one run is than another, on the clips in the validation sets of both.
 
     Parameters
     ----------
-    ours, theirs : DataFrame
+    run, baseline : DataFrame
         As `out_of_fold_table` gives them.
 
     Returns
     -------
     dict
-        ``clips``, ``ours``, ``theirs`` (accuracies) and ``interval`` of the difference, as `interval` returns it;
-        None for random splits, where songs are on both sides.
+        ``clips``, ``accuracy`` of the run, ``baseline`` (accuracy of the other) and ``interval`` of the difference, as
+        `interval` returns it; None for random splits, where songs are on both sides.
 
     Raises
     ------
     KitError
         If no clip is in both, labels or groups of songs differ, or one run has a random split and the other not.
     """
-    both = ours.merge(theirs, on="id", suffixes=("", "_there"))
+    both = run.merge(baseline, on="id", suffixes=("", "_baseline"))
     if both.empty:
         raise KitError("the two runs have no validation clip in common.")
-    if (both["label"] != both["label_there"]).any():
-        raise KitError("the labels of the two runs differ: they are of different competitions.")
-    if (both["split"] != both["split_there"]).any():
-        raise KitError(
-            "one run has split=random and the other split=songs: their accuracies cannot be compared."
-        )
-    if (both["group"] != both["group_there"]).any():
-        raise KitError(
-            "the two runs have different groups of songs, so their folds differ. Train both with the same songs."
-        )
-    ours_right, theirs_right = (both[name] == both["label"] for name in ("predicted", "predicted_there"))
-    gain = (ours_right.astype(int) - theirs_right.astype(int)).to_numpy()
-    is_random = (both["split"] == "random").any()
+    for column, sentence in _DIFFERENCES.items():
+        if (both[column] != both[f"{column}_baseline"]).any():
+            raise KitError(sentence)
+    is_right, was_right = (both[name] == both["label"] for name in ("predicted", "predicted_baseline"))
+    gain = (is_right.astype(int) - was_right.astype(int)).to_numpy()
     return {
         "clips": len(both),
-        "ours": float(ours_right.mean()),
-        "theirs": float(theirs_right.mean()),
-        "interval": None if is_random else interval(gain, both["group"].to_numpy()),
+        "accuracy": float(is_right.mean()),
+        "baseline": float(was_right.mean()),
+        "interval": None if both["split"][0] == "random" else interval(gain, both["group"].to_numpy()),
     }
 
 
@@ -188,9 +191,3 @@ def read_out_of_fold(folder):
         return pd.read_csv(path)[list(_COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
         raise KitError(f"{path} cannot be read ({error}). Run 04_predict there first.") from error
-
-
-def _subsets(members, size, generator):
-    if comb(members, size) <= _MOST_SUBSETS:
-        return combinations(range(members), size)
-    return (generator.choice(members, size, replace=False) for _ in range(_MOST_SUBSETS))

@@ -11,10 +11,6 @@ from ..vocals.clips import recorded_weights
 from .evaluation import accuracy_by_size, evaluate, interval
 from .scores import average, blend
 
-_SPLIT_NOTES = {
-    "random": "The validation set of {} clips was drawn at random: " + folds.FLATTERS,
-    "songs": "Validation is out-of-fold with songs kept apart: {} of {} train clips.",
-}
 _NEIGHBOURS = 0.5   # the share that the report evaluates if none is set
 
 
@@ -34,26 +30,15 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     Returns
     -------
     dict
-        Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them.
+        Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them. ``validation`` also has
+        ``split``, ``members_per_clip``, ``interval`` (None with a random split) and ``with_neighbours``: the accuracy
+        with and without moving each clip towards the mean over its song.
     """
-    done = [read_json(folder / "done.json") for folder in result.members]
+    members = [read_json(folder / "done.json") for folder in result.members]
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
     faults = read_record(workspace.vocals / "clips.json")["faults"]
-    notes = [_SPLIT_NOTES[result.recipe.split].format(len(result.valid_clips), len(data.labels))]
-    validation = _validated(result, data)
-    about_songs, about = _about_songs(data.songs, result, validation["with_neighbours"])
-    notes += about
-    sources = {"train": data.train.source, "test": data.test.source}
-    if set(sources.values()) != {COMPUTED}:
-        notes.append("Features were imported: " + "; ".join(f"{name}: {how}" for name, how in sources.items()))
-    elif result.recipe.separator == "none":
-        notes.append("Vocals were not separated: the features are those of the mixture.")
-    if faults["train"] or faults["test"]:
-        left_out, salvaged = len(faults["train"]), len(faults["test"])
-        notes.append(f"Bad clips: {left_out} train clips left out, {salvaged} test clips partly salvaged.")
-    if result.beside:
-        runs = "; ".join(f"{len(part.members)} of {part.members[0].parent.parent.name}" for part in result.beside)
-        notes.append(f"Averaged with the members of other runs: {runs}.")
+    validation, known = _validate(result, data), data.songs.known
+    notes = _notes(result, data, validation["with_neighbours"], faults)
     if missing:
         notes.append(f"Only {wanted - missing} of {wanted} members are finished. Run again to train the others.")
     return {
@@ -61,22 +46,25 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "recipe": result.recipe.part("member"),
         "separator": result.recipe.separator,
         "weights": recorded_weights(workspace.vocals, result.recipe),
-        "members": len(done),
-        "members_wanted": len(done) + missing,
+        "members": len(members),
+        "members_wanted": len(members) + missing,
         "beside": [{"recipe": part.recipe.part("member"), "members": len(part.members)} for part in result.beside],
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},
-        "features": sources,
-        "songs": about_songs,
+        "features": {"train": data.train.source, "test": data.test.source},
+        "songs": {
+            "source": "inferred" if data.songs.is_inferred else "own table",
+            "songs": int(known["song"].nunique()), "groups": int(known["group"].nunique()),
+        },
         "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
         "validation": validation,
         "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
-        "member_accuracies": [note["valid_accuracy"] for note in done],
+        "member_accuracies": [member["valid_accuracy"] for member in members],
         "neighbours": result.neighbours,
         "test": None if test_labels is None else evaluate(result.test_scores, test_labels, class_names=CLASSES),
         "predicted": np.bincount(result.predictions, minlength=len(CLASSES)).tolist(),
-        "seconds_of_training": sum(note["seconds"] for note in done),
-        "devices": sorted({f"{note['device']}, {note['precision']}" for note in done}),
-        "versions": done[0]["versions"],
+        "seconds_of_training": sum(member["seconds"] for member in members),
+        "devices": sorted({f"{member['device']}, {member['precision']}" for member in members}),
+        "versions": members[0]["versions"],
         "notes": notes,
     }
 
@@ -89,50 +77,51 @@ def headline(metrics):
     metrics : dict
         ``validation`` of a report.
     """
-    members = metrics["answers"]
-    text = f"{metrics['accuracy']:.4f} on {metrics['clips']} validation clips"
-    text += f", {members} member{'s'[: members > 1]} per clip"
+    accuracy, clips, members = (metrics[name] for name in ("accuracy", "clips", "members_per_clip"))
+    text = f"{accuracy:.4f} on {clips} validation clips, {members} member{'s'[: members > 1]} per clip"
     if bounds := metrics["interval"]:
         text += (f"; {bounds['level']:.0%} interval over {bounds['groups']} groups of songs: "
                  f"{bounds['low']:.3f} to {bounds['high']:.3f}")
     return text
 
 
-def _validated(result, data):
-    """Metrics of the validation, with an interval if songs are kept apart."""
-    logits, labels = result.valid_scores, result.valid_labels
-    metrics = {
-        "split": result.recipe.split,
-        "answers": len(result.valid_logits),
-        **evaluate(logits, labels, class_names=CLASSES),
-        "interval": None,
-        "with_neighbours": _worth_of_neighbours(result),
-    }
-    # With songs on both sides, the variation over songs says nothing about other songs.
-    if result.recipe.split == "songs":
-        metrics["interval"] = interval(logits.argmax(axis=1) == labels, data.songs.group[result.valid_clips])
-    return metrics
-
-
-def _worth_of_neighbours(result):
-    """Validation accuracy with and without moving each clip towards the mean over its song."""
-    logits, labels = average(result.valid_logits), result.valid_labels
-    share = result.neighbours or _NEIGHBOURS
+def _validate(result, data):
+    """Metrics of the validation."""
+    scores, labels = result.valid_scores, result.valid_labels
+    logits, share = average(result.valid_logits), result.neighbours or _NEIGHBOURS
     blended = blend(logits, result.valid_songs, share=share)
-    without, accuracy = (float((scores.argmax(axis=1) == labels).mean()) for scores in (logits, blended))
-    return {"share": share, "accuracy": accuracy, "without": without}
-
-
-def _about_songs(songs, result, worth):
-    """The part of the report on songs, and its notes."""
-    part = {
-        "source": "inferred" if songs.is_inferred else "own table",
-        "songs": int(songs.known["song"].nunique()), "groups": int(songs.known["group"].nunique()),
+    accuracy, without = (float((predicted.argmax(axis=1) == labels).mean()) for predicted in (blended, logits))
+    is_right, groups = scores.argmax(axis=1) == labels, data.songs.group[result.valid_clips]
+    return {
+        "split": result.recipe.split,
+        "members_per_clip": len(result.valid_logits),
+        **evaluate(scores, labels, class_names=CLASSES),
+        # With songs on both sides, the variation over songs says nothing about other songs.
+        "interval": interval(is_right, groups) if result.recipe.split == "songs" else None,
+        "with_neighbours": {"share": share, "accuracy": accuracy, "without": without},
     }
-    notes = [songs.caveat] if songs.caveat and result.recipe.split == "songs" else []
-    if result.neighbours and (result.test_songs < 0).all():
-        notes.append(f"neighbours={result.neighbours:g} has no effect: the songs of the test clips are unknown.")
-    elif result.neighbours:
-        notes.append(f"neighbours={result.neighbours:g} changed the validation accuracy from {worth['without']:.4f} to "
-                     f"{worth['accuracy']:.4f}.")
-    return part, notes
+
+
+def _notes(result, data, with_neighbours, faults):
+    """Sentences on what the result is based on and what limits it."""
+    split, validated, clips = result.recipe.split, len(result.valid_clips), len(data.labels)
+    left_out, salvaged = len(faults["train"]), len(faults["test"])
+    is_imported = {data.train.source, data.test.source} != {COMPUTED}
+    no_test_songs = (result.test_songs < 0).all()
+    before, after = with_neighbours["without"], with_neighbours["accuracy"]
+    beside = [f"{len(part.members)} of {part.members[0].parent.parent.name}" for part in result.beside]
+    notes = [
+        (split == "random", f"The validation set of {validated} clips was drawn at random: {folds.FLATTERS}"),
+        (split == "songs", f"Validation is out-of-fold with songs kept apart: {validated} of {clips} train clips."),
+        (split == "songs" and data.songs.caveat, data.songs.caveat),
+        (result.neighbours and no_test_songs,
+         f"neighbours={result.neighbours:g} has no effect: the songs of the test clips are unknown."),
+        (result.neighbours and not no_test_songs,
+         f"neighbours={result.neighbours:g} changed the validation accuracy from {before:.4f} to {after:.4f}."),
+        (is_imported, f"Features were imported: train: {data.train.source}; test: {data.test.source}"),
+        (not is_imported and result.recipe.separator == "none",
+         "Vocals were not separated: the features are those of the mixture."),
+        (left_out or salvaged, f"Bad clips: {left_out} train clips left out, {salvaged} test clips partly salvaged."),
+        (beside, f"Averaged with the members of other runs: {'; '.join(beside)}."),
+    ]
+    return [sentence for applies, sentence in notes if applies]

@@ -1,5 +1,6 @@
 """Scores of the ensemble: the logits of its finished members, out-of-fold and for the test set, and their average."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,8 +23,8 @@ class Result:
         Shared by the members; with several runs, that of the first.
     beside : tuple of Result
         Results of the other runs that are averaged, too: see `together`.
-    valid_logits : ndarray, shape (answers, validation clips, classes)
-        Only from members that did not train on the clip: see `held_out_logits`.
+    valid_logits : ndarray, shape (predictions, validation clips, classes)
+        Out-of-fold: a prediction comes from a member that did not train on the clip. See `held_out_logits`.
     valid_clips : ndarray, shape (validation clips,)
         Rows of the train clips.
     valid_labels : ndarray, shape (validation clips,)
@@ -91,24 +92,18 @@ def collect(folder, data, *, members=0, neighbours=0.0):
         If no member is finished, or they were trained on other data or with different recipes.
     """
     finished = [i for i in finished_members(folder) if not members or i < members]
-    recipe, trained_on = shared_recipe(folder, finished)
-    if trained_on != data.fingerprint(recipe):
+    recipe, training_data = shared_recipe(folder, finished)
+    if training_data != data.fingerprint(recipe):
         raise KitError(
             f"the members in {folder} were trained on other clips, labels, features or songs. Choose another output "
             "folder, or delete them to train again."
         )
-    held_out = [folds.split(data, recipe, i)[1] for i in finished]
-    valid_logits, valid_clips = held_out_logits(folder, finished, held_out)
+    valid_logits, clips = held_out_logits(folder, finished, [folds.split(data, recipe, i)[1] for i in finished])
+    train_songs, test_songs = (data.songs.of(split)["song"].to_numpy() for split in ("train", "test"))
     return Result(
-        members=[member_folder(folder, i) for i in finished],
-        recipe=recipe,
-        valid_logits=valid_logits,
-        valid_clips=valid_clips,
-        valid_labels=data.labels[valid_clips],
-        test_logits=stack_test_logits(folder, finished, len(data.test.ids)),
-        neighbours=neighbours,
-        valid_songs=data.songs.of("train")["song"].to_numpy()[valid_clips],
-        test_songs=data.songs.of("test")["song"].to_numpy(),
+        members=[member_folder(folder, i) for i in finished], recipe=recipe, neighbours=neighbours,
+        valid_logits=valid_logits, valid_clips=clips, valid_labels=data.labels[clips], valid_songs=train_songs[clips],
+        test_logits=stack_test_logits(folder, finished, len(data.test.ids)), test_songs=test_songs,
     )
 
 
@@ -123,6 +118,7 @@ def together(result, others):
     Returns
     -------
     Result
+        With the validation clips that all runs have in common.
 
     Raises
     ------
@@ -131,41 +127,77 @@ def together(result, others):
     """
     if not others:
         return result
-    clips = result.valid_clips
-    for other in others:
-        clips = np.intersect1d(clips, other.valid_clips)
+    parts = [result, *others]
+    clips = functools.reduce(np.intersect1d, [part.valid_clips for part in parts])
     if not len(clips):
         raise KitError(
             "the runs have no validation clip in common, so their average cannot be evaluated. Train more members of "
             "each (--members)."
         )
-    parts = [result, *others]
+    kept = [np.isin(part.valid_clips, clips) for part in parts]
     return replace(
-        result,
-        members=[member for part in parts for member in part.members],
-        beside=tuple(others),
-        valid_logits=np.concatenate([part.valid_logits[:, np.isin(part.valid_clips, clips)] for part in parts]),
-        valid_clips=clips,
-        valid_labels=result.valid_labels[np.isin(result.valid_clips, clips)],
-        valid_songs=result.valid_songs[np.isin(result.valid_clips, clips)],
+        result, beside=tuple(others), members=[member for part in parts for member in part.members],
+        valid_logits=np.concatenate([part.valid_logits[:, rows] for part, rows in zip(parts, kept)]),
+        valid_clips=clips, valid_labels=result.valid_labels[kept[0]], valid_songs=result.valid_songs[kept[0]],
         test_logits=np.concatenate([part.test_logits for part in parts]),
     )
 
 
-def most_confident(logits):
-    """The clip with the widest margin for each class.
+def held_out_logits(folder, members, rows):
+    """Out-of-fold logits: those of each train clip from the members that did not train on it.
 
     Parameters
     ----------
-    logits : ndarray, shape (clips, classes)
+    folder : path-like
+    members : sequence of int
+    rows : sequence of ndarray of int
+        Validation set of each member.
 
     Returns
     -------
-    list of int
-        Row of the clip, one per class.
+    logits : ndarray, shape (predictions, clips, classes), float32
+        As many predictions as every clip has at least, in the order of the members: one per member if all members share
+        a validation set, one per round of folds if every member has a fold of its own.
+    clips : ndarray, shape (clips,), int64
+        Rows of the train clips that are in any validation set, ascending.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size.
     """
-    others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
-    return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]
+    logits = [_read_logits(folder, i, "valid", len(valid)) for i, valid in zip(members, rows)]
+    counts = np.zeros(1 + max(valid.max() for valid in rows), np.int64)     # predictions of each clip so far
+    table = np.zeros((len(members), len(counts), logits[0].shape[1]), np.float32)
+    for predicted, valid in zip(logits, rows):
+        table[counts[valid], valid] = predicted
+        counts[valid] += 1
+    clips = np.flatnonzero(counts)
+    return table[: counts[clips].min(), clips], clips
+
+
+def stack_test_logits(folder, members, clips):
+    """Test logits of several members: ndarray, shape (members, clips, classes), float32.
+
+    Raises
+    ------
+    KitError
+        If a file is missing, damaged or of another size.
+    """
+    return np.stack([_read_logits(folder, i, "test", clips) for i in members])
+
+
+def _read_logits(folder, member, split, clips):
+    path = member_folder(folder, member) / f"{split}_logits.npy"
+    # On Kaggle the checkpoint may be in an earlier output.
+    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble where the checkpoint is to make it again."
+    try:
+        logits = np.load(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise KitError(f"{path} cannot be read ({error}). {advice}") from error
+    if logits.ndim != 2 or len(logits) != clips:
+        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips. {advice}")
+    return logits
 
 
 def average(logits):
@@ -215,60 +247,22 @@ def blend(logits, song, *, share):
     return np.where((np.asarray(song) < 0)[:, None], logits, (1 - share) * logits + share * means)
 
 
-def held_out_logits(folder, members, rows):
-    """Out-of-fold logits: those of each train clip from the members that did not train on it.
+def most_confident(logits):
+    """The clip that each class wins by the widest margin over the second class.
 
     Parameters
     ----------
-    folder : path-like
-    members : sequence of int
-    rows : sequence of ndarray of int
-        Validation set of each member.
+    logits : ndarray, shape (clips, classes)
 
     Returns
     -------
-    logits : ndarray, shape (answers, clips, classes), float32
-        As many answers as every clip has at least: one per member if all members share a validation set, one per round
-        of folds if every member has a fold of its own.
-    clips : ndarray, shape (clips,), int64
-        Rows of the train clips that are in any validation set, ascending.
+    list of int
+        Row of the clip, one per class.
 
-    Raises
-    ------
-    KitError
-        If a file is missing, damaged or of another size.
+    Examples
+    --------
+    >>> most_confident(np.array([[5.0, 4.0], [1.0, 3.0], [2.0, 0.0]]))
+    [2, 1]
     """
-    logits = [
-        _read_logits(member_folder(folder, i) / "valid_logits.npy", len(held_out)) for i, held_out in zip(members, rows)
-    ]
-    answers = np.zeros(1 + max(valid.max() for valid in rows), np.int64)
-    table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
-    for its, held_out in zip(logits, rows):
-        table[answers[held_out], held_out] = its
-        answers[held_out] += 1
-    clips = np.flatnonzero(answers)
-    return table[: answers[clips].min(), clips], clips
-
-
-def stack_test_logits(folder, members, clips):
-    """Test logits of several members: ndarray, shape (members, clips, classes), float32.
-
-    Raises
-    ------
-    KitError
-        If a file is missing, damaged or of another size.
-    """
-    return np.stack([_read_logits(member_folder(folder, i) / "test_logits.npy", clips) for i in members])
-
-
-def _read_logits(path, clips):
-    # The checkpoint gives the logits again; on Kaggle it may be in an earlier output.
-    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble again where the checkpoint " \
-             "is: it makes the logits again."
-    try:
-        logits = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
-        raise KitError(f"{path} cannot be read ({error}). {advice}") from error
-    if logits.ndim != 2 or len(logits) != clips:
-        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips. {advice}")
-    return logits
+    others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
+    return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]

@@ -17,8 +17,7 @@ from ..utils.progress import say
 from ..utils.storage import replacing
 
 # How zipfile, pickle and torch refuse a file that is damaged or contains something else.
-_REFUSALS = (zipfile.BadZipFile, pickle.UnpicklingError, AttributeError, EOFError, LookupError, RuntimeError, TypeError,
-             ValueError)
+_DAMAGE = (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass
@@ -83,9 +82,8 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     with deferred_interrupt():  # the first model and optimizer import torchvision, torch._dynamo and sympy
         model = _new_network(recipe, classes).to(device.name, memory_format=device.memory_format)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    averaged = None
-    if recipe.ema_decay:
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    moving_average = get_ema_multi_avg_fn(recipe.ema_decay)
+    averaged = AveragedModel(model, multi_avg_fn=moving_average, use_buffers=True) if recipe.ema_decay else None
     return State(
         identity=identity, model=model, averaged=averaged, optimizer=optimizer,
         scheduler=_new_scheduler(optimizer, recipe, batches),
@@ -131,10 +129,10 @@ def load_state(state, path, device):
     KitError
         If the file is damaged, or belongs to another member, recipe or data.
     """
-    content = _read_archive(path)
-    if content.get("identity") != state.identity:
-        raise KitError(f"{path} belongs to another member, recipe or data. Delete it to train this member again.")
     with _report_damage(path):
+        content = _read_archive(path)
+        if content["identity"] != state.identity:
+            raise KitError(f"{path} belongs to another member, recipe or data. Delete it to train this member again.")
         was_on_gpu, has_same_precision = content["gpu_generator"] is not None, content["precision"] == device.precision
         for name, part in state.parts.items():
             if name != "scaler" or has_same_precision:  # the scale of fp16 gradients means nothing elsewhere
@@ -170,10 +168,9 @@ def load_network(path, recipe, *, classes, device):
     KitError
         If the file is damaged or contains another network.
     """
-    content = _read_archive(path)
     network = _new_network(recipe, classes)
     with _report_damage(path):
-        weights = content["averaged" if recipe.ema_decay else "model"]
+        weights = dict(_read_archive(path)["averaged" if recipe.ema_decay else "model"])
         weights.pop("n_averaged", None)
         consume_prefix_in_state_dict_if_present(weights, "module.")     # of AveragedModel
         network.load_state_dict(weights)
@@ -193,22 +190,18 @@ def _new_scheduler(optimizer, recipe, batches):
 
 
 def _read_archive(path):
-    with _report_damage(path):
-        # torch verifies no checksums: a flipped bit would pass for a weight
-        with zipfile.ZipFile(path) as archive:
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"{broken} does not match its checksum")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict):
-            raise ValueError(f"it contains a {type(content).__name__}")
-        return content
+    # torch verifies no checksums: a flipped bit would pass for a weight
+    with zipfile.ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise zipfile.BadZipFile(f"{broken} does not match its checksum")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 @contextmanager
 def _report_damage(path):
     try:
         yield
-    except _REFUSALS as error:
+    except _DAMAGE as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
         advice = "Delete it to train this member again."
         raise KitError(f"{path} is damaged or not a checkpoint ({reason}). {advice}") from error

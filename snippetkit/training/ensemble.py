@@ -1,6 +1,5 @@
 """Training the missing members of an ensemble, on one or several devices or on a cluster."""
 
-import functools
 import socket
 import time
 from pathlib import Path
@@ -48,8 +47,8 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     members = range(recipe.members)
     missing = [i for i in members if not is_finished(member_folder(folder, i), i, recipe, data)]
     if missing:
-        so_far = functools.partial(_reached, folder, recipe)
-        with exclusive_task(folder, "training", so_far=so_far), use_cluster(cluster, gpus=True):
+        task = exclusive_task(folder, "training", so_far=lambda: _reached(folder, recipe))
+        with task, use_cluster(cluster, gpus=True):
             if recipe.split == "random":
                 say(f"split=random: {FLATTERS}")
             train = _train_on_a_cluster if cluster else _train_here
@@ -102,10 +101,9 @@ def _train_one(folder, member, recipe, data, devices, end):
         device = (devices or find_devices(recipe.precision))[0]
         clock = Clock(max((end - time.time()) / 3600, 1e-6) if end else 0.0)
         is_finished = train_member(member_folder(folder, member), member, recipe, data, device=device, clock=clock)
-    except KitError as error:
-        return False, f"{name}: {error}"
-    except Exception as error:  # noqa: BLE001 - the other members continue
-        return False, f"{name}: {type(error).__name__} on {host}: {error}"
+    except Exception as error:  # the other members continue
+        reason = error if isinstance(error, KitError) else f"{type(error).__name__} on {host}: {error}"
+        return False, f"{name}: {reason}"
     how = "was trained" if is_finished else "stopped because the time is up (run again to continue)"
     return True, f"{name} {how} on {host} ({device.title}, {device.precision})"
 

@@ -38,8 +38,7 @@ def is_finished(folder, member, recipe, data):
     KitError
         If the folder contains a member of another recipe or other data; the message names the difference.
     """
-    folder = Path(folder)
-    made_by = identity(member, recipe, data)
+    folder, made_by = Path(folder), identity(member, recipe, data)
     record = require_match(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
     return record is not None and (folder / "done.json").exists()
 

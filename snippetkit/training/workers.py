@@ -15,8 +15,6 @@ from ..utils.progress import progress, say
 from .members import member_folder, read_histories
 
 _SPAWN = multiprocessing.get_context("spawn")   # a forked process cannot use CUDA
-_POLL_SECONDS = 0.5
-_LAST_LINES = 5
 _LOG = "worker.log"
 _OUT_OF_TIME = 3    # exit status
 
@@ -54,7 +52,7 @@ def train_side_by_side(folder, members, recipe, data, devices, clock):
                     process = _SPAWN.Process(target=_work, args=task, daemon=True, name=f"member_{member:02d}")
                     running[process] = member, device   # before the start, so that an interrupt misses no process
                     _start(process)
-                connection.wait([process.sentinel for process in running], timeout=_POLL_SECONDS)
+                connection.wait([process.sentinel for process in running], timeout=0.5)     # seconds
                 bar.update(_epochs(folder, members) - bar.n)
                 for process in [process for process in running if process.exitcode is not None]:
                     member, device = running.pop(process)
@@ -66,10 +64,9 @@ def train_side_by_side(folder, members, recipe, data, devices, clock):
                         waiting.clear()
                         say("the time is up: members that have not started are left for the next session")
     finally:
-        for process in running:
-            if process.pid is not None:
-                process.kill()
-                process.join()
+        for process in [process for process in running if process.pid is not None]:
+            process.kill()
+            process.join()
     if len(failed) == len(members):
         raise KitError("no member could be trained, see above. " + failed[members[0]])
 
@@ -121,6 +118,6 @@ def _describe_failure(folder, member, status):
     log = member_folder(folder, member) / _LOG
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line.rsplit("\r", 1)[-1].strip() for line in text.splitlines()]    # only the last state of a progress bar
-    last = "\n  ".join([line for line in lines if line][-_LAST_LINES:] or ["nothing"])
+    last = "\n  ".join([line for line in lines if line][-5:] or ["nothing"])
     how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
     return f"member_{member:02d}: its process {how}. The last lines of {log}:\n  {last}"

@@ -123,7 +123,7 @@ def _row(folder, other):
     return "| " + " | ".join([
         folder.name,
         str(report["members"]),
-        str(found["answers"]),
+        str(found["members_per_clip"]),
         str(found["clips"]),
         f"{found['accuracy']:.3f}",
         f"{around['low']:.3f} to {around['high']:.3f}" if around else "none: songs on both sides",
@@ -136,7 +136,7 @@ def _difference(folder, other):
     if not (other / "held_out.csv").exists():
         return "not trained"
     found = compare_runs(read_out_of_fold(folder), read_out_of_fold(other))
-    text = f"{100 * (found['ours'] - found['theirs']):+.1f} points"
+    text = f"{100 * (found['accuracy'] - found['baseline']):+.1f} points"
     if around := found["interval"]:
         text += f" ({100 * around['low']:+.1f} to {100 * around['high']:+.1f})"
     return text

@@ -270,7 +270,7 @@ def blending_gains(ensemble, others, data):
     alone, rows = out_of_fold_table(ensemble, data), []
     for name, other in others.items():
         comparison = compare_runs(out_of_fold_table(blend(ensemble, [other]), data), alone)
-        accuracy, blended, bounds = comparison["theirs"], comparison["ours"], comparison["interval"] or {}
+        accuracy, blended, bounds = comparison["baseline"], comparison["accuracy"], comparison["interval"] or {}
         rows.append({
             "method": name, "ensemble": accuracy, "blended": blended, "gain": blended - accuracy,
             "low": bounds.get("low", np.nan), "high": bounds.get("high", np.nan),
