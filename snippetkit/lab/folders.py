@@ -1,4 +1,4 @@
-"""Where the lab's notebooks find their sounds and keep what they make."""
+"""The folders of the lab's notebooks: recordings and results."""
 
 from pathlib import Path
 
@@ -7,16 +7,18 @@ from ..utils.paths import runs_folder
 
 
 def lab_folder(name, data="", out="", *, make):
-    """Settle both.
+    """Find the data folder of a notebook and create its work folder.
 
     Parameters
     ----------
     name : str
-        'identify': the work folder is ``runs/identify`` unless `out` names one.
-    data, out : path-like
-        Empty: what `make` makes, in the work folder; and ``runs/<name>``, or ``runs/<name>-<name of the data folder>``.
+        Of the notebook, such as 'identify'.
+    data : path-like
+        The data folder; empty: `make` makes one in the work folder.
+    out : path-like
+        The work folder; empty: ``runs/<name>``, or ``runs/<name>-<name of the data folder>``.
     make : callable
-        Takes a folder and gives it, filled.
+        Takes a path, makes a demo there and returns the path.
 
     Returns
     -------
@@ -25,13 +27,13 @@ def lab_folder(name, data="", out="", *, make):
     Raises
     ------
     KitError
-        If there is no such data folder, or the work folder cannot be made.
+        If there is no such data folder, or the work folder cannot be created.
     """
     work = Path(out).resolve() if str(out) else runs_folder() / (f"{name}-{Path(data).name}" if str(data) else name)
     if str(data) and not Path(data).is_dir():
-        raise KitError(f"there is no data folder {data}; give the folder that holds the recordings.")
+        raise KitError(f"there is no data folder {data}. Give the folder that holds the recordings.")
     try:
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KitError(f"the work folder {work} cannot be made: {error.strerror or error}.") from error
+        raise KitError(f"the work folder {work} cannot be created: {error.strerror or error}.") from error
     return work, Path(data).resolve() if str(data) else make(work / "sounds")

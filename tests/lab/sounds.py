@@ -3,6 +3,7 @@
 import numpy as np
 
 from snippetkit.lab.identify import recogniser as identify
+from snippetkit.lab.identify.collection import SongData
 from snippetkit.utils.hardware import Device
 
 RATE = 22_050
@@ -25,11 +26,11 @@ def small_data(**changes):
         "names": ["low", "middle", "high"], "songs": songs(3, 10.0), "noises": noises(6),
         "test_noises": noises(4, seed=9), "source": "tones", "fragments": 24,
     }
-    return identify.SongData(**{**choices, **changes})
+    return SongData(**{**choices, **changes})
 
 
 def small_recipe():
-    return identify.recipe("dense", epochs=8).with_values(precision="fp32")
+    return identify.song_recipe("dense", epochs=8).with_values(precision="fp32")
 
 
 def trained_network(folder):

@@ -8,7 +8,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from snippetkit.lab import demo
+from snippetkit.lab.genres import demo
 from snippetkit.utils.paths import project_folder
 
 NOTEBOOK = project_folder() / "notebooks" / "06_genres.ipynb"

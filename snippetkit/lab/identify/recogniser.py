@@ -1,39 +1,36 @@
-"""Which song is it: one class a song, trained on noisy fragments, asked over the windows of a recording.
+"""One network that identifies songs: its recipe, its training, and its answer about a recording of any length.
 
-What the networks are and how a member is trained and resumed is the core's; how noise is mixed is `fragments`'.
+Every song is a class. The networks, their training and how it is resumed belong to the core.
 """
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ...dataset import SnippetDataset
 from ...recipe import Recipe
 from ...training.checkpoint import load_network
 from ...training.epoch import predict
 from ...training.member import train_member
 from ...training.members import finished_members, member_folder, shared_recipe
-from ...utils.artifacts import difference, digest
+from ...utils.artifacts import claim, read_record
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
-from ...utils.storage import read_json, write_json
-from ..spectrogram import MelSpectrogram, decibels, normalised
-from .bank import Bank
-from .fragments import NoisyFragments, Sounds
-from .noise import Mix
+from ...utils.paths import runs_folder
+from ...utils.storage import read_json
+from ..spectrogram import MelSpectrogram, decibels, normalise
 
-FRAGMENTS = 200         # of each song, an epoch, as published
 WINDOW, STEP = 256, 51  # frames, as published
-_HELD_OUT = 20          # fragments of each song to validate on
-_VALID_SEED, _TEST_SEED = 1, 2
-_SHORTEST = 1.0         # seconds of a recording of which anything can be said
+UNKNOWN = "unknown song"
+_SHORTEST = 1.0         # seconds of a recording
 
 
-def recipe(model="alexnet", *, epochs=32):
-    """The published features: 22,050 Hz, 128 mel bands, hop 431, which makes 256 frames of 5 s.
+def song_recipe(model="alexnet", *, epochs=32):
+    """The recipe of song identification, with the published features.
 
-    How it is trained is the kit's own (see `Recipe.best`); the numbers of epochs were published for each model.
+    22,050 Hz, 128 mel bands and a hop of 431 samples give 256 frames for 5 s. The numbers of epochs were published for
+    each model. The rest of the training is the kit's own, see `Recipe.best`.
     """
     return Recipe(
         members=1, separator="none", sample_rate=22_050, seconds=5.0, preemphasis=0.0, frame_length=2048, n_fft=2048,
@@ -42,201 +39,160 @@ def recipe(model="alexnet", *, epochs=32):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SongData:
-    """What a network learns songs from; it stands where `members.TrainingData` stands.
-
-    Attributes
-    ----------
-    names : list of str
-        Of the songs, one class each.
-    songs, noises, test_noises : list of ndarray, shape (samples,), float32
-        At the recipe's rate. The test's noises are of other sources than those of the training.
-    source : str
-        Fingerprint of the files that they were read from.
-    fragments : int
-        Of each song, in an epoch.
-    mix : Mix
-    """
-
-    names: list
-    songs: list
-    noises: list
-    test_noises: list
-    source: str
-    fragments: int = FRAGMENTS
-    mix: Mix = field(default_factory=Mix)
-
-    @property
-    def classes(self):
-        return len(self.names)
-
-    @property
-    def choices(self):
-        """What shapes a training besides the recipe, to be written down."""
-        mix = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.mix).items()}
-        return {"names": self.names, "sounds": self.source, "fragments": self.fragments, **mix}
-
-    def fingerprint(self, recipe):
-        return digest(self.choices)
-
-    def sounds(self, recipe, device, *, test=False):
-        """What fragments are made from, on a device: `Sounds` with the noises of the training or of the tests."""
-        return Sounds(
-            songs=Bank(self.songs, device=device.name),
-            noises=Bank(self.test_noises if test else self.noises, device=device.name),
-            spectrogram=MelSpectrogram(recipe, device=device.name), samples=recipe.samples,
-        )
-
-    def datasets(self, recipe, member, device):
-        """Fragments to train on, new in every epoch; to validate on; and others under the noises of the tests."""
-        training, test = self.sounds(recipe, device), self.sounds(recipe, device, test=True)
-        return (
-            NoisyFragments(training, self.fragments, mix=self.mix),
-            NoisyFragments(training, _HELD_OUT, mix=self.mix, seed=_VALID_SEED),
-            NoisyFragments(test, _HELD_OUT, mix=self.mix, seed=_TEST_SEED),
-        )
-
-
-def train(folder, data, recipe, *, device=None, clock=None):
-    """Train a network, or go on where an earlier run stopped; whether it is finished.
+def train(folder, data, recipe, *, device, clock=None):
+    """Train a network, or continue an interrupted training.
 
     Parameters
     ----------
     folder : path-like
-        Gets ``songs.json`` and, as ``member_00``, what every member leaves: see `training.train_member`.
+        Gets the record ``songs.json``, and in ``member_00`` the files of a member, see `member.train_member`.
     data : SongData
     recipe : Recipe
-    device : Device or None
+    device : Device
     clock : Clock or None
+
+    Returns
+    -------
+    bool
+        Whether the training is finished.
 
     Raises
     ------
     KitError
-        As `training.train_member` does; if the folder holds a network of other songs or noises, or mixed otherwise.
+        As `member.train_member`; if the folder holds a network of other songs, other noises or another mix.
     """
-    folder = Path(folder)
-    device = device or find_devices(recipe.precision)[0]
-    theirs = read_json(folder / "songs.json")
-    if theirs not in (None, data.choices):
-        raise KitError(
-            f"{folder} holds a network of other songs or noises: {difference(data.choices, theirs)}. Choose another "
-            "output folder, or delete it to train anew."
-        )
-    write_json(folder / "songs.json", data.choices)
+    claim(Path(folder, "songs.json"), data.choices, artifact=folder)
     return train_member(member_folder(folder, 0), 0, recipe, data, device=device, clock=clock)
 
 
-def count_windows(frames):
-    """Windows of a recording: one each STEP frames that fits, ``1 + (frames - WINDOW) // STEP``, and one at least."""
-    return 1 + max(0, (frames - WINDOW) // STEP)
+def conclude(probabilities, names, *, threshold=0.0, count=5):
+    """Name the likeliest songs by their mean probability over the windows of a recording.
 
-
-@dataclass(frozen=True)
-class Answer:
-    """Which song a recording is.
-
-    Attributes
+    Parameters
     ----------
+    probabilities : ndarray, shape (windows, songs)
+    names : sequence of str
+    threshold : float
+        If no probability reaches it, the title is `UNKNOWN`.
+    count : int
+        Number of songs.
+
+    Returns
+    -------
+    title : str
     top : dict
-        The likeliest songs and their probabilities, the likeliest first.
-    is_unknown : bool
-        Whether even the likeliest is less likely than the threshold.
+        The likeliest songs and their probabilities, in descending order.
+
+    Examples
+    --------
+    >>> conclude(np.array([[0.25, 0.75], [0.5, 0.5]]), ["one", "two"])
+    ('two', {'two': 0.625, 'one': 0.375})
     """
-
-    top: dict
-    is_unknown: bool
-
-    @property
-    def title(self):
-        return "unknown song" if self.is_unknown else next(iter(self.top))
+    mean = probabilities.mean(axis=0)
+    best = np.argsort(-mean)[:count]
+    return names[best[0]] if mean.max() >= threshold else UNKNOWN, {names[i]: float(mean[i]) for i in best}
 
 
 class Recogniser:
-    """A trained network that is asked about recordings.
+    """A trained network that identifies recordings.
 
     Parameters
     ----------
     folder : path-like
-        As `train` left it.
+        Of a finished `train`.
     device : Device or None
 
     Attributes
     ----------
+    folder : Path
     names : list of str
         Of the songs.
     recipe : Recipe
+    device : Device
+    wanted : dict
+        How to load a recording: ``sample_rate`` of `sound.load`.
+    step : float
+        Seconds from one window to the next.
+    levels : callable
+        `MelSpectrogram.levels`.
     threshold : float
-        What a song's probability must reach; 0 until it is chosen.
+        Lowest probability of a known song; 0 until `comparison.Networks.choose_threshold` has chosen it.
 
     Raises
     ------
     KitError
-        If there is no such network.
+        If the folder holds no finished network.
     """
 
     def __init__(self, folder, *, device=None):
-        folder = Path(folder)
-        note = read_json(folder / "songs.json")
-        if note is None or not finished_members(folder):
-            raise KitError(f"{folder} holds no network that knows songs; run the notebook 05_identify_songs first.")
-        self.names = note["names"]
+        self.folder = folder = Path(folder)
+        record = read_record(folder / "songs.json")
+        if record is None or not finished_members(folder):
+            raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs first.")
+        self.names = record["made_by"]["names"]
         self.threshold = (read_json(folder / "threshold.json") or {}).get("threshold", 0.0)
         self.recipe, _ = shared_recipe(folder, [0])
         self.device = device or find_devices(self.recipe.precision)[0]
+        self.wanted = {"sample_rate": self.recipe.sample_rate}
+        self.step = STEP * self.recipe.hop / self.recipe.sample_rate
         self.spectrogram = MelSpectrogram(self.recipe, device=self.device.name)
+        self.levels = self.spectrogram.levels
         self.network = load_network(
             member_folder(folder, 0) / "last.pt", self.recipe, classes=len(self.names), device=self.device
         )
 
     @torch.inference_mode()
     def probabilities(self, signal):
-        """What each window of a recording is taken for.
+        """Probability of each song in each window of a recording.
 
         Parameters
         ----------
         signal : ndarray, shape (samples,), float32
-            At the recipe's rate; what is shorter than a window is repeated.
+            At the sample rate of the recipe. It is repeated if it is shorter than a window.
 
         Returns
         -------
-        ndarray, shape (count_windows(frames), songs), float32
+        ndarray, shape (1 + (frames - WINDOW) // STEP, songs), float32
 
         Raises
         ------
         KitError
-            If it lasts less than a second.
+            If the recording is shorter than a second.
         """
         rate = self.recipe.sample_rate
         if len(signal) < _SHORTEST * rate:
-            seconds = len(signal) / rate
-            raise KitError(f"the recording lasts {seconds:.1f} s, of which nothing can be said: record more.")
-        shortest = (WINDOW - 1) * self.recipe.hop
-        if len(signal) < shortest:
-            signal = np.resize(signal, shortest)
+            raise KitError(f"the recording lasts {len(signal) / rate:.1f} s. Record at least {_SHORTEST:g} s.")
+        signal = np.resize(signal, max(len(signal), (WINDOW - 1) * self.recipe.hop))
         energy = self.spectrogram.energy(torch.tensor(signal, device=self.device.name)[None])[0]
         windows = energy.unfold(0, WINDOW, STEP).transpose(1, 2)    # (windows, frames, bands)
-        logits = predict(self.network, _Windows(normalised(decibels(windows))[:, None]), self.device)
-        return torch.from_numpy(logits).softmax(dim=1).numpy()
+        dataset = SnippetDataset(normalise(decibels(windows)).cpu(), device=self.device.name)
+        return torch.from_numpy(predict(self.network, dataset, self.device)).softmax(dim=1).numpy()
 
-    def answer(self, signal, count=5):
-        """The likeliest songs of a recording, by the mean probability over its windows: `Answer`."""
-        return self.concluded(self.probabilities(signal), count)
-
-    def concluded(self, probabilities, count=5):
-        """`answer` from the probabilities of the windows."""
-        mean = probabilities.mean(axis=0)
-        best = np.argsort(-mean)[:count]
-        return Answer({self.names[i]: float(mean[i]) for i in best}, bool(mean.max() < self.threshold))
+    def conclude(self, probabilities):
+        """`conclude` with the names and the threshold of the network."""
+        return conclude(probabilities, self.names, threshold=self.threshold)
 
 
-class _Windows:
-    """Windows as `epoch.predict` takes them."""
+def find_network(folder=None):
+    """Find the folder of a network.
 
-    labels = None
+    Parameters
+    ----------
+    folder : path-like or None
+        Of the network, or of a `comparison.compare_networks`, whose best network is meant; None is ``runs/identify``.
 
-    def __init__(self, windows):
-        self._windows = windows
+    Returns
+    -------
+    Path
 
-    def batches(self, size, *, order=None, generator=None):
-        yield from self._windows.split(size)
+    Raises
+    ------
+    KitError
+        If there is none.
+    """
+    folder = Path(folder or runs_folder() / "identify")
+    if (folder / "songs.json").exists():
+        return folder
+    if comparison := read_json(folder / "networks.json"):
+        return folder / "networks" / comparison["best"]
+    raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs or set --network.")
