@@ -1,6 +1,6 @@
-"""Who sings in a 3-second music snippet: no voice, one male voice, one female voice, or more than one.
+"""Classify 3-second music snippets by their singers: no voice, one male voice, one female voice, or more than one.
 
-Each idea is a module of its own; importing the package imports none of them, so that it costs nothing.
+Importing the package imports none of its modules, so it takes no time.
 """
 
 __version__ = "0.1.0"

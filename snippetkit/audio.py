@@ -1,6 +1,6 @@
-"""Decode one clip to samples at the recipe's rate, say how loud it is and what is wrong with a file.
+"""Decode a clip to samples at the recipe's sample rate, measure its level, and report damaged files.
 
-One decoder for everything, since decoders differ by a frame. What to do about a bad clip is for others to decide.
+The kit uses one decoder everywhere, because decoders differ by a frame. The callers decide what to do with a bad clip.
 """
 
 import math
@@ -11,13 +11,13 @@ import soundfile
 import soxr
 
 from .recipe import Recipe
-from .utils.errors import KitError
+from .utils.errors import KitError, report_os_error
 from .utils.parallel import parallel_map
 
 _PUBLISHED = Recipe.published()
 
-# A microphone or a converter leaves a mean of some thousandths; from a quarter of full scale on, peaks are cut off.
-_LARGEST_OFFSET = 0.25
+# A microphone or a converter causes an offset of some thousandths. Above a quarter of full scale, peaks are clipped.
+_MAX_OFFSET = 0.25
 
 
 def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):
@@ -26,74 +26,84 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     Parameters
     ----------
     path : path-like
-        Anything that libsndfile reads, MP3 included.
+        Any format that libsndfile reads, including MP3.
     sample_rate : int, in Hz
     seconds : float or None
-        How long the clip must be, to the sample of the file's own rate; None takes any length.
+        The required duration, exact to a sample at the file's own rate; None accepts any duration.
     mono : bool
-        False keeps the channels apart.
+        False keeps the channels.
 
     Returns
     -------
-    ndarray, shape (round(seconds * sample_rate),), float32, or with its channels (..., channels)
-        Full scale is 1; a decoded MP3 may go a little beyond.
+    ndarray, shape (round(seconds * sample_rate),) or, with mono=False, (..., channels), float32
+        Full scale is 1; a decoded MP3 may exceed it slightly.
 
     Raises
     ------
     KitError
-        If the file is missing, empty, not audio, of another length, or holds NaN or a constant offset.
+        If the file is missing, empty or not audio, has another duration, or contains NaN or a constant offset.
     """
     signal, rate, length = _decode(path, seconds)
     expected = length if seconds is None else round(seconds * rate)
     if not length:
-        raise KitError(f"{path} holds no sound.")
+        raise KitError(f"{path} contains no sound.")
     if length != expected:
-        what = "it is cut short" if length < expected else "it is longer than a clip"
-        raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples): {what}.")
+        fault = "It is cut short." if length < expected else "It is longer than a clip."
+        raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples). {fault}")
     return from_samples(path, signal, rate, sample_rate=sample_rate, seconds=seconds, mono=mono)
 
 
 def from_samples(path, signal, rate, *, sample_rate, seconds=None, mono=True):
-    """What `load` makes of decoded samples, for those who have decoded them otherwise.
+    """Do what `load` does after decoding, for samples that another program decoded.
 
     Parameters
     ----------
     path : path-like
-        For the sentences.
+        Named in error messages.
     signal : ndarray, shape (samples, channels), float32
     rate : int
-        Its own, in Hz.
+        Sample rate of the signal in Hz.
     sample_rate, seconds, mono
         As in `load`; `seconds` is not checked.
 
     Raises
     ------
     KitError
-        If it holds NaN or a constant offset.
+        If the signal contains NaN, infinite values or a constant offset.
+
+    Examples
+    --------
+    >>> from_samples("tone.wav", np.zeros((22_050, 2), np.float32), 22_050, sample_rate=16_000).shape
+    (16000,)
     """
     if not np.isfinite(signal).all():
-        raise KitError(f"{path} holds samples that are not numbers (NaN or infinite).")
+        raise KitError(f"{path} contains samples that are NaN or infinite.")
     offset = float(signal.mean())
-    if abs(offset) > _LARGEST_OFFSET:
-        raise KitError(f"{path} carries a constant offset of {offset:+.2f} of full scale, which clips it.")
-    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or len(signal) / rate)
+    if abs(offset) > _MAX_OFFSET:
+        raise KitError(f"{path} has a constant offset of {offset:+.2f} of full scale, so it is clipped.")
+    return _resample(signal, rate, sample_rate, seconds, mono)
 
 
 def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):
-    """What can be had of a bad clip: `load` without its checks, cut or filled with zeros; silence if all fails.
+    """Decode as much as possible of a bad clip: `load` without its checks.
 
-    With ``seconds=None`` nothing is cut or filled, and what cannot be decoded has no samples.
+    The result is cut or padded with zeros to the duration; it is silence if the file cannot be decoded. With
+    ``seconds=None`` it is neither cut nor padded, and it is empty if the file cannot be decoded.
 
     Returns
     -------
-    ndarray, shape (round(seconds * sample_rate),), float32, or with its channels (..., channels)
+    ndarray, shape (round(seconds * sample_rate),) or, with mono=False, (..., channels), float32
+
+    Examples
+    --------
+    >>> salvage("no such file.mp3").shape
+    (48000,)
     """
     try:
         signal, rate, _ = _decode(path, seconds)
     except KitError:
         signal, rate = np.zeros((0, 1), np.float32), sample_rate
-    signal = np.nan_to_num(signal, nan=0, posinf=0, neginf=0)
-    return _resampled(signal.mean(axis=1) if mono else signal, rate, sample_rate, seconds or len(signal) / rate)
+    return _resample(np.nan_to_num(signal, nan=0, posinf=0, neginf=0), rate, sample_rate, seconds, mono)
 
 
 def level(signal):
@@ -106,13 +116,18 @@ def level(signal):
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> level([0.1, -0.1])
+    -20.0
     """
     power = np.mean(np.square(signal, dtype=np.float64)) if np.size(signal) else 0
     return 10 * math.log10(power) if power else -math.inf
 
 
 def find_faults(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
-    """Decode every file and report the bad ones.
+    """Decode every file and report the bad clips.
 
     Parameters
     ----------
@@ -125,7 +140,7 @@ def find_faults(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
     Returns
     -------
     dict
-        Path to the message that says what is wrong, for the bad clips only.
+        Path to message, for the bad clips only.
     """
     faults = parallel_map(_fault, paths, [seconds] * len(paths), jobs=jobs, title="checking clips")
     return {Path(path): fault for fault, path in zip(faults, paths) if fault}
@@ -140,27 +155,27 @@ def _fault(path, seconds):
 
 
 def _decode(path, seconds):
-    """Samples, shape (samples, channels), of a clip's worth at most, the file's rate, and how many it has in all."""
+    """At most one clip of samples, shape (samples, channels); the file's rate; and its full length in samples."""
     path = Path(path)
     try:
-        if path.stat().st_size == 0:
-            raise KitError(f"{path} is empty (0 bytes).")
-        with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
-            expected = file.frames if seconds is None else round(seconds * file.samplerate)
-            # One more than expected, so that a longer file shows, and not all of it: it may be an hour.
-            signal = file.read(expected + 1, dtype="float32", always_2d=True)
-            # The header of a truncated MP3 still promises the full length: count what was decoded.
-            length = len(signal) if len(signal) < expected else max(len(signal), file.frames)
-            return signal[:expected], file.samplerate, length
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
+        with report_os_error(f"{path} cannot be read"), open(path, "rb") as stream:
+            if path.stat().st_size == 0:
+                raise KitError(f"{path} is empty (0 bytes).")
+            with soundfile.SoundFile(stream) as file:
+                expected = file.frames if seconds is None else round(seconds * file.samplerate)
+                # One sample more than expected, to notice a longer file; not all of it, because it may be an hour long.
+                signal = file.read(expected + 1, dtype="float32", always_2d=True)
+                # The header of a truncated MP3 still states the full length, so count the decoded samples.
+                length = len(signal) if len(signal) < expected else max(len(signal), file.frames)
+                return signal[:expected], file.samplerate, length
     except soundfile.LibsndfileError as error:
-        # libsndfile's own words mislead here ("file does not exist" for a file of 300 bytes).
+        # libsndfile's own message is misleading ("file does not exist" for a file of 300 bytes).
         raise KitError(f"{path} is not audio that can be decoded, or is damaged inside.") from error
 
 
-def _resampled(signal, rate, sample_rate, seconds):
-    samples = round(seconds * sample_rate)
+def _resample(signal, rate, sample_rate, seconds, mono):
+    samples = round((seconds or len(signal) / rate) * sample_rate)
+    signal = signal.mean(axis=1) if mono else signal
     if rate != sample_rate and len(signal):
         signal = soxr.resample(signal, rate, sample_rate)
     missing = max(0, samples - len(signal))

@@ -1,6 +1,6 @@
-"""What changes a batch while training: stretches of clips, blanks, and clips laid over one another.
+"""Augmentation of training batches: random crops, SpecAugment and mixup.
 
-Every draw comes from a generator that the caller keeps, so that a resumed run draws what it would have drawn.
+All random numbers come from the caller's generator, so that a resumed run continues with the same numbers.
 """
 
 import numpy as np
@@ -8,18 +8,23 @@ import torch
 
 
 def random_crop(features, *, frames, generator):
-    """Cut the same number of frames out of every clip, each from a place of its own.
+    """Cut the same number of frames out of every clip, from a random position in each.
 
     Parameters
     ----------
     features : Tensor, shape (batch, channels, all frames, bands)
     frames : int
-        Of a clip that is no longer, all are kept.
+        If the clips have no more frames than this, they are returned unchanged.
     generator : torch.Generator, on the CPU
 
     Returns
     -------
     Tensor, shape (batch, channels, frames, bands)
+
+    Examples
+    --------
+    >>> random_crop(torch.zeros(8, 1, 299, 40), frames=200, generator=torch.Generator()).shape
+    torch.Size([8, 1, 200, 40])
     """
     batch, _, all_frames, _ = features.shape
     if all_frames <= frames:
@@ -29,45 +34,60 @@ def random_crop(features, *, frames, generator):
 
 
 def spec_augment(features, *, time_mask, band_mask, generator):
-    """Blank one stretch of frames and one of bands in every clip, with the clip's mean.
+    """Replace one range of frames and one range of bands in every clip by the clip's mean.
 
-    Park et al., "SpecAugment" (Interspeech 2019): widths uniform from 0 to the largest, places uniform.
+    Park et al., "SpecAugment" (Interspeech 2019). Widths are uniform from 0 to the maximum, positions are uniform.
 
     Parameters
     ----------
     features : Tensor, shape (batch, channels, frames, bands)
     time_mask, band_mask : int
-        The widest that a stretch may be, in frames and bands; 0 blanks none.
+        Maximum width of the range in frames and in bands; 0 turns the mask off.
     generator : torch.Generator, on the CPU
 
     Returns
     -------
     Tensor, shape (batch, channels, frames, bands)
+
+    Examples
+    --------
+    >>> features, generator = torch.arange(12.0).view(1, 1, 4, 3), torch.Generator().manual_seed(0)
+    >>> spec_augment(features, time_mask=4, band_mask=0, generator=generator)[0, 0]
+    tensor([[ 0.0000,  1.0000,  2.0000],
+            [ 3.0000,  4.0000,  5.0000],
+            [ 5.5000,  5.5000,  5.5000],
+            [ 9.0000, 10.0000, 11.0000]])
     """
-    blank = _stretch(features, axis=2, widest=time_mask, generator=generator)
-    blank = blank | _stretch(features, axis=3, widest=band_mask, generator=generator)
-    return torch.where(blank, features.mean(dim=(1, 2, 3), keepdim=True), features)
+    masked = _random_range(features, axis=2, widest=time_mask, generator=generator)
+    masked = masked | _random_range(features, axis=3, widest=band_mask, generator=generator)
+    return torch.where(masked, features.mean(dim=(1, 2, 3), keepdim=True), features)
 
 
 def mixup(features, targets, *, alpha, generator):
-    """Lay every clip over another one of the batch, and its target likewise.
+    """Mix every clip with another clip of the batch, and their targets in the same proportion.
 
-    Zhang et al., "mixup" (ICLR 2018): one weight a batch, drawn from Beta(alpha, alpha).
+    Zhang et al., "mixup" (ICLR 2018). The batch shares one weight, drawn from Beta(alpha, alpha).
 
     Parameters
     ----------
     features : Tensor, shape (batch, channels, frames, bands)
     targets : Tensor, shape (batch, classes), float
-        A probability a class.
+        Class probabilities.
     alpha : float, above 0
     generator : torch.Generator, on the CPU
 
     Returns
     -------
     features, targets : Tensor
-        Of the same shapes.
+        Same shapes as the arguments.
+
+    Examples
+    --------
+    >>> mixed, targets = mixup(torch.ones(3, 1, 4, 5), torch.eye(3), alpha=0.3, generator=torch.Generator())
+    >>> mixed.shape, targets.sum(dim=1)
+    (torch.Size([3, 1, 4, 5]), tensor([1., 1., 1.]))
     """
-    # torch draws no Beta from a generator of one's own; numpy does, from a seed that this one gives.
+    # torch cannot draw from a Beta distribution with a given generator; numpy can, with a seed from that generator.
     seed = torch.randint(2**31, (1,), generator=generator).item()
     weight = np.random.default_rng(seed).beta(alpha, alpha)
     partner = torch.randperm(len(features), generator=generator).to(features.device)
@@ -77,13 +97,13 @@ def mixup(features, targets, *, alpha, generator):
     )
 
 
-def _stretch(features, *, axis, widest, generator):
-    """True inside one random stretch of an axis for every clip, shaped to broadcast against the features."""
+def _random_range(features, *, axis, widest, generator):
+    """A mask that is True in one random range of an axis per clip, shaped to broadcast against the features."""
     size, batch = features.shape[axis], len(features)
     width = torch.rand(batch, generator=generator) * min(widest, size)
     start = torch.rand(batch, generator=generator) * (size - width)
-    place = torch.arange(size)
-    inside = (place >= start[:, None]) & (place + 1 <= start[:, None] + width[:, None])
+    position = torch.arange(size)
+    inside = (position >= start[:, None]) & (position + 1 <= start[:, None] + width[:, None])
     shape = [batch, 1, 1, 1]
     shape[axis] = size
     return inside.view(shape).to(features.device)

@@ -1,8 +1,7 @@
-"""From samples to features: pre-emphasis, framing, power spectrum, triangles along mel or log frequency, logarithm.
+"""Log-mel features: pre-emphasis, framing, power spectrum, triangular filters, logarithm.
 
-The maths and nothing else: no files, and nothing is kept but the triangles of a recipe. Every function works on one
-clip or on many at once (leading axes are kept) and computes in float64, so that a batch gives the same numbers as one
-clip at a time.
+This module contains the mathematics only. Every function works on one clip or on many (leading axes are kept) and
+computes in float64, so that a batch gives the same numbers as one clip at a time.
 """
 
 import functools
@@ -13,13 +12,13 @@ from .recipe import Recipe
 from .utils.errors import KitError
 
 _PUBLISHED = Recipe.published()
-_FRAMES = 64    # whose spectra are computed at once
+_BLOCK = 64     # frames whose spectra are computed at once
 
 
 def preemphasise(signal, *, coefficient=_PUBLISHED.preemphasis):
-    """Lift the high frequencies: ``y[0] = x[0]``, ``y[t] = x[t] - coefficient * x[t - 1]``.
+    """Emphasise high frequencies: ``y[0] = x[0]``, ``y[t] = x[t] - coefficient * x[t - 1]``.
 
-    A first-order high-pass that evens out the fall of the voice's spectrum; Rabiner and Schafer, "Digital
+    This first-order high-pass compensates for the spectral slope of the voice; Rabiner and Schafer, "Digital
     Processing of Speech Signals" (1978).
 
     Parameters
@@ -30,6 +29,11 @@ def preemphasise(signal, *, coefficient=_PUBLISHED.preemphasis):
     Returns
     -------
     ndarray, shape (..., samples), float64
+
+    Examples
+    --------
+    >>> preemphasise([1.0, 1.0, 0.0], coefficient=0.5)
+    array([ 1. ,  0.5, -0.5])
     """
     signal = np.asarray(signal, dtype=np.float64)
     emphasised = signal.copy()
@@ -38,12 +42,18 @@ def preemphasise(signal, *, coefficient=_PUBLISHED.preemphasis):
 
 
 def count_frames(samples, *, length=_PUBLISHED.frame_length, hop=_PUBLISHED.hop):
-    """How many frames `frame` makes of so many samples: ``1 + ceil((samples - length) / hop)``, at least one."""
+    """Number of frames that `frame` makes: ``1 + ceil((samples - length) / hop)``, at least one.
+
+    Examples
+    --------
+    >>> count_frames(48_000)
+    299
+    """
     return 1 + max(0, -(-(samples - length) // hop))
 
 
 def frame(signal, *, length=_PUBLISHED.frame_length, hop=_PUBLISHED.hop):
-    """Cut a signal into overlapping frames; zeros fill the last one.
+    """Slice a signal into overlapping frames; the last frame is zero-padded.
 
     Parameters
     ----------
@@ -53,7 +63,13 @@ def frame(signal, *, length=_PUBLISHED.frame_length, hop=_PUBLISHED.hop):
     Returns
     -------
     ndarray, shape (..., 1 + ceil((samples - length) / hop), length)
-        A view where no padding was needed; read-only.
+        Read-only; a view if no padding was needed.
+
+    Examples
+    --------
+    >>> frame(np.arange(5), length=3, hop=2)
+    array([[0, 1, 2],
+           [2, 3, 4]])
     """
     signal = np.asarray(signal)
     frames = count_frames(signal.shape[-1], length=length, hop=hop)
@@ -79,6 +95,11 @@ def power_spectrum(frames, *, n_fft=_PUBLISHED.n_fft, window=_PUBLISHED.window):
     Returns
     -------
     ndarray, shape (..., n_fft // 2 + 1), float64
+
+    Examples
+    --------
+    >>> power_spectrum(np.ones((299, 400))).shape
+    (299, 513)
     """
     shape = {"hamming": np.hamming, "hann": np.hanning}[window]
     spectrum = np.fft.rfft(frames * shape(frames.shape[-1]), n_fft)
@@ -86,12 +107,24 @@ def power_spectrum(frames, *, n_fft=_PUBLISHED.n_fft, window=_PUBLISHED.window):
 
 
 def hz_to_mel(hz):
-    """``2595 log10(1 + hz / 700)``; O'Shaughnessy, "Speech Communication" (1987)."""
+    """Convert Hz to mel: ``2595 log10(1 + hz / 700)``; O'Shaughnessy, "Speech Communication" (1987).
+
+    Examples
+    --------
+    >>> hz_to_mel([0, 1000, 8000]).round()
+    array([   0., 1000., 2840.])
+    """
     return 2595 * np.log10(1 + np.asarray(hz, dtype=np.float64) / 700)
 
 
 def mel_to_hz(mel):
-    """The inverse of `hz_to_mel`: ``700 (10^(mel / 2595) - 1)``."""
+    """Convert mel to Hz, the inverse of `hz_to_mel`: ``700 (10^(mel / 2595) - 1)``.
+
+    Examples
+    --------
+    >>> mel_to_hz(hz_to_mel([100, 440])).round(6)
+    array([100., 440.])
+    """
     return 700 * (10 ** (np.asarray(mel, dtype=np.float64) / 2595) - 1)
 
 
@@ -99,16 +132,28 @@ def mel_corners(
     *, n_mels=_PUBLISHED.n_mels, n_fft=_PUBLISHED.n_fft, sample_rate=_PUBLISHED.sample_rate,
     f_min=_PUBLISHED.f_min, f_max=_PUBLISHED.f_max,
 ):
-    """FFT bins at which the mel triangles start, peak and end: ``floor(n_fft · hz / sample_rate)``.
+    """FFT bins where the mel triangles start, peak and end: ``floor(n_fft · hz / sample_rate)``.
 
-    The corners lie evenly on the mel scale from `f_min` to `f_max`; triangle m spans corners m, m + 1 and m + 2.
+    The corners are evenly spaced on the mel scale from `f_min` to `f_max`. Triangle m spans corners m, m + 1 and m + 2.
+
+    Parameters
+    ----------
+    n_mels : int
+        Number of triangles.
+    n_fft : int, in samples
+    sample_rate, f_min, f_max : float, in Hz
 
     Returns
     -------
     ndarray, shape (n_mels + 2,), int64
+
+    Examples
+    --------
+    >>> mel_corners(n_mels=3)
+    array([  0,  39, 113, 251, 512])
     """
     mels = np.linspace(hz_to_mel(f_min), hz_to_mel(f_max), n_mels + 2)
-    # The way to mel and back leaves hz a hair beside its true value; an edge that is a bin must stay that bin.
+    # Rounding errors of the conversion to mel and back must not move an edge to the bin below.
     bins = np.round(n_fft * mel_to_hz(mels) / sample_rate, 9)
     return np.floor(bins).astype(np.int64)
 
@@ -119,8 +164,8 @@ def mel_triangles(
 ):
     """Triangular filters evenly spaced in mel, each with a peak of 1 (no area normalisation).
 
-    Davis and Mermelstein, IEEE Transactions on Acoustics, Speech, and Signal Processing 28 (1980), with the
-    corners of `mel_corners`.
+    Davis and Mermelstein, IEEE Transactions on Acoustics, Speech, and Signal Processing 28 (1980), with the parameters
+    and corners of `mel_corners`.
 
     Returns
     -------
@@ -129,15 +174,21 @@ def mel_triangles(
     Raises
     ------
     KitError
-        If a triangle holds no bin, because there are too many bands for the resolution of the FFT.
+        If a triangle contains no bin, because there are too many bands for the resolution of the FFT.
+
+    Examples
+    --------
+    >>> mel_triangles(n_mels=2, n_fft=16, sample_rate=1600, f_max=800)
+    array([[0.  , 0.5 , 1.  , 0.5 , 0.  , 0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.  , 0.  , 0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ]])
     """
     corners = mel_corners(n_mels=n_mels, n_fft=n_fft, sample_rate=sample_rate, f_min=f_min, f_max=f_max)
     left, peak, right = (corners[i : i + n_mels, None] for i in range(3))
     empty = np.flatnonzero((left == peak) | (peak == right))
     if len(empty):
         raise KitError(
-            f"mel band {empty[0]} of {n_mels} holds no bin of a {n_fft}-point FFT at {sample_rate} Hz: "
-            "use fewer bands (n_mels) or a longer FFT (n_fft)."
+            f"mel band {empty[0]} of {n_mels} contains no bin of a {n_fft}-point FFT at {sample_rate} Hz. Use fewer "
+            "bands (n_mels) or a longer FFT (n_fft)."
         )
     bins = np.arange(n_fft // 2 + 1)
     rising = (bins - left) / (peak - left)
@@ -146,14 +197,26 @@ def mel_triangles(
 
 
 def log_triangles(*, n_bands, n_fft, sample_rate, f_min, f_max):
-    """Triangular filters evenly spaced in the logarithm of frequency, as the keys of a piano; each has the sum 1.
+    """Triangular filters evenly spaced in log frequency, like the keys of a piano; the weights of each add up to 1.
 
-    Triangle b rises from corner b to b + 1 and falls to b + 2 of ``geomspace(f_min, f_max, n_bands + 2)``.
-    Where that is narrower than the FFT resolves, it reaches one bin to either side, so that no band is empty.
+    Triangle b rises from corner b to b + 1 and falls to b + 2 of ``geomspace(f_min, f_max, n_bands + 2)``. A triangle
+    that is narrower than the resolution of the FFT is widened to one bin on either side, so that no band is empty.
+
+    Parameters
+    ----------
+    n_bands : int
+    n_fft : int, in samples
+    sample_rate, f_min, f_max : float, in Hz
 
     Returns
     -------
     ndarray, shape (n_bands, n_fft // 2 + 1), float64
+
+    Examples
+    --------
+    >>> log_triangles(n_bands=2, n_fft=8, sample_rate=800, f_min=100, f_max=400).round(2)
+    array([[0.  , 0.41, 0.59, 0.  , 0.  ],
+           [0.  , 0.  , 0.42, 0.58, 0.  ]])
     """
     corners = np.geomspace(f_min, f_max, n_bands + 2)[:, None]
     peak, width = corners[1:-1], sample_rate / n_fft
@@ -164,23 +227,32 @@ def log_triangles(*, n_bands, n_fft, sample_rate, f_min, f_max):
 
 
 def decibels(energy, *, floor=_PUBLISHED.floor):
-    """``20 log10(energy)``, with zeros replaced by the float64 machine epsilon first (so silence is -313.07 dB).
+    """``20 log10(energy)``, with zeros replaced by the float64 machine epsilon (silence is -313.07 dB).
 
-    Twenty times, though these are energies: the published solution does so, and a constant factor changes nothing
-    that a network cannot undo.
+    For energies the factor would be 10. The published solution uses 20, and a network can compensate for a constant
+    factor.
 
     Parameters
     ----------
     energy : ndarray
     floor : float
-        What lies below counts as so much. 0, as published, leaves the one outlier that silence is among music.
+        Smaller energies are raised to it. With 0, as published, silence is an outlier among music.
+
+    Returns
+    -------
+    ndarray, same shape as `energy`, float64
+
+    Examples
+    --------
+    >>> decibels([0, 0.1, 10]).round(2)
+    array([-313.07,  -20.  ,   20.  ])
     """
     energy = np.asarray(energy, dtype=np.float64)
     return 20 * np.log10(np.maximum(np.where(energy == 0, np.finfo(np.float64).eps, energy), floor))
 
 
 def log_mel(signal, recipe=_PUBLISHED):
-    """All the steps in their order.
+    """Compute log-mel features: all steps of this module in order.
 
     Parameters
     ----------
@@ -191,28 +263,40 @@ def log_mel(signal, recipe=_PUBLISHED):
     Returns
     -------
     ndarray, shape (..., *shape_of(samples, recipe)), float64, in dB
-        (299, 40) for 48,000 samples of the published recipe. The bands of a second spectrum stand beside the first's.
+        (299, 40) for 48,000 samples and the published recipe. The bands of a second spectrum follow those of the first.
+
+    Examples
+    --------
+    >>> log_mel(np.ones(48_000)).shape
+    (299, 40)
     """
     emphasised = preemphasise(signal, coefficient=recipe.preemphasis)
     energy = _band_energy(emphasised, recipe, length=recipe.frame_length, n_fft=recipe.n_fft)
     if recipe.second_n_fft:
-        # Longer frames around the same centres: what they lack on either side is silence.
+        # Longer frames with the same centres, so the signal is padded with silence on both sides.
         missing = recipe.second_n_fft - recipe.frame_length
-        padding = [(0, 0)] * (emphasised.ndim - 1) + [(missing // 2, missing - missing // 2)]
-        length = recipe.second_n_fft
-        second = _band_energy(np.pad(emphasised, padding), recipe, length=length, n_fft=length)
+        padded = np.pad(emphasised, [*[(0, 0)] * (emphasised.ndim - 1), (missing // 2, missing - missing // 2)])
+        second = _band_energy(padded, recipe, length=recipe.second_n_fft, n_fft=recipe.second_n_fft)
         energy = np.concatenate([energy, second], axis=-1)
     return pool_frames(decibels(energy, floor=recipe.floor), recipe.pool)
 
 
 def shape_of(samples, recipe):
-    """Frames and columns that `log_mel` makes of so many samples."""
+    """Frames and columns of `log_mel` for a number of samples.
+
+    Examples
+    --------
+    >>> shape_of(48_000, Recipe.published())
+    (299, 40)
+    """
     frames = count_frames(samples, length=recipe.frame_length, hop=recipe.hop)
     return max(1, frames // recipe.pool), recipe.channels * recipe.n_mels
 
 
 def pool_frames(levels, pool):
-    """Average each `pool` frames into one; what is left over at the end goes, unless there is nothing else.
+    """Average every `pool` consecutive frames into one.
+
+    An incomplete group at the end is dropped, unless it is the only one.
 
     Parameters
     ----------
@@ -222,6 +306,12 @@ def pool_frames(levels, pool):
     Returns
     -------
     ndarray, shape (..., max(1, frames // pool), columns)
+
+    Examples
+    --------
+    >>> pool_frames(np.array([[0.0], [2.0], [4.0], [6.0], [8.0]]), 2)
+    array([[1.],
+           [5.]])
     """
     frames = levels.shape[-2]
     size = min(pool, frames)
@@ -232,11 +322,11 @@ def pool_frames(levels, pool):
 def _band_energy(signal, recipe, *, length, n_fft):
     frames = frame(signal, length=length, hop=recipe.hop)
     triangles = recipe_triangles(recipe, n_fft=n_fft).T
-    # A spectrum of all frames at once would be megabytes, which the system gives and takes back for every clip: that
-    # takes longer than the sums. A single frame that is left over goes with those before: alone it would be multiplied
-    # otherwise, and have other last bits (as with several threads of BLAS all have).
+    # In blocks: for all frames at once, allocating megabytes per clip takes longer than the arithmetic. A single frame
+    # left over joins the block before, because BLAS multiplies a single row in another way, with other last bits (as
+    # several threads of BLAS do, too).
     count = frames.shape[-2]
-    starts = [start for start in range(0, count, _FRAMES) if start == 0 or start < count - 1]
+    starts = [start for start in range(0, count, _BLOCK) if start == 0 or start < count - 1]
     return np.concatenate([
         power_spectrum(frames[..., start:end, :], n_fft=n_fft, window=recipe.window) @ triangles
         for start, end in zip(starts, [*starts[1:], count])
@@ -245,12 +335,18 @@ def _band_energy(signal, recipe, *, length, n_fft):
 
 @functools.lru_cache(maxsize=4)
 def recipe_triangles(recipe, *, n_fft=0):
-    """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1), read-only; `n_fft` 0 is the recipe's own."""
+    """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1), read-only; ``n_fft=0`` means the recipe's own.
+
+    Examples
+    --------
+    >>> recipe_triangles(Recipe.published()).shape
+    (40, 513)
+    """
     ends = {"sample_rate": recipe.sample_rate, "f_min": recipe.f_min, "f_max": recipe.f_max}
     n_fft = n_fft or recipe.n_fft
     if recipe.scale == "log":
         triangles = log_triangles(n_bands=recipe.n_mels, n_fft=n_fft, **ends)
     else:
         triangles = mel_triangles(n_mels=recipe.n_mels, n_fft=n_fft, **ends)
-    triangles.setflags(write=False)     # the same array for all who ask
+    triangles.setflags(write=False)     # all callers share the cached array
     return triangles

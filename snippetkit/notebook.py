@@ -1,4 +1,4 @@
-"""What a notebook shows that is no picture: players, a list of choices, and the link that downloads a file."""
+"""Audio players, tables of settings and download links for notebooks."""
 
 import base64
 import html
@@ -6,40 +6,40 @@ from pathlib import Path
 
 from IPython.display import HTML, Audio
 
-# Not every system's table of types has them.
+# The type tables of some systems lack them.
 _TYPES = {".mp3": "audio/mpeg", ".flac": "audio/flac", ".wav": "audio/wav"}
 
 
 def players(clips, *, columns=4):
-    """One player a clip, side by side, with its title above.
+    """Show one audio player per clip, side by side, each with a title.
 
     Parameters
     ----------
     clips : dict
-        Title to the path of a clip, or to a pair of samples, ndarray (samples,), and their rate in Hz.
+        Title to the path of a clip, or to a pair of samples, ndarray (samples,), and their sample rate in Hz.
     columns : int
 
     Returns
     -------
     IPython.display.HTML
-        The sound is part of it, so that it plays in a saved notebook too.
+        It contains the audio, so that a saved notebook plays it, too.
     """
     cells = [
         f'<figure style="margin:0 1em 1em 0"><figcaption>{html.escape(title)}</figcaption>{_player(clip)}</figure>'
         for title, clip in clips.items()
     ]
-    layout = f"display:grid;grid-template-columns:repeat({columns},minmax(0,20em))"  # narrower where the page is
+    layout = f"display:grid;grid-template-columns:repeat({columns},minmax(0,20em))"  # less on a narrow page
     return HTML(f'<div style="{layout}">{"".join(cells)}</div>')
 
 
 def choices(values, *, columns=4):
-    """Names and values in a table that is no wider than the page.
+    """Show names and values in a table that fits on the page.
 
     Parameters
     ----------
     values : dict
     columns : int
-        Pairs side by side.
+        Number of pairs side by side.
 
     Returns
     -------
@@ -51,9 +51,9 @@ def choices(values, *, columns=4):
 
 
 def download_link(path, *, type="text/csv"):
-    """A link that saves a small file to the reader's disk.
+    """Show a link that downloads a small file.
 
-    The file is part of the link: a path would mean one thing to JupyterLab, another to Kaggle, and nothing to a
+    The link contains the file, because a path means different things in JupyterLab and on Kaggle, and nothing in a
     notebook that was sent by mail.
 
     Parameters

@@ -110,15 +110,15 @@ class Recipe:
 
     @classmethod
     def published(cls):
-        """The recipe of the published solution, number by number."""
+        """The recipe of the published solution; all values are the same."""
         return cls()
 
     @classmethod
     def best(cls):
-        """The kit's own recipe: the published features and network, trained in another way, with folds of songs.
+        """The kit's own recipe: the published features and network with another training and folds of songs.
 
-        A network memorises the few songs and their noisy labels within a few epochs; every change works against that.
-        An epoch shows two of the three seconds of a clip, so the same time allows more epochs.
+        A network memorises the few songs and their noisy labels within a few epochs; every change counteracts that.
+        An epoch uses two of the three seconds of each clip, so more epochs take the same time.
         """
         return cls(
             split="songs", standardise=True, epochs=13, lr=1e-3, weight_decay=1e-2, schedule="one_cycle",
@@ -127,7 +127,7 @@ class Recipe:
 
     @classmethod
     def named(cls, name):
-        """The recipe 'published' or 'best'."""
+        """The recipe with this name, 'published' or 'best'."""
         recipes = {"published": cls.published, "best": cls.best}
         if name not in recipes:
             raise KitError(f"there is no recipe {name!r}. Choose one of {', '.join(recipes)}.")
@@ -140,6 +140,11 @@ class Recipe:
         ------
         KitError
             If a name is unknown (the message lists the valid ones) or a value is invalid.
+
+        Examples
+        --------
+        >>> Recipe.published().with_values(n_mels=64).n_mels
+        64
         """
         for name in values:
             if name not in _FIELDS:
@@ -154,7 +159,17 @@ class Recipe:
         Parameters
         ----------
         settings : iterable of str
-            ``name=value`` each, as on the command line.
+            Each ``name=value``, as on the command line.
+
+        Raises
+        ------
+        KitError
+            If a setting has another form; as `with_values`.
+
+        Examples
+        --------
+        >>> Recipe.published().with_settings(["epochs=3"]).epochs
+        3
         """
         values = {}
         for setting in settings:
@@ -189,20 +204,19 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 def _checked(field, value):
     """The value of a field, with the field's type."""
-    # An int is accepted for a float. A bool is not accepted for an int, although Python's is one.
+    # An int is accepted for a float. A bool is not accepted for an int, although bool is a subclass of int.
     if field.type is float and type(value) is int:
         value = float(value)
     if type(value) is not field.type:
         raise _wrong_type(field, value)
     name, choices, plugins = field.name, field.metadata["choices"], field.metadata["plugins"]
     if choices and value not in choices:
-        more = tuple(sorted(entry_points(group=plugins).names)) if plugins else ()
-        if value not in more:
-            raise KitError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices + more)}.")
-    if between := field.metadata["between"]:
-        low, high = between
-        if not low <= value <= high:
-            raise KitError(f"{name}={value} is out of range. It must be between {low} and {high}.")
+        choices += tuple(sorted(entry_points(group=plugins).names)) if plugins else ()
+        if value not in choices:
+            raise KitError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices)}.")
+    low, high = field.metadata["between"] or (value, value)
+    if not low <= value <= high:
+        raise KitError(f"{name}={value} is out of range. It must be between {low} and {high}.")
     return value
 
 

@@ -12,6 +12,10 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
 
 import checkpoint_writer
+
+# numba caches functions of librosa on disk at their first import. Two workers that import at the same time have been
+# seen to leave a cache that crashes, so the main process imports them before it starts the workers.
+import librosa.core.pitch  # noqa: F401
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,24 +1,137 @@
+"""The protocol for artefacts: a record beside each one, the difference named, resumed rows, folders made once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from snippetkit.recipe import Recipe
-from snippetkit.utils.artifacts import difference, fingerprint
+from snippetkit.utils import artifacts
+from snippetkit.utils.artifacts import claim, difference, fingerprint, make_folder_once, read_record, require_match
 from snippetkit.utils.errors import KitError
 
+MADE_BY = {"recipe": {"epochs": 10, "lr": 0.1}, "clips": "0123456789ab"}
 
-def test_a_difference_is_named():
+
+@pytest.mark.parametrize("wanted, text", [
+    (MADE_BY, ""),
+    ({"recipe": {"epochs": 10}}, ""),
+    ({"recipe": {"epochs": 20, "lr": 0.2}}, "epochs: 10, now 20; lr: 0.1, now 0.2"),
+    ({"clips": "ba9876543210"}, "different clips"),
+    ({"seed": 3}, "seed: None, now 3"),
+])
+def test_difference_names_what_differs_from_the_wanted_values(wanted, text):
+    assert difference(MADE_BY, wanted) == text
+
+
+def test_difference_of_recipes_names_the_field():
     base = Recipe.published()
-    assert difference(base.part("member"), base.with_values(epochs=3).part("member")) == "epochs=10, there 3"
+    assert difference(base.part("member"), base.with_values(epochs=3).part("member")) == "epochs: 10, now 3"
 
 
-def test_the_fingerprint_notices_every_change_of_a_folder(tmp_path):
+def test_claim_writes_a_record_once_and_then_checks_it(tmp_path):
+    record = claim(tmp_path / "array.json", MADE_BY, artifact="array.npy", shape=[3, 2])
+    assert record == {"format": artifacts.FORMAT, "made_by": MADE_BY, "shape": [3, 2]}
+    assert record == read_record(tmp_path / "array.json")
+    assert claim(tmp_path / "array.json", MADE_BY, artifact="array.npy", shape=[9]) == record
+    message = r"array.npy was created differently \(different clips\). Choose .* delete the file to start again"
+    with pytest.raises(KitError, match=message):
+        claim(tmp_path / "array.json", {**MADE_BY, "clips": "ba9876543210"}, artifact="array.npy", delete="the file")
+    assert read_record(tmp_path / "array.json") == record
+
+
+def test_artifact_without_a_record_is_refused(tmp_path):
+    assert require_match(tmp_path / "array.json", MADE_BY, artifact="array.npy") is None
+    with pytest.raises(KitError, match="array.npy has no array.json, so how it was made is unknown. Delete array.npy"):
+        require_match(tmp_path / "array.json", MADE_BY, artifact="array.npy", exists=True)
+
+
+@pytest.mark.parametrize("record", [{"epochs": 10}, {"format": 1, "made_by": MADE_BY}, ["a list"]])
+def test_record_of_another_version_is_refused_in_one_sentence(record, tmp_path):
+    (tmp_path / "array.json").write_text(json.dumps(record))
+    with pytest.raises(KitError, match=f"array.json was written by another version.*delete {tmp_path} to start again"):
+        claim(tmp_path / "array.json", MADE_BY, artifact="array.npy")
+
+
+def test_fingerprint_changes_with_any_file_and_with_their_order(tmp_path):
     one, two = tmp_path / "1.mp3", tmp_path / "2.mp3"
-    one.write_bytes(bytes(5000))
-    two.write_bytes(bytes(5000))
+    for path in (one, two):
+        path.write_bytes(bytes(5000))
     before = fingerprint([one, two])
     assert fingerprint([one, two]) == before
-    assert fingerprint([one]) != before
-    assert fingerprint([two, one]) != before
+    assert before not in (fingerprint([one]), fingerprint([two, one]))
     two.write_bytes(bytes(2500) + b"x" + bytes(2499))
     assert fingerprint([one, two]) != before
-    with pytest.raises(KitError, match="3.mp3 cannot be read"):
+    with pytest.raises(KitError, match="3.mp3 cannot be read: No such file"):
         fingerprint([tmp_path / "3.mp3"])
+
+
+def build(folder):
+    (folder / "a.txt").write_text("a")
+
+
+def test_complete_folder_is_not_made_again(tmp_path):
+    folder = make_folder_once(tmp_path / "made", MADE_BY, build, contents={"a.txt"})
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert set(before) == {"a.txt", "made_by.json"} and os.listdir(tmp_path) == ["made"]
+    assert make_folder_once(folder, MADE_BY, pytest.fail, contents={"a.txt"}) == folder
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("path, message", [
+    ("other", "other was created differently .epochs: 5, now 10."),
+    ("thesis", "thesis has no made_by.json"),
+    ("thesis/text", "text is a file. Choose a new folder"),
+    ("work", r"\.part-work holds other files and is in the way. Move it"),
+    ("thesis/text/below", "below could not be written: Not a directory. Make room or choose another folder"),
+])
+def test_folder_with_other_contents_is_refused_and_not_changed(path, message, tmp_path):
+    make_folder_once(tmp_path / "other", {"recipe": {"epochs": 5}}, build, contents={"a.txt"})
+    for folder in ("thesis", ".part-work"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "text").write_text("years of work")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(KitError, match=message):
+        make_folder_once(tmp_path / path, MADE_BY, build, contents={"a.txt"})
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+KILLED = """
+import os, signal, sys
+from snippetkit.utils.artifacts import make_folder_once
+def build(folder):
+    (folder / "a.txt").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+make_folder_once(sys.argv[1], {}, build, contents={"a.txt"})
+"""
+
+
+def test_folder_is_made_again_after_a_killed_process(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "made"])
+    assert killed.returncode == -signal.SIGKILL and os.listdir(tmp_path) == [".part-made"]
+    make_folder_once(tmp_path / "made", {}, build, contents={"a.txt"})
+    assert os.listdir(tmp_path) == ["made"] and (tmp_path / "made" / "a.txt").read_text() == "a"
+
+
+def test_rows_of_an_interrupted_array_are_kept_for_the_same_array_only(tmp_path):
+    path, values = tmp_path / "array.npy", np.random.default_rng(0).normal(size=(10, 3, 2)).astype(np.float32)
+    counted = []
+    bar = SimpleNamespace(update=counted.append)
+
+    def interrupted():
+        yield values[:4]
+        yield values[4:7]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.write_rows(path, MADE_BY, values.shape, interrupted(), bar)
+    assert not path.exists() and counted == [4, 3]
+    assert artifacts.rows_done(path, MADE_BY) == 7 and artifacts.rows_done(path, {**MADE_BY, "seed": 1}) == 0
+    artifacts.write_rows(path, MADE_BY, values.shape, [values[7:]], bar)
+    np.testing.assert_array_equal(np.load(path), values)
+    assert os.listdir(tmp_path) == ["array.npy"]

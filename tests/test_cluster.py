@@ -1,4 +1,4 @@
-"""A real Dask cluster on loopback, one of whose workers is killed at work, and a real Ray cluster."""
+"""Features and members on real Dask and Ray clusters of this machine, with killed workers and unreachable heads."""
 
 import json
 import os
@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from snippetkit.features.extraction import extract
 from snippetkit.recipe import Recipe
 from snippetkit.training import ensemble
 from snippetkit.training.members import read_histories
+from snippetkit.utils import parallel
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
@@ -31,28 +33,24 @@ from snippetkit.vocals.separation import separate
 
 
 @contextmanager
-def cluster_of(folder, workers):
-    """A scheduler and workers with these options; gives address and processes."""
-    pytest.importorskip("distributed", reason="a Dask cluster takes its package: pip install distributed")
-    note = folder / "scheduler.json"
-    shared = ["--scheduler-file", str(note), "--no-dashboard"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    processes = []
+def dask_cluster(folder, workers=2, threads=1):
+    """Start a scheduler and workers; yield the address and the processes."""
+    distributed = pytest.importorskip("distributed", reason="a Dask cluster needs its package: pip install distributed")
+    note, processes = folder / "scheduler.json", []
 
     def start(program, *options):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *options, *shared]
+        command = [sys.executable, "-m", f"distributed.cli.dask_{program}", "--no-dashboard", *options]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment, cwd=folder))
 
     try:
-        start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        deadline = time.monotonic() + 60
-        while not note.exists():
-            assert time.monotonic() < deadline, "the scheduler did not start"
-            time.sleep(0.1)
-        for options in workers:
-            start("worker", "--no-nanny", *options)
+        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", note)
+        wait_for(note.exists)
+        for _ in range(workers):
+            start("worker", "--no-nanny", "--nthreads", str(threads), "--scheduler-file", note)
+        with distributed.Client(scheduler_file=str(note)) as client:
+            client.wait_for_workers(workers, timeout=60)
         address = json.loads(note.read_text())["address"].replace("tcp://", "dask://")
-        wait_for_workers(address, len(workers))
         yield SimpleNamespace(address=address, scheduler=processes[0], workers=processes[1:])
     finally:
         for process in processes:
@@ -60,22 +58,23 @@ def cluster_of(folder, workers):
             process.wait()
 
 
-@pytest.fixture
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
 def dask(tmp_path_factory):
-    with cluster_of(tmp_path_factory.mktemp("dask"), 2 * [["--nthreads", "1"]]) as found:
-        yield found
-
-
-def wait_for_workers(address, count):
-    from distributed import Client
-
-    with Client(address.replace("dask://", "tcp://")) as client:
-        client.wait_for_workers(count, timeout=60)
+    """The address of a Dask cluster that no test kills."""
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
+        yield cluster.address
 
 
 @contextmanager
 def single_threaded():
-    """As the workers here: sums in another order have other last bits."""
+    """Compute like the workers: the last bits of a sum depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -84,109 +83,167 @@ def single_threaded():
         torch.set_num_threads(threads)
 
 
-@pytest.mark.slow
-def test_a_killed_workers_member_is_gone_on_with_elsewhere(dask, tmp_path, small_recipe, small_data, cpu):
-    address, workers = dask.address, dask.workers
-    recipe = small_recipe.with_values(epochs=150)
+def require_same_features(clips, tmp_path, address):
+    recipe = Recipe.published().with_values(separator="none")
+    train, _ = separate(clips, tmp_path / "vocals", recipe)
+    local = extract(train, tmp_path / "local.npy", recipe)
+    remote = extract(train, tmp_path / "remote.npy", recipe, cluster=address)
+    assert (local.array == remote.array).all() and local.fingerprint == remote.fingerprint
+    # complete features need no cluster
+    assert (extract(train, tmp_path / "local.npy", recipe, cluster="dask://127.0.0.1:9").array == local.array).all()
+
+
+def require_same_members(folder, recipe, data, device, address):
     with single_threaded():
-        assert ensemble.train_ensemble(tmp_path / "here", recipe, small_data, devices=[cpu]) == [0, 1]
-    killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path / "there", str(workers[0].pid)])
-    assert ensemble.train_ensemble(tmp_path / "there", recipe, small_data, devices=[cpu], cluster=address) == [0, 1]
-    assert killer.wait() == 0 and workers[0].wait() == -signal.SIGKILL
+        assert ensemble.train_ensemble(folder / "local", recipe, data, devices=[device]) == [0, 1]
+    assert ensemble.train_ensemble(folder / "remote", recipe, data, devices=[device], cluster=address) == [0, 1]
     for member in ("member_00", "member_01"):
-        assert same_bits(tmp_path / "here" / member, tmp_path / "there" / member)
-        history = read_histories(tmp_path / "there")[int(member[-2:])]
-        assert history["epoch"].tolist() == list(range(1, 151))
-        # none of the epochs that were saved by then was trained again: they took as long to the microsecond
-        before = pd.read_csv(tmp_path / "there" / member / "when_killed.csv")
+        assert same_bits(folder / "local" / member, folder / "remote" / member)
+
+
+def test_features_of_a_dask_cluster_have_the_same_bits(dask, small_competition, tmp_path):
+    require_same_features(small_competition, tmp_path, dask)
+
+
+@pytest.mark.slow
+def test_member_of_a_killed_worker_is_continued_on_another(tmp_path, small_recipe, small_data, cpu):
+    recipe = small_recipe.with_values(epochs=30)
+    with dask_cluster(tmp_path) as cluster:
+        killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path / "remote", str(cluster.workers[0].pid)])
+        require_same_members(tmp_path, recipe, small_data, cpu, cluster.address)
+        assert killer.wait() == 0 and cluster.workers[0].wait() == -signal.SIGKILL
+    for member, history in read_histories(tmp_path / "remote").items():
+        assert history["epoch"].tolist() == list(range(1, 31))
+        # no saved epoch was trained again, because its seconds are the same to the microsecond
+        before = pd.read_csv(tmp_path / "remote" / f"member_{member:02d}" / "when_killed.csv")
         assert len(before) and before["seconds"].tolist() == history["seconds"].tolist()[: len(before)]
 
 
+# Kills a process when two members have completed an epoch, and keeps their histories.
 KILL = """
 import os, signal, sys, time
 from pathlib import Path
-folder, worker = Path(sys.argv[1]), int(sys.argv[2])
+folder, process = Path(sys.argv[1]), int(sys.argv[2])
 end = time.monotonic() + 120
 while len(list(folder.glob("member_*/history.csv"))) < 2:
-    assert time.monotonic() < end, "no two members were begun"
+    assert time.monotonic() < end, "two members were not started"
     time.sleep(0.01)
 assert not list(folder.glob("member_*/done.json")), "too late"
-os.kill(worker, signal.SIGKILL)
+os.kill(process, signal.SIGKILL)
 for history in folder.glob("member_*/history.csv"):
     history.with_name("when_killed.csv").write_bytes(history.read_bytes())
 """
 
 
-def test_features_come_from_a_cluster_as_from_here(dask, small_competition, tmp_path):
-    address = dask.address
-    recipe = Recipe.published().with_values(separator="none")
-    train, _ = separate(small_competition, tmp_path / "vocals", recipe)
-    here = extract(train, tmp_path / "here.npy", recipe)
-    there = extract(train, tmp_path / "there.npy", recipe, cluster=address)
-    assert (here.array == there.array).all() and here.fingerprint == there.fingerprint
-
-
-def test_complete_features_ask_no_cluster(small_competition, tmp_path):
-    recipe = Recipe.published().with_values(separator="none")
-    train, _ = separate(small_competition, tmp_path / "vocals", recipe)
-    extract(train, tmp_path / "train.npy", recipe)
-    extract(train, tmp_path / "train.npy", recipe, cluster="dask://127.0.0.1:9")
-
-
 @pytest.mark.slow
-def test_a_members_fault_is_its_sentence_and_the_others_go_on(dask, tmp_path, small_recipe, small_data, cpu, capsys):
-    address = dask.address
+def test_error_of_one_member_does_not_stop_the_others(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     (tmp_path / "member_01").mkdir()
     (tmp_path / "member_01" / "last.pt").write_bytes(b"no checkpoint")
     recipe = small_recipe.with_values(members=3)
-    assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=address) == [0, 2]
-    said = capsys.readouterr().err
-    assert "member_01: " in said and "last.pt is damaged" in said
+    assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=dask) == [0, 2]
+    output = capsys.readouterr().err
+    assert "member_01: " in output and "last.pt is damaged" in output
 
 
 @pytest.mark.slow
-def test_a_member_that_another_cluster_trains_is_left_to_it(dask, tmp_path, small_recipe, small_data, cpu, capsys):
-    address = dask.address
+def test_member_that_another_process_trains_is_left_alone(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     with exclusive_task(tmp_path / "member_00", "training"):
-        found = ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], cluster=address)
-        said = capsys.readouterr().err
-        assert found == [1] and "member_00 is in use by process" in said
-        assert f"member_01 was trained on {socket.gethostname()} (CPU, fp32)" in said
-        with pytest.raises(KitError, match="member_00 is in use by process"):   # nor is it touched without a cluster
+        assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], cluster=dask) == [1]
+        output = capsys.readouterr().err
+        assert "member_00 is in use by process" in output
+        assert f"member_01 was trained on {socket.gethostname()} (CPU, fp32)" in output
+        with pytest.raises(KitError, match="member_00 is in use by process"):
             ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu])
 
 
 @pytest.mark.slow
-def test_whatever_befalls_a_member_is_its_own(dask, tmp_path, small_recipe, small_data, capsys):
-    nowhere = Device("cuda:7", "no such device", "fp32")
-    with pytest.raises(KitError, match="no member could be trained; see above"):
-        ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[nowhere], cluster=dask.address)
+def test_unexpected_error_of_a_member_is_reported_with_its_machine(dask, tmp_path, small_recipe, small_data, capsys):
+    missing = Device("cuda:7", "no such device", "fp32")
+    with pytest.raises(KitError, match="no member could be trained, see above"):
+        ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[missing], cluster=dask)
     assert f"Error on {socket.gethostname()}: " in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_when_the_time_is_up_members_stop_there_as_here(dask, tmp_path, small_recipe, small_data, cpu, capsys):
-    address = dask.address
+def test_members_on_a_cluster_stop_when_the_time_is_up(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     clock = Clock(1e-6)
-    found = ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], clock=clock, cluster=address)
-    assert found == [] and not list(tmp_path.glob("member_*/last.pt"))
-    assert "member_01 stopped, as the time is up; run again to go on, on " in capsys.readouterr().err
+    assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], clock=clock, cluster=dask) == []
+    assert not list(tmp_path.glob("member_*/last.pt"))
+    assert "member_01 stopped because the time is up (run again to continue) on " in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_cluster_that_dies_is_a_sentence(dask, tmp_path, small_recipe, small_data, cpu):
-    address = dask.address
+def test_killed_scheduler_is_reported(tmp_path, small_recipe, small_data, cpu):
     recipe = small_recipe.with_values(epochs=5000)
-    killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path, str(dask.scheduler.pid)])
-    with pytest.raises(KitError, match="the cluster at .* gave up: .* run again to go on"):
-        ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=address)
-    killer.wait()
+    with dask_cluster(tmp_path) as cluster:
+        killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path, str(cluster.scheduler.pid)])
+        with pytest.raises(KitError, match="the cluster at .* failed: .* run again to continue"):
+            ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=cluster.address)
+        assert killer.wait() == 0
 
 
-@pytest.fixture
-def ray_address(tmp_path):
-    """The head of a real Ray cluster, with two processors."""
-    pytest.importorskip("ray", reason="a Ray cluster takes its package: pip install 'ray[client]'")
+@pytest.mark.slow
+@pytest.mark.parametrize("options, message", [
+    ({"workers": 1}, "has 1 worker. Start at least two, or leave --cluster out"),
+    ({"threads": 2}, "has 2 threads. Start it with --nthreads 1"),
+])
+def test_cluster_with_one_worker_or_with_threads_is_refused(tmp_path, options, message):
+    with dask_cluster(tmp_path, **options) as cluster:
+        with pytest.raises(KitError, match=message), use_cluster(cluster.address):
+            pass
+
+
+@pytest.mark.parametrize("address, message", [
+    ("dask", "cluster 'dask' is invalid. Write dask://host:port or ray://host:port"),
+    ("spark://host:7077", "cluster 'spark://host:7077' is invalid"),
+    ("dask://127.0.0.1:9", "no Dask scheduler answers at 127.0.0.1:9"),
+])
+def test_invalid_address_is_refused(address, message, monkeypatch):
+    if address.startswith("dask://"):
+        pytest.importorskip("distributed", reason="a Dask cluster needs its package: pip install distributed")
+    monkeypatch.setattr(parallel, "_DASK_TIMEOUT", 1)
+    with pytest.raises(KitError, match=message), use_cluster(address):
+        pass
+
+
+@pytest.mark.parametrize("package", ["distributed", "ray"])
+def test_missing_package_is_named(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    address = {"distributed": "dask", "ray": "ray"}[package] + "://127.0.0.1:9"
+    with pytest.raises(KitError, match=rf"cluster needs the package {package}: pip install"), use_cluster(address):
+        pass
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize("init, message", [
+    (lambda address: time.sleep(3), "answers but did not accept the connection within 0.1 s. Restart it"),
+    (lambda address: fail(ConnectionAbortedError("busy")), "refuses new connections: busy"),
+    (lambda address: fail(ConnectionError("timed out")), "no Ray cluster answers at 127.0.0.1:9: timed out"),
+])
+def test_ray_head_that_does_not_connect_is_reported(init, message, monkeypatch):
+    ray = pytest.importorskip("ray", reason="a Ray cluster needs its package: pip install 'ray[client]'")
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(parallel, "_RAY_TIMEOUT", 0.1)
+    monkeypatch.setattr(parallel, "_RAY_PAUSE", 0)
+    with pytest.raises(KitError, match=message), use_cluster("ray://127.0.0.1:9"):
+        pass
+
+
+def test_empty_address_means_this_machine():
+    with use_cluster(""):
+        backend, _ = joblib.parallel.get_active_backend()
+        assert type(backend).__name__ == "LokyBackend"
+    calls = parallel.parallel_map(divmod, [7, 9, 11], [2, 4, 6], jobs=2, title="dividing")
+    assert calls == [(3, 1), (2, 1), (1, 5)]
+
+
+@pytest.fixture(scope="module")
+def ray_address(tmp_path_factory):
+    """The address of a real Ray cluster with two processors."""
+    pytest.importorskip("ray", reason="a Ray cluster needs its package: pip install 'ray[client]'")
     with socket.socket() as gcs, socket.socket() as client:
         gcs.bind(("127.0.0.1", 0))
         client.bind(("127.0.0.1", 0))
@@ -195,124 +252,57 @@ def ray_address(tmp_path):
         Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=2",
         "--include-dashboard=false", "--disable-usage-stats",
         f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}",
-        "--min-worker-port=0", "--max-worker-port=0",   # any that are free
+        "--min-worker-port=0", "--max-worker-port=0",   # any free ports
     ]
-    # its workers import what the tests' data are made of
+    # its workers import the modules of the tests
     environment = {
         **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1",
-        "GRPC_ENABLE_FORK_SUPPORT": "0",    # without, one connection in fifteen fails or hangs: ray-project/ray#63202
+        "GRPC_ENABLE_FORK_SUPPORT": "0",    # otherwise one connection in fifteen fails: ray-project/ray#63202
     }
-    with open(tmp_path / "ray.log", "w") as log:
+    path = tmp_path_factory.mktemp("ray") / "ray.log"
+    with open(path, "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 90
     try:
-        while "Ray runtime started" not in (tmp_path / "ray.log").read_text():
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "ray.log").read_text()
-            time.sleep(0.2)
+        wait_for(lambda: "Ray runtime started" in path.read_text() or process.poll() is not None)
+        assert process.poll() is None, path.read_text()
         yield f"ray://127.0.0.1:{ports[1]}"
     finally:
-        process.terminate()     # it takes its own processes along
+        process.terminate()     # it ends its own processes, too
         process.wait(60)
         logs = Path(tempfile.gettempdir(), "ray", "session_latest", "logs")
-        for log in logs.glob("ray_client_server*.err"):     # seen if the test fails
+        for log in logs.glob("ray_client_server*.err"):     # shown if the test fails
             print(log.read_text())
 
 
 @pytest.mark.slow
-def test_ray_does_both(ray_address, small_competition, tmp_path, small_recipe, small_data, cpu):
-    recipe = Recipe.published().with_values(separator="none")
-    train, _ = separate(small_competition, tmp_path / "vocals", recipe)
-    here = extract(train, tmp_path / "here.npy", recipe)
-    there = extract(train, tmp_path / "there.npy", recipe, cluster=ray_address)
-    assert (here.array == there.array).all()
-    folder = tmp_path / "members"
-    assert ensemble.train_ensemble(folder, small_recipe, small_data, devices=[cpu], cluster=ray_address) == [0, 1]
-    with single_threaded():
-        ensemble.train_ensemble(tmp_path / "here", small_recipe, small_data, devices=[cpu])
-    for member in ("member_00", "member_01"):
-        assert same_bits(tmp_path / "here" / member, folder / member)
+def test_features_and_members_of_a_ray_cluster_have_the_same_bits(
+    ray_address, small_competition, tmp_path, small_recipe, small_data, cpu
+):
+    require_same_features(small_competition, tmp_path, ray_address)
+    require_same_members(tmp_path, small_recipe, small_data, cpu, ray_address)
 
 
 @pytest.mark.slow
-def test_a_ray_head_that_could_not_start_a_process_for_us_is_asked_again(ray_address, capsys):
-    killer = subprocess.Popen([sys.executable, "-c", SIGNAL_WHAT_STARTS_FOR_US, "SIGKILL", "it"])
+def test_connection_is_tried_again_if_the_ray_head_cannot_start_a_process(ray_address, capsys):
+    wait_for(lambda: not client_servers())      # of earlier tests
+    killer = threading.Thread(target=kill_client_server)
+    killer.start()
     with use_cluster(ray_address):
         assert joblib.Parallel()(joblib.delayed(abs)(number) for number in (-1, -2)) == [1, 2]
-    assert killer.wait() == 0 and "cluster: 2 workers" in capsys.readouterr().err
+    killer.join()
+    assert "cluster: 2 workers" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_a_ray_head_that_hangs_is_a_sentence(ray_address):
-    stopper = subprocess.Popen(
-        [sys.executable, "-c", SIGNAL_WHAT_STARTS_FOR_US, "SIGSTOP", "its parent"], stdout=subprocess.PIPE, text=True
-    )
-    try:    # in a process of its own: Ray's client is of no more use in this one after that
-        command = [sys.executable, "-c", CONNECT, ray_address]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    finally:
-        os.kill(int(stopper.communicate(timeout=120)[0]), signal.SIGCONT)
-    assert found.returncode == 1 and "answers, and has not taken us on within 20 s: start its head anew" in found.stderr
-
-
-CONNECT = """
-import sys
-from snippetkit.utils import parallel as cluster
-cluster._RAYS_PATIENCE = 20
-try:
-    with cluster.use_cluster(sys.argv[1]):
-        pass
-except cluster.KitError as error:
-    sys.exit(str(error))
-"""
-
-SIGNAL_WHAT_STARTS_FOR_US = """
-import os, re, signal, sys, time
-from pathlib import Path
-what, whom = sys.argv[1:]
-end = time.monotonic() + 120
-while time.monotonic() < end:
+def client_servers():
+    """The processes that a Ray head has started for clients."""
+    processes = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"specific-" + b"server" in line.read_bytes():     # not this process, whose code it is in
-                process = int(line.parent.name)
-                if whom == "its parent":
-                    process = int(re.search(r"PPid:\\s+(\\d+)", line.with_name("status").read_text())[1])
-                os.kill(process, getattr(signal, what))
-                print(process)
-                raise SystemExit
-        except OSError:     # it has ended meanwhile
-            pass
-    time.sleep(0.01)
-raise SystemExit("the head started no process for a client")
-"""
+        with suppress(OSError):     # the process has ended
+            processes += [int(line.parent.name)] if b"specific-server" in line.read_bytes() else []
+    return processes
 
 
-@pytest.mark.parametrize("options, sentence", [
-    (["--nthreads", "1"], "has 1 workers, and it takes two at least: start more, or leave --cluster away"),
-    (["--nthreads", "2"], "has 2 threads; start it with --nthreads 1"),
-])
-def test_a_cluster_that_would_mix_or_do_nothing_is_refused(tmp_path, options, sentence):
-    with cluster_of(tmp_path, [options]) as found:
-        with pytest.raises(KitError, match=sentence):
-            with use_cluster(found.address):
-                pass
-
-
-@pytest.mark.parametrize("address, sentence", [
-    ("dask", "'dask' is no cluster; write dask://host:port or ray://host:port"),
-    ("spark://host:7077", "'spark://host:7077' is no cluster"),
-    ("dask://127.0.0.1:9", "no Dask scheduler answers at 127.0.0.1:9"),
-])
-def test_no_such_cluster_is_a_sentence(address, sentence, monkeypatch):
-    if address.startswith("dask://"):
-        pytest.importorskip("distributed", reason="a Dask cluster takes its package: pip install distributed")
-    monkeypatch.setattr("snippetkit.utils.parallel._PATIENCE", 1)
-    with pytest.raises(KitError, match=sentence):
-        with use_cluster(address):
-            pass
-
-
-def test_without_an_address_it_is_this_machine():
-    with use_cluster(""):
-        backend, _ = joblib.parallel.get_active_backend()
-        assert type(backend).__name__ == "LokyBackend"
+def kill_client_server():
+    while not (processes := client_servers()):
+        time.sleep(0.01)
+    os.kill(processes[0], signal.SIGKILL)

@@ -1,3 +1,5 @@
+"""The files of a competition: what is found, in which order, and the message for each fault."""
+
 import shutil
 
 import numpy as np
@@ -8,186 +10,117 @@ from snippetkit.data.labels import read_labels, write_labels
 from snippetkit.data.submission import read_sample_ids, write_submission
 from snippetkit.utils.errors import KitError
 
-
-def labels_of(folder):
-    return folder / "train_label.txt"
+LABELS, SAMPLE = "train_label.txt", "example_submission.csv"
 
 
-def test_everything_is_found_and_in_order(small_demo):
-    found = competition.find(small_demo)
-    assert [clip.name for clip in found.train] == [f"{i}.mp3" for i in range(24)]
-    assert found.labels.tolist() == [int(line) for line in labels_of(small_demo).read_text().split()]
-    assert found.test_ids.tolist() == list(range(8)) and found.test[3].name == "3.mp3"
-    assert len(found.test_labels) == 8
+def sample_of(ids):
+    return "id,category\n" + "".join(f"{i},1\n" for i in ids)
 
 
-def test_kaggles_nested_folders(copied_demo, tmp_path):
+def test_all_files_are_found_in_order(small_demo):
+    files = competition.find(small_demo)
+    assert [clip.name for clip in files.train] == [f"{i}.mp3" for i in range(24)]
+    assert files.labels.tolist() == [int(line) for line in (small_demo / LABELS).read_text().split()]
+    assert files.test_ids.tolist() == list(range(8)) and files.test[3].name == "3.mp3"
+    assert len(files.test_labels) == 8
+
+
+def test_nested_folders_of_kaggle_are_searched(copied_demo, tmp_path):
     root = tmp_path / "input"
-    slug = root / "competitions" / "test-of-singers"  # "test" in the outer name must not mislead
+    slug = root / "competitions" / "test-of-singers"    # "test" in the outer name must not make these test clips
     for split, inner in (("train", "train_mp3s/train_mp3s"), ("test", "test/test")):
         shutil.copytree(copied_demo / f"{split}_mp3s", slug / inner)
-    shutil.copy(labels_of(copied_demo), slug)
-    shutil.copy(copied_demo / "example_submission.csv", root / "competitions")
-    found = competition.find(root)
-    assert (len(found.train), len(found.test), found.test_labels) == (24, 8, None)
+    shutil.copy(copied_demo / LABELS, slug)
+    shutil.copy(copied_demo / SAMPLE, root / "competitions")
+    files = competition.find(root)
+    assert (len(files.train), len(files.test), files.test_labels) == (24, 8, None)
 
 
-def test_without_a_sample_the_ids_ascend(copied_demo):
-    (copied_demo / "example_submission.csv").unlink()
+def test_ids_ascend_without_a_sample(copied_demo):
+    (copied_demo / SAMPLE).unlink()
     assert competition.find(copied_demo).test_ids.tolist() == list(range(8))
 
 
-def test_rows_follow_the_sample(copied_demo):
+def test_rows_are_in_the_order_of_the_sample(copied_demo):
     ids = [5, 0, 7, 1, 2, 6, 4, 3]
-    (copied_demo / "example_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in ids))
-    before = competition.find(copied_demo)
-    assert before.test_ids.tolist() == ids
-    assert [int(clip.stem) for clip in before.test] == ids
+    (copied_demo / SAMPLE).write_text(sample_of(ids))
+    files = competition.find(copied_demo)
+    assert files.test_ids.tolist() == ids
+    assert [int(clip.stem) for clip in files.test] == ids
     by_id = read_labels(copied_demo / "answers" / "test_label.txt")
-    assert before.test_labels.tolist() == [by_id[i] for i in ids]
+    assert files.test_labels.tolist() == [by_id[i] for i in ids]
 
 
-def no_train(folder):
-    shutil.rmtree(folder / "train_mp3s")
+def write(name, content):
+    return lambda folder: (folder / name).write_bytes(content.encode("latin-1"))
 
 
-def no_test(folder):
-    shutil.rmtree(folder / "test_mp3s")
+def copy_clip(name):
+    return lambda folder: shutil.copy(folder / "train_mp3s" / "7.mp3", folder / "train_mp3s" / name)
 
 
-def no_labels(folder):
-    labels_of(folder).unlink()
-
-
-def gap(folder):
-    (folder / "train_mp3s" / "7.mp3").unlink()
-
-
-def doubled_id(folder):
-    shutil.copy(folder / "train_mp3s" / "7.mp3", folder / "train_mp3s" / "007.mp3")
-
-
-def unnumbered(folder):
-    shutil.copy(folder / "train_mp3s" / "7.mp3", folder / "train_mp3s" / "7 (copy).mp3")
-
-
-def second_train_folder(folder):
-    shutil.copytree(folder / "train_mp3s", folder / "old_train")
-
-
-def fewer_labels(folder):
-    labels_of(folder).write_text("1\n" * 23)
-
-
-def more_labels(folder):
-    labels_of(folder).write_text("1\n" * 25)
-
-
-def label_outside(folder):
-    labels_of(folder).write_text("1\n" * 5 + "4\n" + "1\n" * 18)
-
-
-def label_no_number(folder):
-    labels_of(folder).write_text("1\n" * 5 + "male\n" + "1\n" * 18)
-
-
-def label_blank(folder):
-    labels_of(folder).write_text("1\n" * 5 + "\n" + "1\n" * 18)
-
-
-def label_not_utf8(folder):
-    labels_of(folder).write_bytes(b"1\n\xff\n")
-
-
-def labels_disagree(folder):
-    write_labels(folder / "train_label.npz", np.zeros(24, int))
-
-
-def sample_lacks_a_row(folder):
-    (folder / "example_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in range(7)))
-
-
-def sample_has_no_clip(folder):
-    (folder / "example_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in range(9)))
-
-
-def sample_doubles(folder):
-    (folder / "example_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in [*range(8), 3]))
-
-
-def sample_without_ids(folder):
-    (folder / "example_submission.csv").write_text("clip,category\n0,1\n")
-
-
-def samples_disagree(folder):
-    (folder / "sample_submission.csv").write_text("id,category\n" + "".join(f"{i},1\n" for i in reversed(range(8))))
-
-
-def label_enormous(folder):
-    labels_of(folder).write_text("1\n" * 5 + "9" * 40 + "\n" + "1\n" * 18)
-
-
-def answers_without_their_clip(folder):
+def remove_answered_test_clip(folder):
     (folder / "test_mp3s" / "2.mp3").unlink()
-    (folder / "example_submission.csv").unlink()
+    (folder / SAMPLE).unlink()
 
 
-def sample_empty(folder):
-    (folder / "example_submission.csv").write_text("")
-
-
-WRONG = {
-    no_train: r"no train clips found under .*competition",
-    no_test: r"no test clips found under .*competition",
-    no_labels: r"no labels found .* train_label\.txt",
-    gap: r"train_mp3s has a gap: 23 train clips, .* no 7\.mp3",
-    doubled_id: r"007\.mp3 and .*7\.mp3 both claim id 7",
-    unnumbered: r"7 \(copy\)\.mp3 is not named by a number",
-    second_train_folder: r"more than one folder of train clips .*old_train.*train_mp3s",
-    fewer_labels: r"train_label\.txt has fewer labels than there are clips: 23, but 24",
-    more_labels: r"train_label\.txt has more labels than there are clips: 25, but 24",
-    label_outside: r"train_label\.txt gives clip 5 the label 4; labels lie in 0–3",
-    label_no_number: r"line 6 of .*train_label\.txt has 'male'",
-    label_blank: r"line 6 of .*train_label\.txt has ''",
-    label_not_utf8: r"train_label\.txt is not text in UTF-8",
-    labels_disagree: r"train_label\.npz and .*train_label\.txt hold different labels",
-    sample_lacks_a_row: r"example_submission\.csv does not match .*no row for clip 7",
-    sample_has_no_clip: r"example_submission\.csv does not match .*no clip for id 8",
-    sample_doubles: r"example_submission\.csv lists id 3 twice",
-    sample_without_ids: r"example_submission\.csv has no column id",
-    samples_disagree: r"sample_submission\.csv list different ids, or in another order",
-    label_enormous: r"line 6 of .*train_label\.txt has '99",
-    answers_without_their_clip: r"test_mp3s has a gap: 7 test clips.*no 2\.mp3",
-    sample_empty: r"example_submission\.csv is not a readable CSV",
+FAULTS = {
+    r"no train clips found under .*competition": lambda folder: shutil.rmtree(folder / "train_mp3s"),
+    r"no test clips found under .*competition": lambda folder: shutil.rmtree(folder / "test_mp3s"),
+    r"no labels found .* train_label\.txt": lambda folder: (folder / LABELS).unlink(),
+    r"train_mp3s has a gap: 23 train clips .* no 7\.mp3": lambda folder: (folder / "train_mp3s" / "7.mp3").unlink(),
+    r"test_mp3s has a gap: 7 test clips .* no 2\.mp3": remove_answered_test_clip,
+    r"007\.mp3 and .*7\.mp3 have the same id, 7": copy_clip("007.mp3"),
+    r"7 \(copy\)\.mp3 is not named by a number": copy_clip("7 (copy).mp3"),
+    r"more than one folder of train clips .*old_train.*train_mp3s":
+        lambda folder: shutil.copytree(folder / "train_mp3s", folder / "old_train"),
+    r"train_label\.txt has 23 labels, but .*train_mp3s has 24 clips": write(LABELS, "1\n" * 23),
+    r"train_label\.txt has 25 labels, but .*train_mp3s has 24 clips": write(LABELS, "1\n" * 25),
+    r"train_label\.txt: the label 4 of clip 5 is not in 0–3": write(LABELS, "1\n" * 5 + "4\n" + "1\n" * 18),
+    r"line 6 of .*train_label\.txt has 'male'": write(LABELS, "1\n" * 5 + "male\n" + "1\n" * 18),
+    r"line 6 of .*train_label\.txt has ''": write(LABELS, "1\n" * 5 + "\n" + "1\n" * 18),
+    r"line 6 of .*train_label\.txt has '99": write(LABELS, "1\n" * 5 + "9" * 40 + "\n" + "1\n" * 18),
+    r"train_label\.txt is not UTF-8 text": write(LABELS, "1\n\xff\n"),
+    r"train_label\.npz and .*train_label\.txt hold different labels":
+        lambda folder: write_labels(folder / "train_label.npz", np.zeros(24, int)),
+    r"example_submission\.csv does not match .*no row for clip 7": write(SAMPLE, sample_of(range(7))),
+    r"example_submission\.csv does not match .*no clip for id 8": write(SAMPLE, sample_of(range(9))),
+    r"example_submission\.csv lists id 3 twice": write(SAMPLE, sample_of([*range(8), 3])),
+    r"example_submission\.csv has no column id": write(SAMPLE, "clip,category\n0,1\n"),
+    r"example_submission\.csv is not a readable CSV": write(SAMPLE, ""),
+    r"sample_submission\.csv list different ids or in another order":
+        write("sample_submission.csv", sample_of(reversed(range(8)))),
 }
 
 
-@pytest.mark.parametrize("damage", WRONG, ids=lambda damage: damage.__name__)
-def test_wrong_input_is_a_sentence(copied_demo, damage):
-    damage(copied_demo)
-    with pytest.raises(KitError, match=WRONG[damage]):
+@pytest.mark.parametrize("message", FAULTS)
+def test_fault_is_named_with_its_file(copied_demo, message):
+    FAULTS[message](copied_demo)
+    with pytest.raises(KitError, match=message):
         competition.find(copied_demo)
 
 
-def test_no_such_folder(tmp_path):
+def test_missing_folder_or_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(KitError, match="there is no data folder .*nowhere"):
         competition.find(tmp_path / "nowhere")
+    with pytest.raises(KitError, match="no clips found"):
+        competition.clips_in(tmp_path)
 
 
-def test_a_sample_as_it_comes_from_kaggle(tmp_path):
-    path = tmp_path / "example_submission.csv"
+def test_sample_is_read_in_the_format_of_kaggle(tmp_path):
+    path = tmp_path / SAMPLE
     path.write_bytes(b"\xef\xbb\xbfid,category\r\n0,1\r\n1,1")
     assert read_sample_ids(path).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("content", ["0\n1\n2\n3\n", "\ufeff0\r\n1\r\n2\r\n3\r\n", "0\n1\n2\n3", " 0\n1 \n2\n3\n\n\n"])
-def test_text_labels_with_their_quirks(tmp_path, content):
-    path = tmp_path / "train_label.txt"
+def test_text_labels_are_read_in_all_variants(tmp_path, content):
+    path = tmp_path / LABELS
     path.write_bytes(content.encode())
     assert read_labels(path).tolist() == [0, 1, 2, 3]
 
 
-def test_csv_labels_in_any_order(tmp_path):
+def test_csv_labels_are_read_in_any_order(tmp_path):
     path = tmp_path / "train_label.csv"
     path.write_text("id,category\n2,3\n0,1\n1,0\n")
     assert read_labels(path).tolist() == [1, 0, 3]
@@ -196,57 +129,56 @@ def test_csv_labels_in_any_order(tmp_path):
         read_labels(path)
 
 
-def test_npz_labels(tmp_path):
+def test_npz_labels_are_written_and_read(tmp_path):
     path = tmp_path / "train_label.npz"
     write_labels(path, np.array([3, 0, 1]))
-    assert np.load(path)["labels"].tolist() == [3, 0, 1]
-    assert read_labels(path).tolist() == [3, 0, 1]
-    np.savez(path, label=[1])
-    with pytest.raises(KitError, match="no key 'labels'"):
-        read_labels(path)
-    np.savez(path, labels=[0.5])
-    with pytest.raises(KitError, match="expected one row of whole numbers"):
-        read_labels(path)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(KitError, match=r"not a readable \.npz"):
-        read_labels(path)
-    path.write_bytes(b"no archive")
-    with pytest.raises(KitError, match=r"not a readable \.npz"):
-        read_labels(path)
+    assert np.load(path)["labels"].tolist() == read_labels(path).tolist() == [3, 0, 1]
+    with pytest.raises(KitError, match="must end in .npz"):
+        write_labels(tmp_path / LABELS, np.array([3, 0, 1]))
+    with pytest.raises(KitError, match="label.json is not a label file"):
+        read_labels(tmp_path / "label.json")
 
 
-def test_an_npz_that_would_run_code_is_refused(tmp_path):
+@pytest.mark.parametrize("arrays, message", [
+    ({"label": [1]}, "no key 'labels'"),
+    ({"labels": [0.5]}, r"holds float64 labels of shape \(1,\), not one row of whole numbers"),
+    ({"labels": np.array([print], dtype=object)}, r"not a readable \.npz"),     # reading it would run code
+])
+def test_npz_with_other_contents_is_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "train_label.npz", **arrays)
+    with pytest.raises(KitError, match=message):
+        read_labels(tmp_path / "train_label.npz")
+
+
+def test_damaged_npz_is_refused(tmp_path):
     path = tmp_path / "train_label.npz"
-    np.savez(path, labels=np.array([print], dtype=object))
-    with pytest.raises(KitError, match=r"not a readable \.npz"):
-        read_labels(path)
+    write_labels(path, np.array([3, 0, 1]))
+    np.save(tmp_path / "array.npy", np.zeros(3, int))
+    for content in (path.read_bytes()[:100], b"no archive", (tmp_path / "array.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(KitError, match=r"not a readable \.npz"):
+            read_labels(path)
 
 
-def test_the_submission_is_plain(tmp_path):
+def test_submission_is_written_as_plain_utf_8(tmp_path):
     path = tmp_path / "submission.csv"
     write_submission(path, [2, 0], [3, 1])
     assert path.read_bytes() == b"id,category\n2,3\n0,1\n"
 
 
-def test_sort_copies_or_links_and_never_moves(small_competition, tmp_path):
+@pytest.mark.parametrize("link", [False, True])
+def test_clips_are_sorted_by_copy_or_link_and_never_moved(small_competition, tmp_path, link):
     train, labels = small_competition.train, small_competition.labels
-    for link in (False, True):
-        competition.sort_clips(train, labels, tmp_path / str(link), link=link)
-        sorted_clips = list((tmp_path / str(link)).rglob("*.mp3"))
-        assert len(sorted_clips) == 24 and all(clip.exists() for clip in train)
-        for clip in sorted_clips:
-            assert clip.parent.name.startswith(str(labels[int(clip.stem)]))
-            assert clip.is_symlink() == link
-            assert clip.read_bytes() == train[int(clip.stem)].read_bytes()
+    competition.sort_clips(train, labels, tmp_path, link=link)
+    sorted_clips = list(tmp_path.rglob("*.mp3"))
+    assert len(sorted_clips) == 24 and all(clip.exists() for clip in train)
+    for clip in sorted_clips:
+        assert clip.parent.name.startswith(str(labels[int(clip.stem)])) and clip.is_symlink() == link
+        assert clip.read_bytes() == train[int(clip.stem)].read_bytes()
 
 
-def test_a_folder_without_clips(tmp_path):
-    with pytest.raises(KitError, match="no clips found"):
-        competition.clips_in(tmp_path)
-
-
-def test_the_real_competition(real_clips):
-    found = competition.find(real_clips)
-    assert (len(found.train), len(found.test)) == (3824, 983)
-    assert np.bincount(found.labels).tolist() == [354, 902, 1127, 1441]
-    assert found.test_ids.tolist() == list(range(983))
+def test_real_competition_is_found(real_clips):
+    files = competition.find(real_clips)
+    assert (len(files.train), len(files.test)) == (3824, 983)
+    assert np.bincount(files.labels).tolist() == [354, 902, 1127, 1441]
+    assert files.test_ids.tolist() == list(range(983))

@@ -46,11 +46,11 @@ def work(tmp_path):
 def test_everything_that_the_next_stage_needs_is_copied(output, work, capsys):
     copy_earlier_output(work, output.parents[2])
     assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}
-    assert f"of earlier sessions are taken over from {output}" in capsys.readouterr().err
+    assert f"of earlier sessions from {output}" in capsys.readouterr().err
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     copy_earlier_output(work, output.parents[2])
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
-    assert "taken over" not in capsys.readouterr().err
+    assert "copying" not in capsys.readouterr().err
 
 
 def test_weights_of_finished_members_stay_where_they_are_if_nobody_needs_them(output, work):
@@ -103,7 +103,7 @@ def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
             raise KeyboardInterrupt
         whole(source, target)
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="what earlier sessions made was stopped"):
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="output of earlier sessions was stopped"):
         patch.setattr(earlier_output, "_copy", cut_short)
         copy_earlier_output(work, output.parents[2])
     copy_earlier_output(work, output.parents[2])

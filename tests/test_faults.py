@@ -11,7 +11,7 @@ import time
 
 import nbformat
 import pytest
-from conftest import same_bits
+from conftest import SHORT, same_bits
 from jupyter_client.manager import start_new_kernel
 from kaggle_sessions import read_only
 
@@ -19,8 +19,9 @@ from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.paths import project_folder
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "model=cnn3 batch_size=8 precision=fp32 split=songs folds=2"
-SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
 KILLS = 30
 
 
@@ -103,7 +104,6 @@ def same_results(one, other):
     return all(same_bits(*(each / "members" / name for each in (one, other))) for name in ("member_00", "member_01"))
 
 
-@pytest.mark.slow
 def test_stopped_at_thirty_moments_it_ends_with_the_same_bits(small_demo, weights, tmp_path):
     whole = Session(small_demo, tmp_path / "whole", weights)
     whole.start()
@@ -136,7 +136,6 @@ def command(*arguments):
     return [sys.executable, "-m", "snippetkit", "run", *map(str, arguments)]
 
 
-@pytest.mark.slow
 def test_of_two_runs_in_a_folder_the_second_is_refused_by_name(small_demo, tmp_path):
     out = tmp_path / "out"
     options = command("--data", small_demo, "--out", out, *SHORT)
@@ -152,7 +151,6 @@ def test_of_two_runs_in_a_folder_the_second_is_refused_by_name(small_demo, tmp_p
     assert first.wait(timeout=300) == 0 and (out / "submission.csv").exists()
 
 
-@pytest.mark.slow
 def test_the_input_is_only_read(small_demo, tmp_path):
     data = shutil.copytree(small_demo, tmp_path / "data")
     with read_only(data) as is_refused:
@@ -165,7 +163,6 @@ def test_the_input_is_only_read(small_demo, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_what_was_made_is_kept(small_demo, small_disk):
     out = small_disk.folder / "out"
     small_disk.resize(1e6)     # the features of 32 clips take 1.5 MB
@@ -178,7 +175,6 @@ def test_a_full_disk_is_a_sentence_and_what_was_made_is_kept(small_demo, small_d
     assert not list(out.rglob(".part-*"))
 
 
-@pytest.mark.slow
 def test_a_clock_that_jumps_changes_nothing(monkeypatch):
     clock = Clock(2)
     now = time.time

@@ -1,3 +1,5 @@
+"""The filterbank against a loop-by-loop reference, closed formulas and librosa."""
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -8,7 +10,7 @@ from snippetkit.utils.errors import KitError
 
 
 def slow_mel_energy(signal):
-    """The published filterbank, loop by loop, with its numbers spelled out: written from the formulas alone."""
+    """The published filterbank as loops over literal numbers, written from the formulas alone."""
     emphasised = [float(signal[0])] + [float(signal[t]) - 0.97 * float(signal[t - 1]) for t in range(1, len(signal))]
     count = 1 + max(0, int(np.ceil((len(signal) - 400) / 160)))
     emphasised += [0.0] * ((count - 1) * 160 + 400 - len(emphasised))
@@ -35,15 +37,15 @@ def noisy_chirp():
     return 0.4 * np.sin(2 * np.pi * (100 + 1200 * time) * time) + 0.01 * noise
 
 
-def test_equals_a_loop_by_loop_reference(noisy_chirp):
+def test_features_equal_a_loop_by_loop_reference(noisy_chirp):
     expected = slow_mel_energy(noisy_chirp)
     power = filterbank.power_spectrum(filterbank.frame(filterbank.preemphasise(noisy_chirp)))
     np.testing.assert_allclose(power @ filterbank.mel_triangles().T, expected, rtol=1e-6)
     np.testing.assert_allclose(filterbank.log_mel(noisy_chirp), 20 * np.log10(expected), atol=1e-3)
 
 
-def test_golden_numbers():
-    # one unit impulse at sample 200: frame 0 sees it whole, and a flat spectrum shows the triangles' areas
+def test_impulse_gives_the_areas_of_the_triangles():
+    # a unit impulse at sample 200 of frame 0 has a flat spectrum
     signal = np.zeros(48_000)
     signal[200] = 1
     emphasised = filterbank.preemphasise(signal)
@@ -53,33 +55,26 @@ def test_golden_numbers():
     np.testing.assert_allclose(energy[0], flat * filterbank.mel_triangles().sum(axis=1), rtol=1e-12)
 
 
-def test_a_clip_gives_299_frames_of_40_bands(noisy_chirp):
-    assert filterbank.log_mel(noisy_chirp).shape == (299, 40)
-
-
 @pytest.mark.parametrize(
     "samples, frames",
-    [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_001, 299), (96_000, 599)],
+    [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_000, 299), (48_001, 299), (96_000, 599)],
 )
-def test_shorter_and_longer_signals(samples, frames):
+def test_number_of_frames(samples, frames):
     signal = np.ones(samples)
     assert filterbank.frame(signal).shape == (frames, 400)
     assert filterbank.count_frames(samples) == frames
-    assert filterbank.frame(signal).sum() >= samples  # nothing of the signal is lost
+    assert filterbank.frame(signal).sum() >= samples  # no sample is lost
     assert filterbank.log_mel(signal).shape == (frames, 40)
 
 
-def test_zeros_fill_the_last_frame():
+def test_last_frame_is_zero_padded_and_a_fitting_signal_is_not_copied():
     last = filterbank.frame(np.ones(48_000))[-1]
     assert last.tolist() == [1.0] * (48_000 - 298 * 160) + [0.0] * (298 * 160 + 400 - 48_000)
-
-
-def test_a_signal_that_fits_is_not_copied():
     signal = np.ones(560)
     assert np.shares_memory(filterbank.frame(signal), signal)
 
 
-def test_triangle_corners():
+def test_mel_triangles_have_the_published_corners():
     expected = [0, 2, 5, 9, 12, 16, 19, 24, 28, 33, 38, 43, 48, 54, 61, 67, 74, 82, 90, 99, 108, 118, 128, 139, 151,
                 163, 176, 190, 205, 221, 238, 256, 275, 295, 317, 340, 364, 390, 418, 447, 478, 512]
     assert filterbank.mel_corners().tolist() == expected
@@ -92,66 +87,67 @@ def test_triangle_corners():
         assert np.count_nonzero(weights) == right - left - 1
 
 
-def test_an_edge_of_the_range_stays_the_bin_it_is():
-    # on the way to mel and back 8000 Hz may come out a hair lower, and floor would lose a bin
+def test_edge_of_the_range_keeps_its_bin():
+    # the conversion of 8000 Hz to mel and back may give slightly less, and floor would then give the bin below
     for f_max in (4000.0, 6000.0, 7500.0, 8000.0):
         assert filterbank.mel_corners(f_max=f_max)[-1] == f_max * 1024 / 16_000
 
 
 @pytest.mark.parametrize("band", [0, 7, 15, 24, 33, 39])
-def test_a_pure_tone_lands_in_the_band_of_the_formula(band):
+def test_pure_tone_has_its_maximum_in_the_band_of_the_formula(band):
     peak_mel = 2595 * np.log10(1 + 8000 / 700) * (band + 1) / 41
     hz = 700 * (10 ** (peak_mel / 2595) - 1)
     tone = np.sin(2 * np.pi * hz * np.arange(48_000) / 16_000)
     assert filterbank.log_mel(tone).mean(axis=0).argmax() == band
 
 
-def test_mel_scale():
+def test_mel_scale_has_the_values_of_the_formula_and_of_librosa():
+    librosa = pytest.importorskip("librosa")
+    hertz = np.array([60.0, 700, 3000, 7999])
+    np.testing.assert_allclose(filterbank.hz_to_mel(hertz), librosa.hz_to_mel(hertz, htk=True), rtol=1e-12)
     assert filterbank.hz_to_mel(1000) == pytest.approx(999.9855, abs=1e-4)
     np.testing.assert_allclose(filterbank.mel_to_hz(filterbank.hz_to_mel([0.0, 55, 8000])), [0, 55, 8000], atol=1e-9)
 
 
-def test_silence_is_the_floor_and_not_minus_infinity():
+def test_silence_is_finite():
     np.testing.assert_allclose(filterbank.log_mel(np.zeros(48_000)), 20 * np.log10(np.finfo(np.float64).eps))
 
 
 @pytest.mark.parametrize("frames", [1, 63, 64, 65, 129, 299])
-def test_spectra_of_some_frames_at_a_time_have_the_bits_of_all_at_once(frames):
+def test_features_in_blocks_have_the_same_bits_as_all_frames_at_once(frames):
     recipe = Recipe.published()
     signal = np.random.default_rng(frames).normal(size=400 + 160 * (frames - 1)) * 0.1
     pieces = filterbank.frame(filterbank.preemphasise(signal))
-    # several threads of BLAS divide a product by its size, and each adds up in another order
+    # several threads of BLAS would split a product by its size and add in another order
     with threadpool_limits(1):
         at_once = filterbank.power_spectrum(pieces) @ filterbank.recipe_triangles(recipe).T
-        found = filterbank.log_mel(signal)
-    assert len(found) == len(pieces) == frames
-    assert np.array_equal(found, filterbank.decibels(at_once))
+        levels = filterbank.log_mel(signal)
+    assert len(levels) == len(pieces) == frames
+    assert np.array_equal(levels, filterbank.decibels(at_once))
 
 
-def test_a_batch_equals_one_at_a_time(noisy_chirp):
+def test_batch_equals_single_clips(noisy_chirp):
     batch = np.stack([noisy_chirp, noisy_chirp[::-1], np.zeros(48_000)]).astype(np.float32)
-    together = filterbank.log_mel(batch)
-    assert together.shape == (3, 299, 40)
-    for alone, row in zip(batch, together):
-        assert np.array_equal(filterbank.log_mel(alone), row)
+    levels = filterbank.log_mel(batch)
+    assert levels.shape == (3, 299, 40)
+    for clip, expected in zip(batch, levels):
+        assert np.array_equal(filterbank.log_mel(clip), expected)
 
 
-def test_agrees_with_librosa_where_the_definitions_meet():
+def test_mel_triangles_have_the_shape_of_librosas():
     librosa = pytest.importorskip("librosa")
-    hertz = np.array([60.0, 700, 3000, 7999])
-    np.testing.assert_allclose(filterbank.hz_to_mel(hertz), librosa.hz_to_mel(hertz, htk=True), rtol=1e-12)
-    # librosa does not round corners to bins, so triangles agree in shape but not to the digit
-    reference = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=40, htk=True, norm=None)
-    pairs = zip(filterbank.mel_triangles()[10:], reference[10:])
-    assert min(np.corrcoef(ours, theirs)[0, 1] for ours, theirs in pairs) > 0.97
+    # librosa does not round corners to bins, so the values differ slightly
+    expected = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=40, htk=True, norm=None)
+    pairs = zip(filterbank.mel_triangles()[10:], expected[10:])
+    assert min(np.corrcoef(*pair)[0, 1] for pair in pairs) > 0.97
 
 
 def test_too_many_bands_are_refused():
-    with pytest.raises(KitError, match="band .* of 400 holds no bin .*n_fft"):
+    with pytest.raises(KitError, match="band .* of 400 contains no bin .*n_fft"):
         filterbank.mel_triangles(n_mels=400)
 
 
-def test_the_recipe_decides():
+def test_recipe_decides_the_shape():
     recipe = Recipe.published().with_values(n_mels=64, n_fft=2048, hop=200)
     assert filterbank.log_mel(np.ones(48_000), recipe).shape == (239, 64)
 
@@ -164,7 +160,7 @@ TWO = Recipe.published().with_values(
 )
 
 
-def test_log_triangles_are_as_wide_as_a_key_or_as_the_fft_resolves():
+def test_log_triangles_are_as_wide_as_a_semitone_step_or_the_resolution_of_the_fft():
     corners = np.geomspace(63.5, 8372, 170)
     for n_fft in (2048, 8192):
         triangles = filterbank.log_triangles(n_bands=168, n_fft=n_fft, sample_rate=22_050, f_min=63.5, f_max=8372)
@@ -179,7 +175,7 @@ def test_log_triangles_are_as_wide_as_a_key_or_as_the_fft_resolves():
 
 
 @pytest.mark.parametrize("channel, apart", [(0, False), (1, True)])
-def test_two_tones_half_a_tone_apart_are_told_apart_by_the_longer_frames_alone(channel, apart):
+def test_longer_frames_separate_two_tones_that_the_shorter_ones_do_not(channel, apart):
     time = np.arange(66_150) / 22_050
     low, high = 262, 278
     levels = filterbank.log_mel(np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time), TWO)
@@ -190,7 +186,7 @@ def test_two_tones_half_a_tone_apart_are_told_apart_by_the_longer_frames_alone(c
     assert (min(peaks) - both[between] > 6) == apart
 
 
-def test_both_spectra_look_at_the_same_time():
+def test_both_spectra_have_the_same_centre_in_time():
     signal = np.zeros(66_150)
     signal[33_075] = 1
     levels = filterbank.log_mel(signal, TWO.with_values(pool=1))
@@ -202,32 +198,31 @@ def test_both_spectra_look_at_the_same_time():
         assert abs(centre - 33_075) < 300
 
 
-def test_frames_are_averaged_and_the_shape_is_known_beforehand():
+def test_pooled_frames_are_averages_and_have_the_announced_shape():
     signal = np.random.default_rng(0).normal(size=66_150)
-    every, pooled = (filterbank.log_mel(signal, TWO.with_values(pool=pool)) for pool in (1, 4))
-    np.testing.assert_allclose(pooled[3], every[12:16].mean(axis=0))
-    for pool in (1, 2, 4, 1000):
-        recipe = TWO.with_values(pool=pool)
-        assert filterbank.log_mel(signal, recipe).shape == filterbank.shape_of(66_150, recipe)
+    levels = {pool: filterbank.log_mel(signal, TWO.with_values(pool=pool)) for pool in (1, 2, 4, 1000)}
+    np.testing.assert_allclose(levels[4][3], levels[1][12:16].mean(axis=0))
+    for pool, pooled in levels.items():
+        assert pooled.shape == filterbank.shape_of(66_150, TWO.with_values(pool=pool))
 
 
-def test_the_floor_holds_silence_and_nothing_else():
+def test_floor_raises_smaller_energies_only():
     energy = np.array([0, 1e-12, 1e-10, 1e-3])
     assert filterbank.decibels(energy, floor=1e-10).tolist() == [-200, -200, -200, -60]
     assert filterbank.decibels(energy)[1] == -240
 
 
-def test_a_hann_window_by_hand():
+def test_hann_window_has_the_values_of_the_formula():
     frames = np.ones((1, 9))
     expected = np.abs(np.fft.rfft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(9) / 8), 16)) ** 2 / 16
     np.testing.assert_allclose(filterbank.power_spectrum(frames, n_fft=16, window="hann")[0], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("changes, sentence", [
+@pytest.mark.parametrize("changes, message", [
     ({"f_min": 0}, "scale=log needs f_min above 0"),
     ({"second_n_fft": 1024}, "second_n_fft=1024 is shorter than frame_length=2048"),
     ({"window": "kaiser"}, "window='kaiser' is unknown. Choose one of hamming, hann"),
 ])
-def test_choices_that_do_not_go_together_are_a_sentence(changes, sentence):
-    with pytest.raises(KitError, match=sentence):
+def test_contradictory_values_are_refused(changes, message):
+    with pytest.raises(KitError, match=message):
         TWO.with_values(**changes)

@@ -84,7 +84,7 @@ def test_too_few_songs_are_a_sentence_only_where_songs_are_kept_apart(by_songs, 
 
 
 def test_folds_of_another_number_are_a_sentence(by_songs, data):
-    with pytest.raises(KitError, match="divided into 3 folds, but the recipe says folds=2; run 02_features"):
+    with pytest.raises(KitError, match="there are 3 folds, but the recipe says folds=2. Run 02_features"):
         folds.split(data, by_songs.with_values(folds=2), 0)
 
 
@@ -115,7 +115,7 @@ def test_a_leaky_fold_is_caught_before_anything_is_trained(by_songs, data, cpu, 
     fold = data.songs.fold.copy()
     fold[7] = (fold[7] + 1) % 3     # clip 7 leaves the rest of its song, number 1
     leaky = with_songs(data, data.songs.group, fold)
-    with pytest.raises(KitError, match="the folds leak: clips of group 1 are held out in one fold and trained on"):
+    with pytest.raises(KitError, match="the folds leak: group 1 is in more than one fold"):
         train_member(tmp_path / "member_00", 0, by_songs, leaky, device=cpu)
     assert not (tmp_path / "member_00").exists()
 

@@ -119,9 +119,9 @@ def test_only_the_separation_may_download_weights(tmp_path, internet):
 
 
 @pytest.mark.parametrize("names, sentence", [
-    ({"user": "some body", "competition": "singers"}, "'some body' is no name on Kaggle"),
-    ({"user": "somebody", "competition": "the singers"}, "names no competition"),
-    ({"user": "somebody", "datasets": ["weights"]}, "'weights' names no dataset; give its owner and name"),
+    ({"user": "some body", "competition": "singers"}, "'some body' is not a user name on Kaggle"),
+    ({"user": "somebody", "competition": "the singers"}, "is not a competition"),
+    ({"user": "somebody", "datasets": ["weights"]}, "'weights' is not a dataset. Give owner and name"),
     ({"user": "somebody"}, "no data would be attached"),
 ])
 def test_a_wrong_name_is_a_sentence(tmp_path, names, sentence):
@@ -170,7 +170,7 @@ def test_a_notebook_that_fails_stops_the_rest(copied, service):
     assert result.returncode == 1 and service.order[-1] == KERNELS[1]
     assert result.stderr.splitlines()[-1] == (
         f"Error: {KERNELS[1]} ended as error: Your notebook tried to allocate more memory than is available.; "
-        "its log is on Kaggle."
+        "see its log on Kaggle."
     )
 
 
@@ -210,11 +210,11 @@ def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
     waiting.wait()
     service._left[KERNELS[2]] = ["RUNNING", "RUNNING", "COMPLETE"]
     result = push(copied, "--from", NAMES[2])
-    assert result.returncode == 0 and f"{KERNELS[2]} was sent before and runs still" in result.stderr
+    assert result.returncode == 0 and f"{KERNELS[2]} is still running" in result.stderr
     assert service.order == [KERNELS[2], KERNELS[3]]
     service._left[KERNELS[2]] = ["RUNNING", "RUNNING", "COMPLETE"]
     result = push(copied, "--from", NAMES[3])
-    assert result.returncode == 0 and f"{KERNELS[2]} was sent before and runs still" in result.stderr
+    assert result.returncode == 0 and f"{KERNELS[2]} is still running" in result.stderr
     assert service.order[2:] == [KERNELS[3]]
 
 
@@ -222,14 +222,15 @@ def test_what_runs_already_is_waited_for_and_not_sent_again(copied, service):
 def test_a_training_that_left_nothing_starts_anew(copied, service):
     service.refused[KERNELS[2]] = {"invalidKernelSources": [KERNELS[2]]}
     result = kit("resume", "--build", "build", "--every", 0.01, home=copied)
-    assert result.returncode == 0 and "no version of it has left anything yet, so it starts anew" in result.stderr
+    assert result.returncode == 0 and "none of its versions has an output yet" in result.stderr
 
 
 @pytest.mark.slow
 def test_data_that_kaggle_does_not_know_are_a_sentence(copied, service):
     service.refused[KERNELS[0]] = {"invalidCompetitionSources": ["singers"]}
     result = push(copied)
-    assert result.returncode == 1 and "no competition singers" in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 1 and "there is no competition singers" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.slow
@@ -267,11 +268,11 @@ def test_results_are_fetched(copied, service):
     assert fetched - {"snippetkit-04-predict.log"} == {
         "submission.csv", "report.json", "figures/confusion.png", *notebooks,
     }
-    assert "came without what its cells put out" in result.stderr   # nothing ran on the service that plays Kaggle
+    assert "came without the outputs of its cells" in result.stderr   # nothing ran on the service that plays Kaggle
     assert (copied / "here" / "submission.csv").read_bytes() == b"id,category\n0,1\n"
     del service.outputs[KERNELS[3]]["submission.csv"]
     result = kit("fetch", "--build", "build", "--out", "there", home=copied)
-    assert result.returncode == 1 and "has left no submission.csv" in result.stderr
+    assert result.returncode == 1 and "has no submission.csv in its output" in result.stderr
 
 
 @pytest.mark.slow
@@ -280,7 +281,7 @@ def test_without_credentials_it_is_one_sentence(copied, service, command):
     result = kit(command, "--build", "build", home=copied, KAGGLE_API_TOKEN="")
     assert result.returncode == 1 and result.stdout == ""
     (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: there are no credentials that Kaggle takes: generate a token at https://")
+    assert line.startswith("Error: there are no valid credentials for Kaggle. Generate a token at https://")
     assert service.order == []
 
 
@@ -309,12 +310,12 @@ def test_a_service_that_cannot_be_reached_is_a_sentence(copied, service, monkeyp
 
 def test_without_a_build_it_is_a_sentence(copied, service):
     result = push(copied / "build")
-    assert result.returncode == 1 and "holds nothing that was built for Kaggle; run kaggle build first" in result.stderr
+    assert result.returncode == 1 and "contains no build for Kaggle. Run kaggle build first" in result.stderr
     (copied / "build" / "04_predict" / "kernel-metadata.json").unlink()
     result = push(copied, "--from", "04_predict")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     result = push(copied, "--from", "05")
-    assert result.returncode == 1 and "no part '05'; choose one of kit, 01_spleeter" in result.stderr
+    assert result.returncode == 1 and "no part '05'. Choose one of kit, 01_spleeter" in result.stderr
 
 
 # --- run as Kaggle runs it ---
@@ -345,7 +346,7 @@ def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, sm
     assert (last / "submission.csv").read_text().count("\n") == 9
     assert not list(last.glob("members/*/last.pt")), "the last notebook needs no weights"
     executed = (tmp_path / "02_features" / "executed.ipynb").read_text()
-    assert "installed" in executed and "taken over from" in executed and "checking clips" not in executed
+    assert "installed" in executed and "of earlier sessions from" in executed and "checking clips" not in executed
     if runner == "papermill":   # and what a session could not finish, the next one does
         _more_members(bare_python, tmp_path, small_demo, working)
 

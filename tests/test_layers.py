@@ -1,4 +1,4 @@
-"""The order of the rooms in pyproject.toml, checked by import-linter."""
+"""The layers in pyproject.toml, checked by import-linter."""
 
 import subprocess
 import sys

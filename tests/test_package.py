@@ -103,7 +103,7 @@ def test_a_package_that_dies_is_reported_with_its_last_words(package_weights):
     with package.Package(package_weights) as backend:
         backend._process.kill()
         backend._process.wait()
-        with pytest.raises(KitError, match=r"process was killed by signal 9.*what is separated is kept: run again"):
+        with pytest.raises(KitError, match=r"process was killed by signal 9.*What is separated is kept: run again"):
             backend(np.zeros((1, RATE, 2), np.float32))
 
 
@@ -124,7 +124,7 @@ print("ready", flush=True)
 
 
 @pytest.mark.parametrize("what, sentence", [
-    ("sys.exit()", r"Spleeter stopped with status 0 \(without a word\)"),
+    ("sys.exit()", r"Spleeter stopped with status 0 \(without output\)"),
     ("sys.stdin.readline(); sys.stderr.buffer.write(b'out of m\\xffmory'); sys.exit()", "status 0 .out of m.mory"),
     ("np.save(sys.stdin.readline().split('\\t')[1].strip(), np.zeros((5, 2))); print('done', flush=True)",
      r"vocals of shape \(5, 2\) for a clip of shape \(44100, 2\)"),
@@ -152,14 +152,14 @@ def test_a_package_that_found_no_weights_does_not_go_on(spleeter_python, tmp_pat
 
 def test_a_python_without_spleeter_is_reported(weights, monkeypatch):
     monkeypatch.setenv("SPLEETER_PYTHON", sys.executable)
-    sentence = "Spleeter stopped with status 1 .*ModuleNotFoundError.*Its Python is .*mend it, or make it in"
+    sentence = "Spleeter stopped with status 1 .*ModuleNotFoundError.*Its Python is .*Repair it, or make it in"
     with pytest.raises(KitError, match=sentence), package.Package(weights):
         pass
 
 
 def test_without_its_environment_there_is_a_sentence_and_no_other_backend(small_demo, weights, monkeypatch, tmp_path):
     monkeypatch.setenv("SPLEETER_PYTHON", str(tmp_path / "nowhere"))
-    with pytest.raises(KitError, match="SPLEETER_PYTHON names .*nowhere, which is no program: make it .*venv-spleeter"):
+    with pytest.raises(KitError, match="SPLEETER_PYTHON is .*nowhere, which is not a program: make it .*venv-spleeter"):
         separate(competition.find(small_demo), tmp_path / "vocals", RECIPE, weights=weights)
     assert not list((tmp_path / "vocals").glob("*/*.flac"))
 

@@ -113,7 +113,7 @@ def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competi
     assert submission["id"].tolist() == small_competition.test_ids.tolist()
     assert submission["category"].between(0, 3).all()
     report = json.loads((out / "report.json").read_text())
-    assert report["validation"]["interval"] is None and "may flatter by several points" in report["notes"][0]
+    assert report["validation"]["interval"] is None and "may be too high by several points" in report["notes"][0]
     assert report["validation"]["clips"] == 8 and len(report["validation_by_members"]) == 2
     assert np.array(report["validation"]["confusion"]).sum() == 8
     assert sum(report["predicted"]) == 8
@@ -128,7 +128,7 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
         notebook = nbformat.read(out / "notebooks" / f"{name}.ipynb", as_version=4)
         assert any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
         texts[name] = nbformat.writes(notebook)
-    assert "separator: none. Nothing was taken away" in texts["01_spleeter"]
+    assert "separator: none. Nothing was separated" in texts["01_spleeter"]
     assert texts["01_spleeter"].count("<audio") >= 4 and texts["04_predict"].count("<audio") >= 4
     assert "2 of 2 members are finished" in texts["03_train_ensemble"]
     assert 'download=\\"submission.csv\\"' in texts["04_predict"]
@@ -175,8 +175,8 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     assert report["songs"] == {"source": "own table", "songs": songs_in_it, "groups": songs_in_it}
     validation = report["validation"]
     assert validation["split"] == "songs" and validation["clips"] == 24 and validation["answers"] == 1
-    assert any("Songs were kept apart: 24 of 24" in note for note in report["notes"])
-    assert "on 24 clips held out, each judged by 1 member" in result.stdout
+    assert any("out-of-fold with songs kept apart: 24 of 24" in note for note in report["notes"])
+    assert "on 24 validation clips, 1 member per clip" in result.stdout
     held_out = pd.read_csv(out / "held_out.csv")
     assert held_out["id"].tolist() == list(range(24))
     assert (held_out["label"] == held_out["predicted"]).mean() == pytest.approx(validation["accuracy"])
@@ -200,7 +200,7 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
 
     command = [sys.executable, "-m", "snippetkit", "compare", out, short_run]
     compared = subprocess.run(command, capture_output=True, text=True)
-    assert compared.returncode == 1 and "held its clips out at random" in compared.stderr
+    assert compared.returncode == 1 and "one run has split=random" in compared.stderr
     compared = subprocess.run([*command[:4], out, out], capture_output=True, text=True)
     assert compared.returncode == 0 and compared.stdout.startswith("24 clips: ")
 
@@ -222,9 +222,9 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
 
 
 @pytest.mark.parametrize(["beside", "settings", "sentence"], [
-    ("empty", (), "no finished member in .*empty"),
+    ("empty", (), "there is no finished member in .*empty"),
     ("out", (), "names a run twice, or this run itself"),
-    ("theirs", ("--set", "split=songs"), "split=random, those of this run with split=songs"),
+    ("theirs", ("--set", "split=songs"), "split=random and this run split=songs"),
 ])
 def test_a_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
     short_run, small_demo, tmp_path, beside, settings, sentence
@@ -250,15 +250,15 @@ def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small
         other_runs.collect_beside(result, data, [work.folder], small_competition)
     with pytest.raises(KitError, match="names a run twice, or this run itself"):
         other_runs.collect_beside(result, data, [theirs, theirs], small_competition)
-    with pytest.raises(KitError, match="held out no clip in common"):
+    with pytest.raises(KitError, match="no validation clip in common"):
         scores.together(result, [replace(result, valid_clips=result.valid_clips + 100)])
     with pytest.raises(KitError, match="there is no work folder .*nowhere"):
         other_runs.collect_beside(result, data, [tmp_path / "nowhere"], small_competition)
     by_songs = replace(result, recipe=result.recipe.with_values(split="songs"))
-    with pytest.raises(KitError, match="split=random, those of this run with split=songs: what the one held out"):
+    with pytest.raises(KitError, match="split=random and this run split=songs"):
         other_runs.collect_beside(by_songs, data, [theirs], small_competition)
     other = replace(data, labels=1 - data.labels)
-    with pytest.raises(KitError, match="are of other clips, labels or songs; they cannot be averaged"):
+    with pytest.raises(KitError, match="are of other clips, labels or songs and cannot be averaged"):
         other_runs.collect_beside(result, other, [theirs], small_competition)
 
 
@@ -284,7 +284,7 @@ def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    pytest.param(["--recipe", "best"], "(split: 'random', now 'songs'; standardise: False, now True", marks=pytest.mark.slow),
+    pytest.param(["--recipe", "best"], "(split: 'random', now 'songs'; standardise: False", marks=pytest.mark.slow),
     (["--set", "hop=200"], "was created differently (hop: 160, now 200)"),
     (["--recipe", "bets"], "there is no recipe 'bets'. Choose one of published, best"),
     (["--set", "epochs=many"], "epochs='many' has the wrong type. It must be a whole number"),
@@ -345,7 +345,7 @@ def test_damaged_clips_stop_the_run_or_are_skipped(copied_demo, tmp_path):
     assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 8
     bad = json.loads((tmp_path / "out" / "report.json").read_text())["bad_clips"]
     assert list(bad["left_out"]) == ["3"] and list(bad["salvaged"]) == ["5"]
-    assert "note: Bad clips: 1 left out of training, 1 predicted from what could be salvaged." in result.stdout
+    assert "note: Bad clips: 1 train clips left out, 1 test clips partly salvaged." in result.stdout
 
 
 @pytest.mark.slow
@@ -405,7 +405,7 @@ def test_ctrl_c_is_one_sentence_and_costs_nothing(small_demo, weights, tmp_path)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert said.splitlines()[-1] == "Error: stopped; what was saved is kept: run again to go on."
+    assert said.splitlines()[-1] == "Error: the run was stopped. What was saved is kept: run again to continue."
     assert "Traceback" not in said and "never retrieved" not in said
     assert list(out.glob("vocals/*/*.flac"))
 

@@ -1,3 +1,5 @@
+"""The recipe: the published values, the checks of each field, the parts and their hashes."""
+
 import dataclasses
 
 import pytest
@@ -7,7 +9,7 @@ from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError
 
 
-def test_the_published_numbers():
+def test_published_recipe_has_the_published_values():
     published = dataclasses.asdict(Recipe.published())
     expected = {
         "sample_rate": 16_000, "seconds": 3.0, "preemphasis": 0.97, "frame_length": 400, "hop": 160, "n_fft": 1024,
@@ -17,7 +19,7 @@ def test_the_published_numbers():
     }
     assert published.items() >= expected.items()
     assert 10 <= published["epochs"] <= 20
-    # nothing that the published solution did not do
+    # everything else is off
     for name in (
         "standardise", "label_smoothing", "mixup", "crop", "time_mask", "band_mask", "ema_decay", "fast_separation",
         "second_n_fft", "floor", "class_weights", "oversample", "focal",
@@ -25,12 +27,12 @@ def test_the_published_numbers():
         assert not published[name]
 
 
-def test_settings_are_read_by_type():
+def test_settings_have_the_type_of_their_field():
     recipe = Recipe.published().with_settings(["lr=1e-4", "epochs=3", "standardise=true", "model=cnn3"])
     assert (recipe.lr, recipe.epochs, recipe.standardise, recipe.model) == (1e-4, 3, True, "cnn3")
 
 
-@pytest.mark.parametrize("setting, sentence", [
+@pytest.mark.parametrize("setting, message", [
     ("epochs=2.5", "must be a whole number"),
     ("lr=fast", "must be a number"),
     ("standardise=maybe", "true or false"),
@@ -43,30 +45,30 @@ def test_settings_are_read_by_type():
     ("f_max=9000", "half the sample rate"),
     ("frame_length=2048", "n_fft"),
 ])
-def test_a_wrong_setting_is_a_sentence(setting, sentence):
-    with pytest.raises(KitError, match=sentence):
+def test_invalid_setting_is_named(setting, message):
+    with pytest.raises(KitError, match=message):
         Recipe.published().with_settings([setting])
 
 
 @pytest.mark.parametrize(
     "name, value", [("epochs", True), ("epochs", 2.0), ("lr", "0.1"), ("standardise", 1), ("model", 5)]
 )
-def test_a_value_of_the_wrong_type_is_refused(name, value):
+def test_value_of_the_wrong_type_is_refused(name, value):
     with pytest.raises(KitError, match=f"{name}=.* has the wrong type"):
         Recipe.published().with_values(**{name: value})
 
 
-def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(KitError, match="published, best"):
+def test_unknown_recipe_lists_the_known_ones():
+    with pytest.raises(KitError, match="there is no recipe 'bets'. Choose one of published, best"):
         Recipe.named("bets")
 
 
-def test_it_cannot_be_changed_by_accident():
+def test_recipe_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe.published().epochs = 3
 
 
-def test_the_hash_of_a_part_changes_with_that_part_alone():
+def test_hash_of_a_part_changes_with_that_part_only():
     base = Recipe.published()
     assert base.hash("features") == base.with_values(epochs=3, members=2).hash("features")
     assert base.hash("member") == base.with_values(members=2).hash("member")
@@ -77,7 +79,7 @@ def test_the_hash_of_a_part_changes_with_that_part_alone():
 
 def test_every_choice_belongs_to_a_part():
     parts = set(Recipe.published().part("member")) | {"members"}
-    assert parts == {each.name for each in dataclasses.fields(Recipe)}
+    assert parts == {field.name for field in dataclasses.fields(Recipe)}
 
 
 def test_every_model_that_a_recipe_names_can_be_built():

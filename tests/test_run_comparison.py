@@ -33,18 +33,18 @@ def test_what_both_get_wrong_or_right_widens_nothing():
 
 
 def test_runs_that_cannot_be_compared_are_a_sentence(tmp_path):
-    with pytest.raises(KitError, match="held out no clip in common"):
+    with pytest.raises(KitError, match="have no validation clip in common"):
         compare_runs(run_of([True] * 60), run_of([True] * 60, ids=range(100, 160)))
-    with pytest.raises(KitError, match="not of the same competition"):
+    with pytest.raises(KitError, match="of different competitions"):
         compare_runs(run_of([True] * 60), run_of([True] * 60, label=1))
-    with pytest.raises(KitError, match="held its clips out at random"):
+    with pytest.raises(KitError, match="one run has split=random"):
         compare_runs(run_of([True] * 60), run_of([True] * 60).assign(split="random"))
-    with pytest.raises(KitError, match="other groups of songs"):
+    with pytest.raises(KitError, match="different groups of songs"):
         compare_runs(run_of([True] * 60), run_of([True] * 60).assign(group=np.arange(60) // 5))
-    with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
+    with pytest.raises(KitError, match="held_out.csv cannot be read .* Run 04_predict there first"):
         read_out_of_fold(tmp_path)
     (tmp_path / "held_out.csv").write_text("id,label\n0,1\n")
-    with pytest.raises(KitError, match="held_out.csv cannot be read .* run 04_predict there first"):
+    with pytest.raises(KitError, match="held_out.csv cannot be read .* Run 04_predict there first"):
         read_out_of_fold(tmp_path)
 
 

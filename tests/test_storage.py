@@ -1,3 +1,5 @@
+"""Files that are written completely or not at all."""
+
 import os
 
 import pytest
@@ -6,7 +8,7 @@ from snippetkit.utils.errors import KitError
 from snippetkit.utils.storage import read_json, replacing, write_json
 
 
-def test_nothing_has_the_final_name_before_the_end(tmp_path):
+def test_file_has_its_final_name_only_when_complete(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     with replacing(path) as temporary:
         temporary.write_text("half")
@@ -16,7 +18,7 @@ def test_nothing_has_the_final_name_before_the_end(tmp_path):
     assert os.listdir(path.parent) == ["file.txt"]
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_failed_write_keeps_the_earlier_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("before")
     with pytest.raises(ZeroDivisionError):
@@ -27,17 +29,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
-def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path):
+def test_leftover_of_a_killed_process_is_replaced(tmp_path):
     path = tmp_path / "file.txt"
+    (tmp_path / ".part-file.txt").write_text("half")
     with replacing(path) as temporary:
         temporary.write_text("whole")
-    temporary.write_text("a torso")
-    with replacing(path) as again:
-        again.write_text("whole again")
-    assert os.listdir(tmp_path) == ["file.txt"] and path.read_text() == "whole again"
+    assert os.listdir(tmp_path) == ["file.txt"] and path.read_text() == "whole"
 
 
-def test_a_link_left_behind_is_not_written_through(tmp_path):
+def test_leftover_link_is_not_followed(tmp_path):
     original, path = tmp_path / "original", tmp_path / "file.txt"
     original.write_text("a clip")
     (tmp_path / ".part-file.txt").symlink_to(original)
@@ -46,14 +46,14 @@ def test_a_link_left_behind_is_not_written_through(tmp_path):
     assert original.read_text() == "a clip" and path.read_text() == "another" and not path.is_symlink()
 
 
-def test_a_disk_that_refuses_is_a_sentence(tmp_path):
+def test_error_of_the_disk_names_the_file(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(KitError, match="file/below.txt could not be written"):
         with replacing(tmp_path / "file" / "below.txt"):
             pass
 
 
-def test_json_comes_back_and_a_torso_is_refused(tmp_path):
+def test_json_is_read_back_and_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "note.json"
     assert read_json(path) is None
     write_json(path, {"ä": [1, 2.5, None]})

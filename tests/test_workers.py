@@ -49,7 +49,7 @@ def test_one_that_dies_is_named_and_the_others_go_on(tmp_path, small_recipe, sma
     kill_after_an_epoch(tmp_path, member=1)
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu]) == [0, 2, 3]
     said = capsys.readouterr().err
-    assert f"member_01: its process was killed by signal 9; the last that it wrote to {tmp_path}" in said
+    assert f"member_01: its process was killed by signal 9. The last lines of {tmp_path}" in said
     assert "worker.log:" in said and "epoch" in said.split("worker.log:")[1]    # its last lines: the bar
     # and the next run carries on with it
     before = len(read_histories(tmp_path)[1])
@@ -76,7 +76,7 @@ def test_a_fault_in_one_is_its_own_sentence(tmp_path, small_recipe, small_data, 
 def test_when_the_time_is_up_no_other_is_begun(tmp_path, small_recipe, small_data, cpu, capsys):
     recipe = small_recipe.with_values(members=6)
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu], clock=Clock(1e-6)) == []
-    assert capsys.readouterr().err.count("the time is up: the members that are not begun are left") == 1
+    assert capsys.readouterr().err.count("the time is up: members that have not started are left") == 1
     assert "stops before epoch 1" in (member_folder(tmp_path, 0) / "worker.log").read_text()
     assert {path.name for path in tmp_path.glob("member_*")} == {"member_00", "member_01"}
 
@@ -128,7 +128,7 @@ def test_they_end_with_the_one_who_started_them(tmp_path, how):
     os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
     _, said = process.communicate(timeout=30)
     if how == signal.SIGINT:
-        assert "Stopped: training was stopped: 0 of 2 members are finished, member_00 has" in said
+        assert "Stopped: training was stopped (0 of 2 members are finished, member_00 has" in said
     time.sleep(1)
     epochs = {i: len(rows) for i, rows in read_histories(tmp_path / "out").items()}
     time.sleep(1)

@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 def test_a_work_folder_that_cannot_be(small_demo, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KitError, match="the work folder .*file/out cannot be made"):
+    with pytest.raises(KitError, match="the work folder .*file/out cannot be created"):
         open_workspace(small_demo, tmp_path / "file" / "out")
 
 

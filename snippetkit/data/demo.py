@@ -1,54 +1,54 @@
-"""A synthetic competition with the layout and the quirks of the real one, so that every step can be tried in minutes.
+"""A synthetic competition with the layout and the quirks of the real one, to try every step in minutes.
 
-How its songs sound is `synthesis`'s business; here they are planned, cut into clips, shuffled and written.
+This module plans the songs, cuts them into clips, shuffles the clips and writes the files; `synthesis` makes the sound.
 """
 
 import io
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import soundfile
-from joblib import Parallel, delayed
 
 from ..utils.artifacts import make_folder_once
 from ..utils.errors import KitError
-from ..utils.progress import progress
+from ..utils.parallel import parallel_map
 
-VERSION = 1                                     # of the sound and the plan; another version is another demo
-SHARES = np.array([1038, 3101, 3417, 4330]) / 11_886  # of the four classes in the real training set
-LABEL_NOISE = 0.04                              # part of the training labels that is wrong
-MISHEARD = {1: [3, 3, 3, 2], 2: [3, 3, 3, 1], 3: [1, 2]}    # what a wrong label says instead
-LENGTHS = (4, 10)                               # clips of a song: at least, less than
-FEWEST = {"train": 12, "test": 1}               # clips; twelve are enough for every class to occur
+VERSION = 1                                     # changes when the sound or the plan of a demo changes
+SHARES = np.array([1038, 3101, 3417, 4330]) / 11_886    # of the four classes in the real training set
+LABEL_NOISE = 0.04                              # fraction of wrong training labels
+MISHEARD = {1: [3, 3, 3, 2], 2: [3, 3, 3, 1], 3: [1, 2]}    # true label to the wrong labels to choose from
+LENGTHS = (4, 10)                               # clips per song: minimum, and the first number above the maximum
+MINIMUM = {"train": 12, "test": 1, "seed": 0}   # with 12 clips, every class occurs
 FOLDERS = {"train": "train_mp3s", "test": "test_mp3s"}
 _CONTENTS = {*FOLDERS.values(), "answers", "train_label.txt", "example_submission.csv"}
 
 
 @dataclass(frozen=True)
 class Song:
-    """Where a song's pieces go, in the order in which they sound."""
+    """A song as a sequence of 3-second pieces."""
 
     number: int
     split: str      # 'train' or 'test'
-    labels: tuple   # what is really heard in each piece
-    ids: tuple      # the clip that each piece becomes
+    labels: tuple   # the true label of each piece
+    ids: tuple      # the id of the clip that each piece becomes
 
 
 def make(folder, *, seed=0, train=560, test=140, jobs=-1):
-    """Make a synthetic competition, unless it is there already.
+    """Make a synthetic competition, unless it exists already.
 
-    The clips are consecutive 3-second pieces of songs, shuffled; no song has clips in both train and test. The true
-    test labels and the song of each clip lie in ``answers/``. The same arguments give the same bytes.
+    The clips are consecutive 3-second pieces of songs, shuffled. No song has clips in both train and test. The folder
+    ``answers`` holds the true test labels and the song of each clip. The same arguments give the same bytes.
 
     Parameters
     ----------
     folder : path-like
-        Made by this function; must not exist, be empty, or hold the demo of the same arguments.
+        It must not exist, be empty, or hold the demo with the same arguments.
     seed : int
     train, test : int
-        Clips of each split.
+        Number of clips in each split.
     jobs : int
-        Processes, as joblib counts them: -1 is one a core.
+        Number of processes, as joblib counts them: -1 is one per core.
 
     Returns
     -------
@@ -58,76 +58,81 @@ def make(folder, *, seed=0, train=560, test=140, jobs=-1):
     Raises
     ------
     KitError
-        If the folder holds anything else, a count is too small, or the disk refuses.
+        If the folder holds anything else or cannot be written, a count is too small, or the seed is negative.
     """
     arguments = {"version": VERSION, "seed": seed, "train": train, "test": test}
-    _check(arguments)
-    return make_folder_once(folder, arguments, lambda building: _build(building, arguments, jobs), contents=_CONTENTS)
-
-
-def _check(arguments):
-    for split, fewest in FEWEST.items():
-        if arguments[split] < fewest:
-            raise KitError(f"a demo needs at least {fewest} {split} clips, not {arguments[split]}.")
-    if arguments["seed"] < 0:
-        raise KitError(f"a seed is a whole number from 0 on, not {arguments['seed']}.")
+    for name, minimum in MINIMUM.items():
+        if arguments[name] < minimum:
+            raise KitError(f"a demo with {name}={arguments[name]} cannot be made. Choose {minimum} or more.")
+    build = partial(_build, seed=seed, train=train, test=test, jobs=jobs)
+    return make_folder_once(folder, arguments, build, contents=_CONTENTS)
 
 
 def plan(*, seed, train, test):
-    """The songs of a demo and which clip each of their pieces becomes.
+    """Plan the songs of a demo and the clip that each of their pieces becomes.
 
     Returns
     -------
     list of Song
-        Train songs, then test songs; every class occurs in train.
+        Train songs, then test songs. Every class occurs in train.
+
+    Examples
+    --------
+    >>> plan(seed=0, train=12, test=1)[-1]
+    Song(number=2, split='test', labels=(3,), ids=(0,))
     """
     songs = []
     for split, count in (("train", train), ("test", test)):
         rng = np.random.default_rng([seed, 0, len(songs)])
         lengths = _song_lengths(count, rng)
-        # The best of some drafts: classes come in sections of songs, so a draft may be far off, or miss one.
-        drafts = ([_labels(length, rng) for length in lengths] for _ in range(30))
+        # The best of 30 drafts: labels come in sections of songs, so the class shares of a draft can be far off.
+        drafts = ([_draw_labels(length, rng) for length in lengths] for _ in range(30))
         labels = min(drafts, key=_distance_from_shares)
         ids = np.split(rng.permutation(count), np.cumsum(lengths)[:-1])
-        songs += [Song(len(songs) + i, split, tuple(heard), tuple(own.tolist()))
-                  for i, (heard, own) in enumerate(zip(labels, ids))]
+        songs += [Song(len(songs) + i, split, tuple(labels[i]), tuple(ids[i].tolist())) for i in range(len(labels))]
     return songs
 
 
 def true_labels(songs, split):
-    """What is really heard in each clip of a split, in the order of the ids."""
-    pairs = sorted(pair for each in songs if each.split == split for pair in zip(each.ids, each.labels))
+    """The true label of each clip of a split, in the order of the ids."""
+    pairs = sorted(pair for song in songs if song.split == split for pair in zip(song.ids, song.labels))
     return np.array([label for _, label in pairs])
 
 
 def misheard(labels, *, seed):
-    """The labels as people gave them: some wrong, but no class lost.
+    """Labels with errors as people make them; every class keeps at least one clip.
 
     Parameters
     ----------
     labels : ndarray of int, shape (clips,)
+    seed : int
 
     Returns
     -------
     ndarray of int, shape (clips,)
+
+    Examples
+    --------
+    >>> int((misheard(np.repeat([0, 1, 2, 3], 25), seed=0) != np.repeat([0, 1, 2, 3], 25)).sum())
+    4
     """
     rng = np.random.default_rng([seed, 1])
-    heard = labels.copy()
-    wrong = 0
+    noisy = labels.copy()
+    errors = 0
     for clip in rng.permutation(len(labels)):
-        if wrong == round(LABEL_NOISE * len(labels)):
+        if errors == round(LABEL_NOISE * len(labels)):
             break
-        if labels[clip] in MISHEARD and np.sum(heard == labels[clip]) > 1:
-            heard[clip] = rng.choice(MISHEARD[labels[clip]])
-            wrong += 1
-    return heard
+        if labels[clip] in MISHEARD and np.sum(noisy == labels[clip]) > 1:
+            noisy[clip] = rng.choice(MISHEARD[labels[clip]])
+            errors += 1
+    return noisy
 
 
 def _song_lengths(count, rng):
     lengths = []
     while count:
         length = min(int(rng.integers(*LENGTHS)), count)
-        # No song of a few clips at the end, unless there are only a few.
+        # The last song must not be too short, unless there are too few clips for two songs.
         if 0 < count - length < LENGTHS[0]:
             length = count if count < 2 * LENGTHS[0] else count - LENGTHS[0]
         lengths.append(length)
@@ -135,16 +140,17 @@ def _song_lengths(count, rng):
     return lengths
 
 
-def _labels(length, rng):
-    """Sections of one song: breaks, the lead alone, and the lead among others."""
+def _draw_labels(length, rng):
+    """Labels of one song, in sections: no voice, the lead singer alone, and the lead singer among others."""
     lead = rng.choice([1, 2], p=SHARES[1:3] / SHARES[1:3].sum())
-    labels, now = [], None
-    odds = np.array([2.5 * SHARES[0], SHARES[1] + SHARES[2], SHARES[3]])  # breaks are shorter, so oftener
+    labels, label = [], None
+    # sections without voice are shorter, so they are drawn more often
+    odds = {0: 2.5 * SHARES[0], lead: SHARES[1] + SHARES[2], 3: SHARES[3]}
     while len(labels) < length:
-        choices = [label for label in (0, lead, 3) if label != now]
-        weight = np.array([odds[min(label, 1) + (label == 3)] for label in choices])
-        now = rng.choice(choices, p=weight / weight.sum())
-        labels += [int(now)] * int(1 if now == 0 else rng.integers(1, 5))
+        choices = [choice for choice in odds if choice != label]
+        weight = np.array([odds[choice] for choice in choices])
+        label = rng.choice(choices, p=weight / weight.sum())
+        labels += [int(label)] * int(1 if label == 0 else rng.integers(1, 5))
     return labels[:length]
 
 
@@ -153,36 +159,30 @@ def _distance_from_shares(labels):
     return (counts == 0).sum(), np.abs(counts / counts.sum() - SHARES).sum()
 
 
-def _build(building, arguments, jobs):
-    seed, train, test = arguments["seed"], arguments["train"], arguments["test"]
+def _build(building, *, seed, train, test, jobs):
     for name in (*FOLDERS.values(), "answers"):
         (building / name).mkdir()
     songs = plan(seed=seed, train=train, test=test)
-    made = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_write_song)(building, each, seed) for each in songs
-    )
-    for _ in progress(made, total=len(songs), title="demo songs", unit="song"):
-        pass
-    given = misheard(true_labels(songs, "train"), seed=seed)
-    _write_lines(building / "train_label.txt", given)
+    parallel_map(partial(_write_song, building, seed), songs, jobs=jobs, title="demo songs", unit="song")
+    _write_lines(building / "train_label.txt", misheard(true_labels(songs, "train"), seed=seed))
     _write_lines(building / "answers" / "test_label.txt", true_labels(songs, "test"))
-    rows = sorted((each.split != "train", clip, each.split, each.number) for each in songs for clip in each.ids)
-    _write_lines(building / "answers" / "songs.csv",
-                 ["split,id,song", *(f"{split},{clip},{number}" for _, clip, split, number in rows)])
-    # As the real one: a byte order mark, and no newline at the end.
+    clips = sorted((song.split != "train", clip, song.split, song.number) for song in songs for clip in song.ids)
+    rows = [f"{split},{clip},{number}" for _, clip, split, number in clips]
+    _write_lines(building / "answers" / "songs.csv", ["split,id,song", *rows])
+    # Like the real file: with a byte-order mark and without a newline at the end.
     sample = "\n".join(["id,category", *(f"{clip},1" for clip in range(test))])
     (building / "example_submission.csv").write_text(sample, encoding="utf-8-sig", newline="\n")
 
 
-def _write_song(building, each, seed):
-    from .synthesis import CLIP_RATE, CLIP_SAMPLES, song  # with scipy behind it: a demo that is made need not wait
+def _write_song(building, seed, song):
+    from . import synthesis  # imports scipy, which an existing demo does not need
 
-    # A generator of its own for each song, so that it doesn't matter which process makes it, or when.
-    sound = song(each.labels, np.random.default_rng([seed, 2, each.number]))
-    for clip, piece in zip(each.ids, sound.reshape(-1, CLIP_SAMPLES)):
-        encoded = io.BytesIO()  # in memory first: a full disk then speaks as an OSError, not in LAME's words
-        soundfile.write(encoded, piece, CLIP_RATE, format="MP3", subtype="MPEG_LAYER_III")
-        (building / FOLDERS[each.split] / f"{clip}.mp3").write_bytes(encoded.getvalue())
+    # Each song has a random generator of its own, so the result does not depend on which process makes it, or when.
+    sound = synthesis.song(song.labels, np.random.default_rng([seed, 2, song.number]))
+    for clip, piece in zip(song.ids, sound.reshape(-1, synthesis.CLIP_SAMPLES)):
+        encoded = io.BytesIO()  # in memory, so that a full disk raises an OSError and not an error of the encoder
+        soundfile.write(encoded, piece, synthesis.CLIP_RATE, format="MP3", subtype="MPEG_LAYER_III")
+        (building / FOLDERS[song.split] / f"{clip}.mp3").write_bytes(encoded.getvalue())
 
 
 def _write_lines(path, lines):

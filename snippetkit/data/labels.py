@@ -1,4 +1,4 @@
-"""Label files in their three forms (text, .npz, CSV), and reading CSV tables of ids."""
+"""Label files in three formats (text, .npz and CSV), and CSV tables of ids."""
 
 import zipfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..utils.errors import KitError, listed
+from ..utils.errors import KitError, listed, report_os_error
 from ..utils.storage import replacing
 
 CLASSES = ("no voice", "one male voice", "one female voice", "more than one voice")
@@ -15,13 +15,13 @@ LABEL_SUFFIXES = (".txt", ".npz", ".csv")
 
 
 def read_labels(path, *, classes=len(CLASSES)):
-    """Read labels from text (a line each), ``.npz`` (key ``labels``) or CSV (``id,category``, in any order).
+    """Read labels from text (one per line), ``.npz`` (key ``labels``) or CSV (``id,category``, in any order).
 
     Parameters
     ----------
     path : path-like
     classes : int
-        Labels lie in ``0 … classes - 1``.
+        Valid labels are ``0 … classes - 1``.
 
     Returns
     -------
@@ -31,25 +31,21 @@ def read_labels(path, *, classes=len(CLASSES)):
     Raises
     ------
     KitError
-        If the file cannot be read so, a label is no number or out of range, or an id is missing or doubled.
+        If the file cannot be read, a label is not a number or out of range, or an id is missing or occurs twice.
     """
     path = Path(path)
     if path.suffix not in LABEL_SUFFIXES:
-        raise KitError(f"{path} is no label file; labels are read from {', '.join(LABEL_SUFFIXES)}.")
-    try:
+        raise KitError(f"{path} is not a label file. Give a file that ends in {', '.join(LABEL_SUFFIXES)}.")
+    with report_os_error(f"{path} cannot be read"):
         labels = {".txt": _text_labels, ".npz": _npz_labels, ".csv": _csv_labels}[path.suffix](path)
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise KitError(f"{path} is not text in UTF-8; save it as such.") from error
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
-        raise KitError(f"{path} gives clip {outside[0]} the label {labels[outside[0]]}; labels lie in 0–{classes - 1}.")
+        raise KitError(f"{path}: the label {labels[outside[0]]} of clip {outside[0]} is not in 0–{classes - 1}.")
     return labels
 
 
 def write_labels(path, labels):
-    """Write labels as ``.npz`` with the key ``labels``, the form that the published solution reads.
+    """Write labels as ``.npz`` with the key ``labels``, the format that the published solution reads.
 
     Parameters
     ----------
@@ -62,24 +58,33 @@ def write_labels(path, labels):
         np.savez(temporary, labels=labels)
 
 
+def read_consistent(paths, read, problem):
+    """Read the content that all of these files must share; None if there are no files."""
+    contents = [read(path) for path in paths]
+    for path, content in zip(paths, contents):
+        if not np.array_equal(content, contents[0]):
+            raise KitError(f"{paths[0]} and {path} {problem}. Remove the wrong one.")
+    return contents[0] if contents else None
+
+
 def _text_labels(path):
-    lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise KitError(f"{path} is not UTF-8 text. Save it as UTF-8.") from error
     return whole_numbers(pd.Series(lines, index=range(len(lines)), dtype=str), path, first_line=1)
 
 
 def _npz_labels(path):
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             labels = archive["labels"]
     except KeyError:
         raise KitError(f"{path} has no key 'labels'.") from None
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise KitError(f"{path} is not a readable .npz file ({error}).") from error
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        found = f"labels of shape {labels.shape}, {labels.dtype}"
-        raise KitError(f"{path} holds {found}; expected one row of whole numbers.")
+        raise KitError(f"{path} holds {labels.dtype} labels of shape {labels.shape}, not one row of whole numbers.")
     return labels.astype(np.int64)
 
 
@@ -92,21 +97,26 @@ def _csv_labels(path):
 
 
 def read_table(path, *, columns):
-    """A CSV as text, with or without a byte-order mark, that must have these columns; DataFrame of str."""
+    """Read a CSV as a DataFrame of str, with or without a byte-order mark; it must have these columns."""
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:  # also what pandas raises for a broken or empty CSV
+        with report_os_error(f"{path} cannot be read"):
+            table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
+    except ValueError as error:     # pandas raises it for a damaged or empty CSV, too
         raise KitError(f"{path} is not a readable CSV file ({error}).") from error
     missing = [name for name in columns if name not in table]
     if missing:
-        raise KitError(f"{path} has no column {listed(missing)}; it starts with {','.join(table.columns)!r}.")
+        raise KitError(f"{path} has no column {listed(missing)}. Its first line is {','.join(table.columns)!r}.")
     return table
 
 
 def whole_numbers(texts, path, *, first_line=2):
-    """A column of text as int64; the first entry that is none is named with its line in the file."""
+    """Convert a column of text to int64; the error names the line of the first entry that is not a whole number.
+
+    Examples
+    --------
+    >>> whole_numbers(pd.Series(["3", " -1"]), "label.csv")
+    array([ 3, -1])
+    """
     stripped = texts.str.strip()
     wrong = stripped[~stripped.str.fullmatch(r"-?\d{1,18}")]
     if len(wrong):

@@ -1,4 +1,4 @@
-"""Every picture of the kit. A function takes what it draws and returns a matplotlib Figure; `save` writes it as PNG."""
+"""All pictures. Each function takes the data and returns a matplotlib Figure; `save` writes it as PNG."""
 
 from .canvas import save
 from .results import class_counts, confusion, ensemble_size, learning_curves, vocal_shares

@@ -30,12 +30,12 @@ def class_counts(counts, class_names, *, title="clips"):
 
 
 def vocal_shares(shares, labels, class_names):
-    """How much of the clips' energy is in their vocals, class by class.
+    """Energy of the vocals relative to the mixture, by class.
 
     Parameters
     ----------
     shares : ndarray, shape (clips,)
-        In dB; NaN where there is none.
+        In dB; NaN for silent clips.
     labels : ndarray, shape (clips,), int
     class_names : sequence of str
 
@@ -53,7 +53,7 @@ def vocal_shares(shares, labels, class_names):
             axis.barh(row, high - low, left=low, height=0.6, color=colour, alpha=0.6)
             axis.plot(middle, row, "|", color="black", markersize=26)
     axis.set_yticks(rows, class_names)
-    title = "energy of the vocals: median, half and nine tenths of the clips"
+    title = "energy of the vocals: median, 50% and 90% of the clips"
     axis.set(title=title, xlabel="dB relative to the mixture")
     axis.grid(alpha=0.3, axis="x")
     axis.invert_yaxis()
@@ -74,7 +74,7 @@ def learning_curves(histories):
     """
     figure, axes = subplots(1, 2, size=(10, 3.8))
     if not histories:
-        figure.suptitle("no epoch is finished yet")
+        figure.suptitle("no finished epoch yet")
         return figure
     for kind, axis in zip(("loss", "accuracy"), axes):
         for split, colour in (("train", COLOURS[1]), ("valid", COLOURS[2])):
@@ -90,7 +90,7 @@ def learning_curves(histories):
 
 
 def confusion(matrix, class_names, *, title="confusion"):
-    """What each class is taken for: counts, and shares of the class as colour.
+    """Confusion matrix: counts, and shares of each class as colour.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def ensemble_size(table):
     )
     axis.set(
         title="validation accuracy by ensemble size (bar: deviation over subsets)",
-        xlabel="members averaged for a clip held out", ylabel="accuracy",
+        xlabel="members averaged per validation clip", ylabel="accuracy",
     )
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
@@ -147,5 +147,5 @@ def ensemble_size(table):
 
 
 def _mean_curve(histories, column):
-    # Members may have come to different epochs; each epoch's mean is over those that reached it.
+    # Members may have different numbers of epochs; each epoch's mean is over those that reached it.
     return pd.concat(histories.values()).groupby("epoch")[column].mean()

@@ -1,16 +1,16 @@
-"""Pictures of songs: how large they are, and how the folds share them out."""
+"""Pictures of songs: their sizes, and the classes of each fold."""
 
 import numpy as np
 
 from .canvas import COLOURS, subplots
 
 
-def songs(found, labels, class_names):
+def songs(table, labels, class_names):
     """Clips by the size of their song, and the classes of each fold.
 
     Parameters
     ----------
-    found : Songs
+    table : Songs
     labels : ndarray, shape (train clips,), int
     class_names : sequence of str
 
@@ -19,14 +19,14 @@ def songs(found, labels, class_names):
     matplotlib.figure.Figure
     """
     figure, (left, right) = subplots(1, 2, size=(11, 3.6))
-    _sizes(left, found.known)
-    _folds(right, found.fold, np.asarray(labels), class_names)
+    _sizes(left, table.known)
+    _folds(right, table.fold, np.asarray(labels), class_names)
     return figure
 
 
 def _sizes(axis, known):
     kinds = {kind: known.groupby(kind).size().to_numpy() for kind in ("song", "group")}
-    # Each bar is of sizes up to twice as large: 1, 2 to 3, 4 to 7 ...
+    # Sizes by octaves: 1, 2 to 3, 4 to 7, ...
     octaves = 1 + max((int(sizes.max()).bit_length() - 1 for sizes in kinds.values() if len(sizes)), default=0)
     for (kind, sizes), colour, shift in zip(kinds.items(), COLOURS[1:], (-0.2, 0.2)):
         clips = np.bincount(np.log2(sizes).astype(int), weights=sizes, minlength=octaves)
@@ -47,7 +47,7 @@ def _folds(axis, fold, labels, class_names):
         counts = np.bincount(fold[labels == label], minlength=len(below))
         axis.bar(range(len(below)), counts, bottom=below, color=colour, label=name)
         below += counts
-    axis.set(title="folds: no group of songs in two of them", xlabel="fold", ylabel="train clips")
+    axis.set(title="folds: no group of songs is in two of them", xlabel="fold", ylabel="train clips")
     axis.set_ylim(0, 1.45 * below.max())
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", ncols=2)

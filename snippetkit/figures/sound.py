@@ -1,4 +1,4 @@
-"""Pictures of sound: waveform, spectrogram, log-mel features, and the filters between them."""
+"""Pictures of sound: waveform, spectrogram, log-mel features and filterbank."""
 
 from itertools import cycle
 
@@ -40,7 +40,7 @@ def clip(signal, recipe=_PUBLISHED, *, title=""):
     spectrum.set(title="power spectrogram", xlabel="", ylabel="frequency (kHz)")
     figure.colorbar(image, ax=spectrum, label="dB below loudest")
     image = _features(mel, signal, recipe)
-    mel.set(title=f"{_KIND[recipe.scale]} features: what the network sees", ylabel="band")
+    mel.set(title=f"{_KIND[recipe.scale]} features, the input of the network", ylabel="band")
     figure.colorbar(image, ax=mel, label="20 log10 energy")
     return figure
 
@@ -70,7 +70,7 @@ def separation(mixture, vocals, recipe=_PUBLISHED, *, title=""):
 
 
 def gallery(signals, class_names, recipe=_PUBLISHED):
-    """Log-mel features of a few clips of every class, one row a class.
+    """Log-mel features of a few clips of every class, one row per class.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def gallery(signals, class_names, recipe=_PUBLISHED):
 
 
 def triangles(recipe=_PUBLISHED):
-    """The filterbank: every band's triangle over frequency.
+    """The triangles of the filterbank over frequency.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def triangles(recipe=_PUBLISHED):
 
 
 def band_levels(arrays):
-    """Mean level of every band, and one standard deviation to either side.
+    """Mean level of every band, plus and minus one standard deviation.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def band_levels(arrays):
         bands = np.arange(len(mean))
         axis.plot(bands, mean, color=colour, linewidth=2, label=split)
         axis.fill_between(bands, mean - deviation, mean + deviation, color=colour, alpha=0.15)
-    axis.set(title="mean level of each band (shaded: one deviation)", xlabel="band", ylabel="20 log10 energy")
+    axis.set(title="mean level of each band (shaded: ± one deviation)", xlabel="band", ylabel="20 log10 energy")
     axis.grid(alpha=0.3)
     axis.legend()
     return figure
@@ -150,7 +150,7 @@ def _power(signal, recipe):
 
 def _spectrogram(axis, signal, recipe, *, loudest=None):
     power = _power(signal, recipe)
-    # Power, so ten times the logarithm; silence has no loudest to be below.
+    # Ten times the logarithm, because it is power; the floor avoids a division by zero for silence.
     level = 10 * np.log10(np.maximum(power, 1e-12) / max(loudest or power.max(), 1e-12))
     image = librosa.display.specshow(
         level, sr=recipe.sample_rate, hop_length=recipe.hop, n_fft=recipe.n_fft,

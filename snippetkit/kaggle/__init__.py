@@ -1,1 +1,1 @@
-"""The four notebooks on Kaggle: built for the official client, sent by it, and fetched again."""
+"""The four notebooks on Kaggle: built for the official client, sent with it, and fetched."""

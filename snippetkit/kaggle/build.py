@@ -1,6 +1,6 @@
-"""What the official Kaggle client sends, made from the checkout: the kit as a wheel, the notebooks, and their metadata.
+"""Building what the official Kaggle client sends: the kit's wheel as a dataset, the notebooks, and their metadata.
 
-Nothing here talks to Kaggle. The templates are in the project's folder ``kaggle``.
+The templates are in the project's folder ``kaggle``.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from ..utils.errors import KitError
 from ..utils.paths import project_folder
 from ..utils.storage import replacing
 
-# Where a network computes: to train, and to separate unless that is left out. Kaggle calls its pair of T4s so: https://github.com/Kaggle/kaggle-cli/pull/1198
+# Kaggle's name of its two T4s: https://github.com/Kaggle/kaggle-cli/pull/1198
 _MACHINE = "NvidiaTeslaT4"
 KIT = "kit"
 SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
@@ -34,36 +34,36 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
     Parameters
     ----------
     folder : path-like
-        Gets ``kit``, ``01_spleeter``, … ``04_predict``; what is there of an earlier build is replaced.
+        Gets ``kit``, ``01_spleeter``, … ``04_predict``; an earlier build is replaced.
     user : str
-        Kaggle's name for the person.
+        User name on Kaggle.
     competition : str
-        The competition's name in its address, or that address.
+        Name of the competition in its address, or that address.
     datasets : sequence of str
-        Further datasets to attach, ``owner/name`` each: Spleeter's weights, or the clips.
+        Further datasets to attach, as ``owner/name``: Spleeter's weights, or the clips.
     parameters : dict or None
-        For the notebooks' parameters cells; a notebook gets those that it knows.
+        Values for the notebooks' parameters cells; a notebook gets those that it has.
     separates : bool
-        Whether the recipe separates vocals: then 01_spleeter gets a GPU.
+        Whether the recipe separates vocals; 01_spleeter then gets a GPU.
     internet : bool
-        Whether 01_spleeter may then download Spleeter's weights. The others never go online.
+        Whether 01_spleeter may download Spleeter's weights. The others have no internet access.
 
     Returns
     -------
     list of Path
-        The folders, in the order in which they are to be sent.
+        The folders, in the order of sending.
 
     Raises
     ------
     KitError
-        If a name cannot be one of Kaggle's, this is no checkout, or the wheel cannot be built.
+        If a name is invalid, the kit is not a checkout, or the wheel cannot be built.
     """
     if competition.startswith("https://www.kaggle.com/"):
         competition = competition.rstrip("/").rsplit("/", 1)[-1]
     _check_names(user, competition, datasets)
     project = project_folder()
     if project is None or not (project / "kaggle").is_dir():
-        raise KitError("what is sent to Kaggle is built from a checkout of the project; run this from one.")
+        raise KitError("the Kaggle notebooks are built from a checkout of the project. Run this from one.")
     folder = Path(folder)
     for part in (KIT, *NOTEBOOKS):
         shutil.rmtree(folder / part, ignore_errors=True)
@@ -82,7 +82,8 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
             "datasets": [f"{user}/snippetkit", *datasets], "competitions": [competition] if competition else [],
             "kernels": [f"{user}/{slug(before)}"] if before else [], "id": f"{user}/{slug(name)}",
         }
-        metadata = _filled(project, "kernel-metadata.json", **{key: json.dumps(each) for key, each in choices.items()})
+        values = {key: json.dumps(value) for key, value in choices.items()}
+        metadata = _filled(project, "kernel-metadata.json", **values)
         _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
         _write(folder / name / "kernel-metadata.json", metadata)
         before = name
@@ -90,12 +91,12 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
 
 
 def slug(notebook):
-    """What a notebook is called in its address on Kaggle, such as ``snippetkit-01-spleeter``."""
+    """Name of a notebook in its address on Kaggle, such as ``snippetkit-01-spleeter``."""
     return "snippetkit-" + notebook.replace("_", "-")
 
 
 def attach_own_output(folder):
-    """Have the training notebook in a built folder find what its last version left, beside what came before it.
+    """Attach the output of its own last version to the training notebook of a build.
 
     Parameters
     ----------
@@ -111,19 +112,19 @@ def attach_own_output(folder):
 
 def _check_names(user, competition, datasets):
     if not re.fullmatch(r"[A-Za-z0-9_-]+", user):
-        raise KitError(f"{user!r} is no name on Kaggle; it is the last part of your profile's address.")
+        raise KitError(f"{user!r} is not a user name on Kaggle. It is the last part of your profile's address.")
     if competition and not re.fullmatch(r"[a-z0-9-]+", competition):
-        raise KitError(f"{competition!r} names no competition; give the last part of its address, as in 'titanic'.")
+        raise KitError(f"{competition!r} is not a competition. Give the last part of its address, such as 'titanic'.")
     for dataset in datasets:
         if not re.fullmatch(r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+", dataset):
-            raise KitError(f"{dataset!r} names no dataset; give its owner and name, as in 'somebody/spleeter-weights'.")
+            raise KitError(f"{dataset!r} is not a dataset. Give owner and name, such as 'somebody/weights'.")
     if not competition and not datasets:
-        raise KitError("no data would be attached: give the competition, or a dataset that holds its clips.")
+        raise KitError("no data would be attached. Give the competition, or a dataset with its clips.")
 
 
 def _build_wheel(project, folder):
-    # From a copy, since setuptools leaves folders of its own beside what it builds; and with the setuptools at hand,
-    # so that nothing is downloaded. torch brings it.
+    # From a copy, because setuptools leaves folders beside what it builds; with the installed setuptools (torch needs
+    # it), so that nothing is downloaded.
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, "project")
         copy.mkdir()
@@ -137,15 +138,15 @@ def _build_wheel(project, folder):
         )
     wheels = list(folder.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
-        raise KitError(f"the kit's wheel could not be built; pip says: {result.stderr.strip()[-500:]}")
+        raise KitError(f"the kit's wheel could not be built. pip says: {result.stderr.strip()[-500:]}")
     return wheels[0]
 
 
 def _notebook(path, first_cell, parameters):
-    """A notebook that installs the kit first, right after its title, with other parameters where they are given."""
+    """A notebook that installs the kit in its first cell, with the given parameters."""
     notebook = load_notebook_node(str(path))
     if parameters:
-        notebook = parameterize_notebook(notebook, parameters, comment="As given when this was built.")
+        notebook = parameterize_notebook(notebook, parameters, comment="From the command that built this.")
     notebook.cells.insert(1, nbformat.v4.new_code_cell(first_cell.rstrip(), id="install"))
     return notebook
 

@@ -1,4 +1,4 @@
-"""What is built is sent by the official client, which checks it, and what comes of it is fetched."""
+"""Sending a build with the official Kaggle client, and fetching the results."""
 
 import contextlib
 import io
@@ -14,17 +14,17 @@ from ..utils.progress import say
 from .build import KIT, PREDICTION, TRAINING, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
 
-# The results that are fetched; members and features are gigabytes, and stay.
+# The fetched results; members and features are gigabytes and stay on Kaggle.
 _RESULTS = r"^(submission\.csv|report\.json|held_out\.csv|figures/.*\.png)$"
 
 
 def connect(user=None):
-    """The official client, with the credentials that it finds.
+    """The official client, authenticated.
 
     Parameters
     ----------
     user : str or None
-        Whose credentials they must be.
+        The user that the credentials must belong to.
 
     Returns
     -------
@@ -33,53 +33,53 @@ def connect(user=None):
     Raises
     ------
     KitError
-        If the client is not installed, Kaggle cannot be reached, or there are no credentials, or somebody else's.
+        If the client is not installed, Kaggle cannot be reached, or the credentials are missing or another user's.
     """
-    said = io.StringIO()  # a page of advice; one sentence is enough
+    output = io.StringIO()  # the client prints a page of advice; one sentence is enough
     try:
         import requests
 
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             api = KaggleApi()
             api.authenticate()
     except ImportError:
         raise KitError("the official client is not installed: pip install 'kaggle>=2.2.4'") from None
-    except (SystemExit, OSError, ValueError) as error:  # the client ends the process where it finds no credentials
+    except (SystemExit, OSError, ValueError) as error:  # the client exits if it finds no credentials
         if isinstance(error, requests.RequestException) and status_code(error) not in (400, 401, 403):
-            raise KitError(f"Kaggle cannot be reached ({type(error).__name__}); is there a network?") from error
+            raise KitError(f"Kaggle cannot be reached ({type(error).__name__}). Check the network.") from error
         raise KitError(
-            "there are no credentials that Kaggle takes: generate a token at https://www.kaggle.com/settings/api, save "
-            "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or: kaggle auth login), and run this again."
+            "there are no valid credentials for Kaggle. Generate a token at https://www.kaggle.com/settings/api, save "
+            "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or run kaggle auth login), then try again."
         ) from None
-    theirs = api.get_config_value("username")
-    if user and theirs and theirs.lower() != user.lower():
-        raise KitError(f"this was built for {user}, but the credentials are those of {theirs}; build it for {theirs}.")
+    owner = api.get_config_value("username")
+    if user and owner and owner.lower() != user.lower():
+        raise KitError(f"this was built for {user}, but the credentials are those of {owner}. Build it for {owner}.")
     return api
 
 
 def push(folder, *, start=KIT, seconds=30.0):
-    """Send the dataset and the notebooks in their order, each when the one before has run to its end.
+    """Send the dataset and the notebooks in order; each waits until the one before has finished.
 
     Parameters
     ----------
     folder : path-like
-        As `build.build_folders` made it.
+        As `build.build_folders` makes it.
     start : str
-        Leave out what comes before this part: 'kit', '01_spleeter', …. What runs already is waited for.
+        Skip the parts before this one: 'kit', '01_spleeter', …. A notebook that is running already is waited for.
     seconds : float
-        Between two looks at what runs.
+        Between two status requests.
 
     Raises
     ------
     KitError
-        If the folder was not built, the client or Kaggle refuses something, or a notebook fails there.
+        If the folder is not a build, the client or Kaggle refuses something, or a notebook fails.
     """
     folder = Path(folder)
     parts = (KIT, *NOTEBOOKS)
     if start not in parts:
-        raise KitError(f"there is no part {start!r}; choose one of {', '.join(parts)}.")
+        raise KitError(f"there is no part {start!r}. Choose one of {', '.join(parts)}.")
     api = connect(_owner(folder))
     first = parts.index(start)
     if first > 1:
@@ -94,35 +94,35 @@ def push(folder, *, start=KIT, seconds=30.0):
 
 
 def resume(folder, *, seconds=30.0):
-    """Send the training notebook again, with what its last version left attached, so that it goes on from there."""
+    """Send the training notebook again with its last output attached, so that it continues from there."""
     folder = Path(folder)
     api = connect(_owner(folder))
     with _sentences(TRAINING):
         wait_if_it_runs(api, _reference(folder / TRAINING), seconds)
         attach_own_output(folder / TRAINING)
         _send_notebook(api, folder / TRAINING, seconds)
-    say("its output says how many members are finished; with all of them there, go on with")
+    say("its output says how many members are finished; when all are, continue with")
     say(f"python -m snippetkit kaggle push --from {PREDICTION}")
 
 
 def fetch(folder, target):
-    """Fetch submission, report and figures of the last notebook, and all four notebooks as Kaggle gives them out.
+    """Fetch submission, report and figures of the last notebook, and all four executed notebooks.
 
     Parameters
     ----------
     folder : path-like
-        As `build.build_folders` made it.
+        As `build.build_folders` makes it.
     target : path-like
 
     Returns
     -------
     list of Path
-        What was fetched.
+        The fetched files.
 
     Raises
     ------
     KitError
-        If there is nothing there, or Kaggle refuses.
+        If there is no output, or Kaggle refuses.
     """
     folder, target = Path(folder), Path(target)
     user = _owner(folder)
@@ -131,14 +131,14 @@ def fetch(folder, target):
         fetched, _ = api.kernels_output(f"{user}/{slug(PREDICTION)}", str(target), file_pattern=_RESULTS, force=True)
     paths = [Path(path) for path in fetched if not path.endswith(".log")]
     if target / "submission.csv" not in paths:
-        raise KitError(f"{slug(PREDICTION)} has left no submission.csv; look at its log on Kaggle.")
+        raise KitError(f"{slug(PREDICTION)} has no submission.csv in its output. See its log on Kaggle.")
     for name in NOTEBOOKS:
         with _sentences(name):
             pulled = Path(api.kernels_pull(f"{user}/{slug(name)}", str(target / "notebooks")))
             paths.append(Path(shutil.move(pulled, target / "notebooks" / f"{name}.ipynb")))
             notebook = nbformat.read(paths[-1], as_version=4)
         if not any(cell.get("outputs") for cell in notebook.cells):
-            say(f"{paths[-1]} came without what its cells put out; look at it on Kaggle")
+            say(f"{paths[-1]} came without the outputs of its cells; see it on Kaggle")
     return paths
 
 
@@ -147,35 +147,35 @@ def _owner(folder):
 
 
 def _reference(part):
-    """What a built part is called on Kaggle: ``owner/name``."""
+    """Name of a part on Kaggle: ``owner/name``."""
     path = part / ("dataset-metadata.json" if part.name == KIT else "kernel-metadata.json")
     try:
         return json.loads(path.read_text(encoding="utf-8"))["id"]
     except OSError:
         where = part.parent.resolve()
-        raise KitError(f"{where} holds nothing that was built for Kaggle; run kaggle build first.") from None
+        raise KitError(f"{where} contains no build for Kaggle. Run kaggle build first.") from None
 
 
 def _send_kit(api, folder, seconds):
     reference = _reference(folder)
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:
-        raise KitError(f"{folder} does not hold one wheel; run kaggle build again.")
+        raise KitError(f"{folder} does not contain one wheel. Run kaggle build again.")
     version = _version(api, reference)
     if version:
         answer = api.dataset_create_version(str(folder), wheels[0].name, quiet=True)
     else:
         answer = api.dataset_create_new(str(folder), quiet=True)
     if answer is None or (answer.status or "").lower() != "ok":
-        raise KitError(f"Kaggle did not take the dataset {reference}: {getattr(answer, 'error', None) or 'no reason'}.")
+        raise KitError(f"Kaggle refused the dataset {reference}: {getattr(answer, 'error', None) or 'no reason'}.")
     say(f"dataset {reference}: sent with {wheels[0].name}")
 
-    def look():
-        # of the version before it is said that it is ready, until the new one is there
+    def status_of_dataset():
+        # until the new version exists, Kaggle reports the one before as ready
         status = api.dataset_status(reference)
         return ("pending" if status in DONE and _version(api, reference) == version else status), None
 
-    wait(look, f"dataset {reference}", seconds)
+    wait(status_of_dataset, f"dataset {reference}", seconds)
 
 
 def _version(api, reference):
@@ -192,15 +192,15 @@ def _send_notebook(api, folder, seconds):
     reference = _reference(folder)
     answer = api.kernels_push(str(folder))
     if answer is None or answer.error:
-        raise KitError(f"Kaggle did not take {reference}: {getattr(answer, 'error', None) or 'no reason'}.")
+        raise KitError(f"Kaggle refused {reference}: {getattr(answer, 'error', None) or 'no reason given'}.")
     if reference in (answer.invalid_kernel_sources or []):
-        say(f"{reference}: no version of it has left anything yet, so it starts anew")
+        say(f"{reference}: none of its versions has an output yet, so it starts from the beginning")
     for kind in ("dataset", "competition", "kernel"):
-        refused = [each for each in getattr(answer, f"invalid_{kind}_sources") or [] if each != reference]
+        refused = [name for name in getattr(answer, f"invalid_{kind}_sources") or [] if name != reference]
         if refused:
             raise KitError(
-                f"{reference} runs on Kaggle without its data: no {kind} {', '.join(refused)}. "
-                "Stop it there, and build with the right name; a competition's rules must have been accepted."
+                f"{reference} runs on Kaggle without its data: there is no {kind} {', '.join(refused)}. "
+                "Stop it there, and build with the right name. The rules of a competition must be accepted first."
             )
     say(f"{reference}: sent, {answer.url}")
     wait_for_notebook(api, reference, seconds, sent_now=True)
@@ -208,7 +208,7 @@ def _send_notebook(api, folder, seconds):
 
 @contextlib.contextmanager
 def _sentences(part):
-    """What the client says of wrong metadata, a refusal or a broken connection, as a sentence that names the part."""
+    """Turn the client's errors (metadata, refusals, connections) into a sentence that names the part."""
     import requests
 
     try:

@@ -1,4 +1,4 @@
-"""`python -m snippetkit kaggle …`: the four notebooks built, sent, resumed and fetched."""
+"""The command line: ``python -m snippetkit kaggle build | push | resume | fetch``."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import click
 
 _BUILD = click.option(
     "--build", "folder", default="kaggle/build", show_default=True, type=click.Path(path_type=Path),
-    help="Folder of what is sent.",
+    help="Folder of the build.",
 )
-_EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between two looks.")
+_EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between status requests.")
 
 
 @click.group()
 def kaggle():
-    """Put the four notebooks on Kaggle, by the official client: build, push, resume, fetch."""
+    """Run the four notebooks on Kaggle with the official client: build, push, resume, fetch."""
 
 
 @kaggle.command()
@@ -29,13 +29,13 @@ def kaggle():
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
 @click.option("--internet/--no-internet", default=True, help="Whether 01_spleeter may download Spleeter's weights.")
 def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
-    """Write what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
+    """Build what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
     from ..recipe import Recipe
     from .build import build_folders
 
     asked = {"members": members, "epochs": epochs}
     chosen = Recipe.named(recipe).with_values(**{name: value for name, value in asked.items() if value})
-    chosen = chosen.with_settings(settings)  # a wrong name is better known now than on Kaggle
+    chosen = chosen.with_settings(settings)     # a wrong name is an error here, not on Kaggle
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
         parameters={
@@ -44,18 +44,18 @@ def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, 
         },
         separates=chosen.separator != "none", internet=internet,
     )
-    for each in folders:
-        click.echo(each)
+    for path in folders:
+        click.echo(path)
 
 
 @kaggle.command()
 @_BUILD
-@click.option("--from", "start", default="kit", show_default=True, help="Leave out what comes before, as 04_predict.")
+@click.option("--from", "start", default="kit", show_default=True, help="Skip the parts before this one: 04_predict.")
 @_EVERY
 def push(folder, start, seconds):
-    """Send the dataset and the notebooks in their order; each waits until the one before has run to its end.
+    """Send the dataset and the notebooks in order; each waits until the one before has finished.
 
-    What runs on Kaggle already is waited for and not sent again."""
+    A notebook that is running on Kaggle is waited for and not sent again."""
     from .client import push as push_parts
 
     push_parts(folder, start=start, seconds=seconds)
@@ -65,7 +65,7 @@ def push(folder, start, seconds):
 @_BUILD
 @_EVERY
 def resume(folder, seconds):
-    """Send 03_train_ensemble again, with what its last version left attached: it trains what is missing."""
+    """Send 03_train_ensemble again with its last output attached: it trains the missing members."""
     from .client import resume as resume_training
 
     resume_training(folder, seconds=seconds)
@@ -75,7 +75,7 @@ def resume(folder, seconds):
 @_BUILD
 @click.option("--out", default="runs/kaggle", show_default=True, type=click.Path(path_type=Path), help="Where to.")
 def fetch(folder, out):
-    """Fetch submission.csv, the report, the figures, and the notebooks as Kaggle gives them out."""
+    """Fetch submission.csv, the report, the figures and the executed notebooks."""
     from .client import fetch as fetch_results
 
     for path in fetch_results(folder, out):

@@ -1,4 +1,4 @@
-"""Waiting for what Kaggle does with what was sent, for hours if need be, over connections that come and go."""
+"""Waiting for datasets and notebooks on Kaggle, for hours if necessary, over unreliable connections."""
 
 import time
 
@@ -8,50 +8,48 @@ from ..utils.progress import say
 DONE = ("ready", "complete")
 _RUNS = ("queued", "running")
 _FAILED = ("failed", "deleted", "error", "cancel_requested", "cancel_acknowledged")
-# Looks in a row after which contact counts as lost.
-_LOST_LOOKS = 10
-# Looks after which "complete" is believed of what was sent just now; before, it may be said of the version before.
-_STALE_LOOKS = 5
+_FAILED_REQUESTS = 10   # in a row, after which the connection counts as lost
+_STALE_REQUESTS = 5     # after sending, in which "complete" may refer to the version before
 
 
-def wait(look, what, seconds, *, stale=0):
-    """Look until it is done, and say every change; lost contact is found again.
+def wait(request, name, seconds, *, stale=0):
+    """Request a status until it is final, and print every change.
 
     Parameters
     ----------
-    look : callable
-        Gives a status, in lower case, and what Kaggle says of a failure, or None.
-    what : str
-        For the sentences.
+    request : callable
+        Returns a status in lower case, and Kaggle's failure message or None.
+    name : str
+        For messages.
     seconds : float
-        Between two looks.
+        Between two requests.
     stale : int
-        First looks in which an end is not believed.
+        Number of first requests in which a final status is ignored.
 
     Raises
     ------
     KitError
-        If it failed there.
+        If it failed on Kaggle.
     """
-    before, looks = None, 0
+    before, requests = None, 0
     while True:
-        status, failure = _patiently(look, seconds)
-        looks += 1
-        if before is None and looks <= stale and status in (*DONE, *_FAILED):
+        status, failure = _retried(request, seconds)
+        requests += 1
+        if before is None and requests <= stale and status in (*DONE, *_FAILED):
             time.sleep(seconds)
             continue
         if status != before:
-            say(f"{what}: {status}")
+            say(f"{name}: {status}")
         if status in DONE:
             return
         if status in _FAILED:
-            raise KitError(f"{what} ended as {status}{f': {failure}' if failure else ''}; its log is on Kaggle.")
+            raise KitError(f"{name} ended as {status}{f': {failure}' if failure else ''}; see its log on Kaggle.")
         before = status
         time.sleep(seconds)
 
 
 def wait_for_notebook(api, reference, seconds, *, sent_now=False):
-    """Wait for a notebook to run to its end.
+    """Wait until a notebook has finished.
 
     Parameters
     ----------
@@ -60,55 +58,55 @@ def wait_for_notebook(api, reference, seconds, *, sent_now=False):
         ``owner/name``.
     seconds : float
     sent_now : bool
-        Whether an end may still be that of the version before.
+        Whether a final status may still be that of the version before.
 
     Raises
     ------
     KitError
-        If it failed there.
+        If it failed on Kaggle.
     """
-    wait(lambda: _look(api, reference), reference, seconds, stale=_STALE_LOOKS if sent_now else 0)
+    wait(lambda: _status(api, reference), reference, seconds, stale=_STALE_REQUESTS if sent_now else 0)
 
 
 def wait_if_it_runs(api, reference, seconds):
-    """Wait for a notebook that was sent before; gives whether it was still running."""
+    """Wait for a notebook that was sent before; returns whether it was still running."""
     try:
-        status, _ = _patiently(lambda: _look(api, reference), seconds)
+        status, _ = _retried(lambda: _status(api, reference), seconds)
     except (OSError, ValueError) as error:
         if is_missing(error):
             return False
         raise
     if status not in _RUNS:
         return False
-    say(f"{reference} was sent before and runs still: it is waited for")
+    say(f"{reference} is still running: waiting for it")
     wait_for_notebook(api, reference, seconds)
     return True
 
 
 def is_missing(error):
-    """Whether an error of the client's means that there is no such thing; Kaggle says that it is forbidden."""
-    # of a notebook the client makes a ValueError of its own of it
+    """Whether an error means that the object does not exist, which Kaggle reports as forbidden."""
+    # for a notebook the client raises a ValueError
     return status_code(error) in (403, 404) or isinstance(error, ValueError) and "Cannot access" in str(error)
 
 
-def _look(api, reference):
-    found = api.kernels_status(reference)
-    return getattr(found.status, "name", str(found.status)).lower(), found.failure_message
+def _status(api, reference):
+    answer = api.kernels_status(reference)
+    return getattr(answer.status, "name", str(answer.status)).lower(), answer.failure_message
 
 
-def _patiently(look, seconds):
-    """What a look gives, even if contact is lost for a while."""
-    for left in reversed(range(_LOST_LOOKS)):
+def _retried(request, seconds):
+    """The result of a request, repeated while the connection fails."""
+    for left in reversed(range(_FAILED_REQUESTS)):
         try:
-            return look()
+            return request()
         except OSError as error:
-            if not (left and _passes(error)):
+            if not (left and _is_temporary(error)):
                 raise
         time.sleep(seconds)
 
 
-def _passes(error):
-    """Whether it is likely to pass: no connection, no answer in time, too many questions, a fault on Kaggle's side."""
+def _is_temporary(error):
+    """Whether a request may succeed later: no connection, timeout, too many requests, server error."""
     import requests
 
     code = status_code(error)
@@ -117,5 +115,5 @@ def _passes(error):
 
 
 def status_code(error):
-    """The HTTP status behind an error of the client's, or None."""
+    """The HTTP status of a client's error, or None."""
     return getattr(getattr(error, "response", None), "status_code", None)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..data.labels import CLASSES
 from ..utils.errors import KitError
-from . import figures, sound
+from . import pictures, sound
 from .identify.recogniser import Recogniser, conclude
 from .singers.who_sings import WhoSings
 
@@ -134,8 +134,8 @@ def _answer(system, names, step, conclusion, path):
     seconds = len(samples) / system.wanted["sample_rate"]
     return (
         _headline(title), top,
-        figures.mixes([system.levels(samples)], ["the recording"], seconds=seconds),
-        figures.evolution(probabilities, names, step=step),
+        pictures.mixes([system.levels(samples)], ["the recording"], seconds=seconds),
+        pictures.evolution(probabilities, names, step=step),
     )
 
 

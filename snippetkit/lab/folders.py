@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..utils.errors import KitError
+from ..utils.errors import KitError, report_os_error
 from ..utils.paths import runs_folder
 
 
@@ -32,8 +32,6 @@ def lab_folder(name, data="", out="", *, make):
     work = Path(out).resolve() if str(out) else runs_folder() / (f"{name}-{Path(data).name}" if str(data) else name)
     if str(data) and not Path(data).is_dir():
         raise KitError(f"there is no data folder {data}. Give the folder that holds the recordings.")
-    try:
+    with report_os_error(f"the work folder {work} cannot be created"):
         work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KitError(f"the work folder {work} cannot be created: {error.strerror or error}.") from error
     return work, Path(data).resolve() if str(data) else make(work / "sounds")

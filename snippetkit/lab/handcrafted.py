@@ -1,4 +1,4 @@
-"""518 numbers a clip, as a study of genres has them: seven statistics over time of eleven of librosa's features.
+"""518 numbers per clip, as in a study of genres: seven statistics over time of eleven of librosa's features.
 
 The study takes them from Defferrard et al., "FMA: A dataset for music analysis" (ISMIR 2017).
 """
@@ -8,29 +8,34 @@ import warnings
 import librosa
 import numpy as np
 import scipy.stats
-from joblib import Parallel, delayed
 
 from .. import audio
-from ..utils.progress import progress
+from ..utils.parallel import parallel_map
 
 STATISTICS = ("minimum", "maximum", "mean", "median", "deviation", "skew", "kurtosis")
-# librosa's own defaults
+# librosa's defaults
 _FFT, _HOP = 2048, 512
 
-# Name to how many rows it has.
+# Rows of each of librosa's features.
 ROWS = {
     "chroma_stft": 12, "chroma_cqt": 12, "chroma_cens": 12, "tonnetz": 6, "mfcc": 20, "zero_crossing_rate": 1,
     "rms": 1, "centroid": 1, "bandwidth": 1, "contrast": 7, "rolloff": 1,
 }
 
 
-def names():
-    """What each of the 518 numbers is: list of str such as ``mfcc_03_skew``."""
+def feature_names():
+    """Names of the 518 numbers, in order: list of str.
+
+    Examples
+    --------
+    >>> feature_names()[0], len(feature_names())
+    ('chroma_stft_00_minimum', 518)
+    """
     return [f"{name}_{row:02d}_{statistic}" for name, rows in ROWS.items() for statistic in STATISTICS
             for row in range(rows)]
 
 
-def frames(signal, sample_rate):
+def frame_features(signal, sample_rate):
     """librosa's features of a clip, frame by frame.
 
     Parameters
@@ -42,16 +47,21 @@ def frames(signal, sample_rate):
     -------
     dict
         Name to ndarray, shape (rows, frames).
+
+    Examples
+    --------
+    >>> frame_features(np.ones(22_050, np.float32), 22_050)["mfcc"].shape
+    (20, 44)
     """
     at = {"sr": sample_rate}
     transform = np.abs(librosa.cqt(signal, **at, hop_length=_HOP, n_bins=7 * 12, tuning=None))
     bins = {"C": transform, "n_chroma": 12, "n_octaves": 7, "bins_per_octave": 12}
-    cqt, cens = librosa.feature.chroma_cqt(**bins), librosa.feature.chroma_cens(**bins)
+    cens = librosa.feature.chroma_cens(**bins)
     spectrum = np.abs(librosa.stft(signal, n_fft=_FFT, hop_length=_HOP))
     mel = librosa.feature.melspectrogram(**at, S=spectrum**2)
     return {
         "chroma_stft": librosa.feature.chroma_stft(S=spectrum**2, **at, n_chroma=12),
-        "chroma_cqt": cqt,
+        "chroma_cqt": librosa.feature.chroma_cqt(**bins),
         "chroma_cens": cens,
         "tonnetz": librosa.feature.tonnetz(chroma=cens),
         "mfcc": librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=20),
@@ -64,50 +74,79 @@ def frames(signal, sample_rate):
     }
 
 
-def summary(values):
-    """The seven statistics of each row over time: ndarray (rows, frames) to (7 · rows,), in the order of `names`.
+def summarise(values):
+    """The seven statistics of each row over time, in the order of `feature_names`.
 
-    A row that is the same all the time has no shape: skew and kurtosis are 0 there.
+    Parameters
+    ----------
+    values : ndarray, shape (rows, frames)
+
+    Returns
+    -------
+    ndarray, shape (7 · rows,)
+        Skew and kurtosis of a constant row are 0.
+
+    Examples
+    --------
+    >>> summarise(np.array([[0.0, 1.0, 2.0]])).round(2).tolist()
+    [0.0, 2.0, 1.0, 1.0, 0.82, 0.0, -1.5]
     """
     deviation = values.std(axis=1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)     # of rows that are all the same, which are seen to below
+        warnings.simplefilter("ignore", RuntimeWarning)     # about constant rows, which are replaced below
         shape = [scipy.stats.skew(values, axis=1), scipy.stats.kurtosis(values, axis=1)]
-    shape = [np.where(deviation > 1e-10 * np.abs(values).max(initial=1e-300), each, 0.0) for each in shape]
+    is_constant = deviation <= 1e-10 * np.abs(values).max(initial=1e-300)
+    shape = [np.where(is_constant, 0.0, moment) for moment in shape]
     return np.nan_to_num(np.concatenate([
         values.min(axis=1), values.max(axis=1), values.mean(axis=1), np.median(values, axis=1), deviation, *shape,
     ]))
 
 
-def numbers(signal, sample_rate):
-    """All 518 of a clip: ndarray (samples,) to (518,), float64."""
-    return np.concatenate([summary(each) for each in frames(signal, sample_rate).values()])
+def clip_features(signal, sample_rate):
+    """All 518 numbers of a clip.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int, in Hz
+
+    Returns
+    -------
+    ndarray, shape (518,), float64
+
+    Examples
+    --------
+    >>> clip_features(np.ones(22_050, np.float32), 22_050).shape
+    (518,)
+    """
+    return np.concatenate([summarise(values) for values in frame_features(signal, sample_rate).values()])
 
 
-def of_clips(paths, *, sample_rate=22_050, seconds=None, load=audio.load, jobs=-1):
-    """All 518 of many clips.
+def extract(
+    paths, compute=clip_features, *, title="518 numbers", sample_rate=22_050, seconds=None, load=audio.load, jobs=-1,
+):
+    """Compute all 518 numbers, or other features, of many clips.
 
     Parameters
     ----------
     paths : sequence of path-like
+    compute : callable
+        From samples, ndarray (samples,), and their rate to an ndarray of the same shape for all clips.
+    title : str
+        Of the progress bar.
     sample_rate : int, in Hz
     seconds : float or None
         As in `audio.load`.
     load : callable
-        Takes what `audio.load` takes.
+        Has the parameters of `audio.load`.
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
 
     Returns
     -------
-    ndarray, shape (clips, 518), float32
+    ndarray, shape (clips, 518) or (clips, ...), float32
     """
-    waiting = Parallel(jobs, return_as="generator")(
-        delayed(_of_clip)(path, sample_rate, seconds, load) for path in paths
-    )
-    found = progress(waiting, total=len(paths), title="518 numbers", unit="clip")
-    return np.stack(list(found)).astype(np.float32)
+    def extract_one(path):
+        return compute(load(path, sample_rate=sample_rate, seconds=seconds), sample_rate)
 
-
-def _of_clip(path, sample_rate, seconds, load):
-    return numbers(load(path, sample_rate=sample_rate, seconds=seconds), sample_rate)
+    return np.stack(parallel_map(extract_one, paths, jobs=jobs, title=title)).astype(np.float32)

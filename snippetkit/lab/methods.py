@@ -1,6 +1,7 @@
-"""Any way to classify clips, on the folds of songs that the networks have: what it says, and what it costs.
+"""Cross-validation of any method, in the folds that the ensemble has: what it predicts, and what it costs.
 
-What comes out is the core's `Result`, so that a method can stand beside the ensemble in a table, or in it.
+Predictions become the core's `Result`, so that a method can stand beside the ensemble in a table, or be averaged with
+it.
 """
 
 import time
@@ -23,7 +24,7 @@ from ..utils.progress import progress
 _FLOOR = 1e-6       # of a probability, before its logarithm
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Method:
     """A way to classify clips.
 
@@ -32,131 +33,157 @@ class Method:
     name, features : str
         For the table: 'SVM, RBF' on '518 numbers'.
     make : callable
-        Takes a seed and gives what has scikit-learn's ``fit(inputs, labels)`` and ``predict_proba(inputs)``.
-    parameters : callable or None
-        Takes what was fitted and gives how many numbers it learned.
+        Takes a seed; returns an estimator with scikit-learn's ``fit(inputs, labels)`` and ``predict_proba(inputs)``.
+    count_parameters : callable
+        Takes the fitted estimator; returns the number of its parameters.
     """
 
     name: str
     features: str
     make: Callable
-    parameters: Callable | None = None
+    count_parameters: Callable
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a method said, and what that cost.
+class Evaluation:
+    """What a method predicted, and what that cost.
 
     Attributes
     ----------
     result : Result
-    parameters : int or None
-        Of one fold's.
+    parameters : int
+        Of the model of one fold.
     seconds : float
-        Of training, a fold.
+        Training time per fold, the median.
     milliseconds : float
-        To answer one clip, when many are asked at once.
+        Prediction time per clip, when many are predicted at once.
     """
 
     result: Result
-    parameters: int | None
+    parameters: int
     seconds: float
     milliseconds: float
 
 
-def judge(method, inputs, test_inputs, data, recipe):
-    """Fit a method on each fold of songs and let it answer the clips that it never heard.
+def cross_validate(method, inputs, test_inputs, data, recipe):
+    """Fit a method on each fold's training set and predict its validation set and the test set.
 
     Parameters
     ----------
     method : Method
     inputs, test_inputs : ndarray, shape (clips, ...)
-        Of the train clips in the order of ``data.train.ids``, and of the test clips.
+        Of the train clips, in the order of ``data.train.ids``, and of the test clips.
     data : TrainingData
     recipe : Recipe
-        Its folds and its seed; fewer members than folds judge fewer clips.
+        Its folds and its seed; with fewer members than folds, only the first folds are used.
 
     Returns
     -------
-    Judged
+    dict
+        Arrays and numbers for `make_evaluation`.
 
     Raises
     ------
     KitError
-        If the method cannot learn from a fold's clips, or gives an answer that is no number.
+        If the method cannot learn from the clips of a fold, or predicts NaN.
     """
-    logits, count = np.full((len(data.labels), data.classes), np.nan), min(recipe.folds, recipe.members)
-    judged, test_logits, seconds, asked, answered, parameters = [], [], [], 0.0, 0, None
+    logits, valid_clips, test_logits = np.full((len(data.labels), data.classes), np.nan), [], []
+    training_seconds, prediction_seconds, count = [], 0.0, min(recipe.folds, recipe.members)
     for fold in progress(range(count), total=count, title=method.name, unit="fold"):
-        train, held_out = folds.split(data, recipe, fold)
+        train, valid = folds.split(data, recipe, fold)
         start = time.perf_counter()
         try:
             fitted = method.make(recipe.seed + fold).fit(inputs[train], data.labels[train])
-            seconds.append(time.perf_counter() - start)
+            training_seconds.append(time.perf_counter() - start)
             start = time.perf_counter()
-            logits[held_out] = as_logits(fitted, inputs[held_out], data.classes)
-        except ValueError as error:     # of libraries: too few clips of a class, or of all, for what the method does
+            logits[valid] = _predict_logits(fitted, inputs[valid], data.classes)
+        except ValueError as error:     # from scikit-learn: too few clips of a class, or in all
             raise KitError(
-                f"{method.name} on {method.features} cannot be judged on fold {fold}, with {len(train)} clips to learn "
-                f"from ({str(error).splitlines()[0]}); more clips of each class, or fewer folds, may help."
+                f"{method.name} on {method.features} cannot be trained on the {len(train)} clips of fold {fold} "
+                f"({str(error).splitlines()[0]}). Give more clips of each class, or choose fewer folds."
             ) from error
-        judged.append(held_out)
-        if not np.isfinite(logits[held_out]).all():
-            raise KitError(f"{method.name} on {method.features} gave no number for some clips of fold {fold}.")
-        test_logits.append(as_logits(fitted, test_inputs, data.classes))
-        asked += time.perf_counter() - start
-        answered += len(held_out) + len(test_inputs)
-        parameters = method.parameters(fitted) if method.parameters else None
-    rows = np.sort(np.concatenate(judged))
-    result = of_answers(data, recipe, logits[None, rows], rows, np.stack(test_logits))
-    return Judged(result, parameters, float(np.median(seconds)), 1000 * asked / answered)
+        if not np.isfinite(logits[valid]).all():
+            raise KitError(f"{method.name} on {method.features} predicted NaN for some clips of fold {fold}.")
+        test_logits.append(_predict_logits(fitted, test_inputs, data.classes))
+        prediction_seconds += time.perf_counter() - start
+        valid_clips.append(valid)
+    rows = np.sort(np.concatenate(valid_clips))
+    return {
+        "valid_logits": logits[None, rows], "valid_clips": rows, "test_logits": np.stack(test_logits),
+        "parameters": method.count_parameters(fitted), "seconds": np.median(training_seconds),
+        "milliseconds": 1000 * prediction_seconds / (len(rows) + count * len(test_inputs)),
+    }
 
 
-def of_answers(data, recipe, valid_logits, valid_clips, test_logits):
-    """The core's `Result` of what was said, by whatever has no member's folder; the arrays are as described there."""
-    return Result(
+def _predict_logits(fitted, inputs, classes):
+    """Logarithms of probabilities of all classes, also those that a fold has no clip of: (clips, classes)."""
+    probabilities = np.full((len(inputs), classes), _FLOOR)
+    if len(inputs):     # scikit-learn refuses an empty test set
+        probabilities[:, fitted.classes_] = fitted.predict_proba(inputs)
+    return np.log(np.maximum(probabilities, _FLOOR))
+
+
+def make_evaluation(data, recipe, *, valid_logits, valid_clips, test_logits, parameters, seconds, milliseconds):
+    """The `Evaluation` of predictions and costs that `cross_validate` returned."""
+    result = Result(
         members=[], recipe=recipe, valid_logits=valid_logits, valid_clips=valid_clips,
         valid_labels=data.labels[valid_clips], test_logits=test_logits, neighbours=0.0,
         valid_songs=data.songs.of("train")["song"].to_numpy()[valid_clips],
         test_songs=data.songs.of("test")["song"].to_numpy(),
     )
+    return Evaluation(result, int(parameters), float(seconds), float(milliseconds))
 
 
-def judge_network(folder, recipe, data, *, device, clock=None):
-    """Train the members of a recipe, or find them trained, and gather what they say of the clips that they held out.
+def cross_validate_network(folder, recipe, data, *, device, clock=None):
+    """Train the members of a recipe, unless they are finished, and collect their out-of-fold and test predictions.
 
     Parameters
     ----------
     folder : path-like
         Of the members.
     recipe : Recipe
-        Fewer members than folds judge fewer clips.
+        With fewer members than folds, only the first folds are used.
     data : TrainingData
-        Or what stands in for it.
     device : Device
     clock : Clock or None
 
     Returns
     -------
-    Judged
+    Evaluation
 
     Raises
     ------
     KitError
-        As `train_ensemble` does; if the time was up before all were trained.
+        As `train_ensemble`; if the time limit was reached before all members were trained.
     """
-    finished = train_ensemble(folder, recipe, data, devices=[device], clock=clock)
-    if len(finished) < recipe.members:
-        raise KitError("the time is up; what was trained is kept: run again to go on.")
-    seconds = [history["seconds"].sum() for i, history in read_histories(folder).items() if i in finished]
-    network = load_network(member_folder(folder, 0) / "last.pt", recipe, classes=data.classes, device=device)
-    _, held_out, _ = data.datasets(recipe, 0, device)
-    parameters, milliseconds = cost([network], held_out, device)
-    return Judged(collect(folder, data, members=recipe.members), parameters, float(np.median(seconds)), milliseconds)
+    train_all(folder, recipe, data, device=device, clock=clock)
+    histories = read_histories(folder)
+    seconds = [histories[member]["seconds"].sum() for member in range(recipe.members)]
+    networks = load_networks(folder, [0], recipe, classes=data.classes, device=device)
+    _, valid, _ = data.datasets(recipe, 0, device)
+    result = collect(folder, data, members=recipe.members)
+    return Evaluation(result, seconds=float(np.median(seconds)), **measure_cost(networks, valid, device))
 
 
-def cost(networks, clips, device):
-    """What networks cost that all answer every clip.
+def train_all(folder, recipe, data, *, device, clock=None):
+    """Train all members of a recipe; KitError if the time limit was reached before."""
+    if len(train_ensemble(folder, recipe, data, devices=[device], clock=clock)) < recipe.members:
+        raise KitError("the time limit was reached. What was trained is kept: run again to continue.")
+
+
+def load_networks(folder, members, recipe, *, classes, device):
+    """Networks of finished members, by their numbers: list of nn.Module."""
+    paths = (member_folder(folder, member) / "last.pt" for member in members)
+    return [load_network(path, recipe, classes=classes, device=device) for path in paths]
+
+
+def predict_average(networks, clips, device):
+    """Mean logits of several networks for a SnippetDataset: ndarray (clips, classes)."""
+    return average(np.stack([predict(network, clips, device) for network in networks]))
+
+
+def measure_cost(networks, clips, device):
+    """Size and speed of networks that are averaged.
 
     Parameters
     ----------
@@ -167,69 +194,79 @@ def cost(networks, clips, device):
 
     Returns
     -------
-    parameters : int
-    milliseconds : float
-        A clip.
+    dict
+        ``parameters`` of all networks, and ``milliseconds`` per clip.
     """
     start = time.perf_counter()
-    for network in networks:
-        predict(network, clips, device)
+    predict_average(networks, clips, device)
     milliseconds = 1000 * (time.perf_counter() - start) / len(clips)
-    return sum(weights.numel() for network in networks for weights in network.parameters()), milliseconds
+    parameters = sum(weights.numel() for network in networks for weights in network.parameters())
+    return {"parameters": parameters, "milliseconds": milliseconds}
 
 
-def as_logits(fitted, inputs, classes):
-    """Logarithms of probabilities, for all classes, also those that a fold had no clip of: (clips, classes)."""
-    found = np.full((len(inputs), classes), _FLOOR)
-    if len(inputs):     # where there are no test clips, scikit-learn would refuse to answer
-        found[:, fitted.classes_] = fitted.predict_proba(inputs)
-    return np.log(np.maximum(found, _FLOOR))
-
-
-def row(name, features, judged, data):
-    """A line of the table.
+def table_row(name, features, evaluation, data):
+    """A row of the table of methods.
 
     Parameters
     ----------
     name, features : str
-        Of the method or the network, and of what it takes.
-    judged : Judged
+        Of the method and of its inputs.
+    evaluation : Evaluation
     data : TrainingData
 
     Returns
     -------
     dict
-        ``method``, ``features``, ``parameters``, ``seconds``, ``milliseconds``, ``accuracy`` with ``low`` and ``high``
-        (95%, over songs), ``f1`` (mean over the classes), ``precision``, ``recall`` and ``map`` (mean average
-        precision).
+        ``method``, ``features``, ``parameters``, ``seconds``, ``milliseconds``, and the metrics of `compute_metrics`.
     """
     return {
-        "method": name, "features": features, "parameters": judged.parameters,
-        "seconds": judged.seconds, "milliseconds": judged.milliseconds, **figures(judged.result, data),
+        "method": name, "features": features, "parameters": evaluation.parameters, "seconds": evaluation.seconds,
+        "milliseconds": evaluation.milliseconds, **compute_metrics(evaluation.result, data),
     }
 
 
-def figures(result, data):
-    """Accuracy with its interval over songs, F1, precision, recall and mean average precision of a result: dict."""
+def compute_metrics(result, data):
+    """Metrics of out-of-fold predictions.
+
+    Parameters
+    ----------
+    result : Result
+    data : TrainingData
+
+    Returns
+    -------
+    dict
+        ``accuracy`` with ``low`` and ``high`` (95% confidence interval, over songs); ``f1``, ``precision``, ``recall``
+        and ``map`` (mean average precision), each the mean over the classes.
+    """
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
     logits, labels = average(result.valid_logits), result.valid_labels
-    logits = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)    # so that clips can be ranked by them
-    answers = logits.argmax(axis=1)
-    around = interval(answers == labels, data.songs.group[result.valid_clips]) or {"low": np.nan, "high": np.nan}
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, answers, average="macro", zero_division=0)
+    logits = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)    # to log-probabilities, which rank clips
+    predicted = logits.argmax(axis=1)
+    bounds = interval_or_nan(predicted == labels, data.songs.group[result.valid_clips])
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
     is_class = np.arange(logits.shape[1]) == labels[:, None]
     present = is_class.any(axis=0)
     return {
-        "accuracy": float(np.mean(answers == labels)), "low": around["low"], "high": around["high"],
+        "accuracy": float(np.mean(predicted == labels)), **bounds,
         "f1": float(f1), "precision": float(precision), "recall": float(recall),
         "map": float(average_precision_score(is_class[:, present], logits[:, present], average="macro")),
     }
 
 
+def interval_or_nan(values, groups):
+    """``low`` and ``high`` of `evaluation.interval`; NaN for too few groups.
+
+    Examples
+    --------
+    >>> interval_or_nan(np.ones(3), np.arange(3))
+    {'low': nan, 'high': nan}
+    """
+    bounds = interval(values, groups) or {}
+    return {name: bounds.get(name, float("nan")) for name in ("low", "high")}
+
+
 def sorted_table(rows):
-    """Rows as `row` makes them, the most accurate first: DataFrame."""
-    if not rows:
-        return pd.DataFrame()
-    table = pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True)
-    return table.astype({"parameters": "Int64"})    # whole numbers, also where one is not known
+    """Rows of `table_row` as a DataFrame, the most accurate first."""
+    return pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True) if rows else pd.DataFrame()

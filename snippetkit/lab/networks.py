@@ -1,6 +1,6 @@
-"""The networks of the textbooks, for the features and the training of the core: ``model=lab.crnn`` and so on.
+"""Classical network architectures as models of a recipe (``model=lab.crnn`` and so on; see pyproject.toml).
 
-Each takes (batch, channels, frames, bands) and gives (batch, classes), for any number of frames.
+Each takes (batch, channels, frames, bands), with any number of frames, and returns logits, (batch, classes).
 """
 
 import torch
@@ -11,7 +11,13 @@ from ..utils.errors import KitError
 
 
 class CRNN(nn.Module):
-    """Convolutions, then a GRU over time (Choi et al., "Convolutional recurrent neural networks", ICASSP 2017)."""
+    """Convolutions, then a GRU over time (Choi et al., "Convolutional recurrent neural networks", ICASSP 2017).
+
+    Examples
+    --------
+    >>> CRNN(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 299, 40)).shape
+    torch.Size([2, 4])
+    """
 
     def __init__(self, classes, dropout, channels, width=64):
         super().__init__()
@@ -29,11 +35,17 @@ class CRNN(nn.Module):
 
 
 class TCN(nn.Module):
-    """Dilated convolutions over time with residual paths (Bai, Kolter and Koltun, arXiv:1803.01271), not causal."""
+    """Dilated convolutions over time with residual connections (Bai, Kolter and Koltun, arXiv:1803.01271), not causal.
+
+    Examples
+    --------
+    >>> TCN(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 299, 40)).shape
+    torch.Size([2, 4])
+    """
 
     def __init__(self, classes, dropout, channels, width=128, levels=5):
         super().__init__()
-        self.bands = nn.AdaptiveAvgPool2d((None, 40))       # one size, whatever the features have
+        self.bands = nn.AdaptiveAvgPool2d((None, 40))       # the same number of bands for all features
         self.first = nn.Conv1d(40 * channels, width, 1)
         self.levels = nn.ModuleList(_Dilated(width, 2**level, dropout) for level in range(levels))
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
@@ -58,9 +70,14 @@ class _Dilated(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Patches of the spectrogram as words (Gong, Chung and Glass, "AST", Interspeech 2021), small and from scratch.
+    """Self-attention over patches (Gong, Chung and Glass, "AST", Interspeech 2021), small and not pretrained.
 
-    Places are told by sines of time and of frequency, so that any length will do.
+    Sines of time and of frequency encode the position of a patch, so a clip may have any length.
+
+    Examples
+    --------
+    >>> Transformer(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 299, 40)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(self, classes, dropout, channels, width=128, layers=4, patch=(16, 8)):
@@ -73,64 +90,77 @@ class Transformer(nn.Module):
     def forward(self, features):
         patches = self.patches(features)
         _, width, rows, columns = patches.shape
-        places = _sines(rows, columns, width, patches.device).to(patches.dtype)
-        words = (patches + places).flatten(2).transpose(1, 2)
-        return self.head(self.encoder(words).mean(dim=1))
+        positions = _encode_positions(rows, columns, width, patches.device).to(patches.dtype)
+        tokens = (patches + positions).flatten(2).transpose(1, 2)
+        return self.head(self.encoder(tokens).mean(dim=1))
 
 
-def _sines(rows, columns, width, device):
-    """Sines and cosines of a patch's time in the first half of the numbers, of its frequency in the second."""
-    quarter = width // 4
-    rates = 10_000 ** (-torch.arange(quarter, device=device) / quarter)
-    waves = []
-    for count in (rows, columns):
-        angles = torch.arange(count, device=device)[:, None] * rates
-        waves.append(torch.cat([angles.sin(), angles.cos()], dim=1))
-    time = waves[0][:, None].expand(rows, columns, -1)
-    frequency = waves[1][None].expand(rows, columns, -1)
-    return torch.cat([time, frequency], dim=2).permute(2, 0, 1)[None]
+def _encode_positions(rows, columns, width, device):
+    """Sines and cosines of a patch's time in the first half of the channels, of its frequency in the second half."""
+    rates = 10_000 ** (-torch.arange(width // 4, device=device) / (width // 4))
+    positions = torch.meshgrid(torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij")
+    angles = [position[..., None] * rates for position in positions]
+    waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+    return torch.cat(waves, dim=2).permute(2, 0, 1)[None]
 
 
 def simple_cnn(classes, dropout, channels, filters=(32, 64, 64, 128), kernel=3):
-    """Four convolutions and one dense layer, as the genre study's first network has them."""
-    layers, ahead = [], channels
-    for maps in filters:
-        layers.append(_block(ahead, maps, kernel=kernel))
-        ahead = maps
+    """Four convolutions and one dense layer, as in the genre study's first network.
+
+    Examples
+    --------
+    >>> simple_cnn(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 299, 40)).shape
+    torch.Size([2, 4])
+    """
+    layers = [_block(inputs, outputs, kernel=kernel) for inputs, outputs in zip((channels, *filters), filters)]
     return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d((4, 2)), nn.Flatten(), nn.Linear(8 * ahead, 64), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(64, classes),
+        *layers, nn.AdaptiveAvgPool2d((4, 2)), nn.Flatten(), nn.Linear(8 * filters[-1], 64), nn.ReLU(),
+        nn.Dropout(dropout), nn.Linear(64, classes),
     )
 
 
 class WaveCNN(nn.Module):
-    """Convolutions on the samples themselves (Dai et al., "Very deep convolutional networks for raw waveforms", 2017).
+    """Convolutions on samples (Dai et al., "Very deep convolutional networks for raw waveforms", ICASSP 2017).
 
-    Its features are (batch, 1, samples, 1): a clip whose frames are its samples.
+    Its features are (batch, 1, samples, 1): each sample is a frame with one band.
+
+    Raises
+    ------
+    KitError
+        If the features have more than one band.
+
+    Examples
+    --------
+    >>> WaveCNN(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 24_000, 1)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(self, classes, dropout, channels):
         super().__init__()
-        layers, ahead = [nn.Conv1d(1, 64, 80, 4), nn.BatchNorm1d(64), nn.ReLU(), nn.MaxPool1d(4)], 64
-        for maps in (64, 128, 256, 512):
-            for _ in range(2):
-                layers += [nn.Conv1d(ahead, maps, 3, padding=1), nn.BatchNorm1d(maps), nn.ReLU()]
-                ahead = maps
+        layers = [nn.Conv1d(1, 64, 80, 4), nn.BatchNorm1d(64), nn.ReLU(), nn.MaxPool1d(4)]
+        for before, width in ((64, 64), (64, 128), (128, 256), (256, 512)):
+            for inputs in (before, width):
+                layers += [nn.Conv1d(inputs, width, 3, padding=1), nn.BatchNorm1d(width), nn.ReLU()]
             layers.append(nn.MaxPool1d(4))
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, classes))
 
     def forward(self, features):
         if features.shape[-1] != 1:
-            raise KitError("lab.wave takes samples, one column a clip; choose another model for spectrograms.")
+            raise KitError("model=lab.wave takes samples, not spectrograms. Choose another model.")
         return self.head(self.layers(features[..., 0]).mean(dim=2))
 
 
 class TwoHeads(nn.Module):
-    """A ResNet18 that is asked twice: is there a voice, and if so, whose? (For the kit's classes: 0 is no voice.)
+    """A ResNet18 with one head for "is there a voice?" and one for "whose?"; class 0 is no voice.
 
-    The logits of the classes are the logarithms of ``P(voice) · P(who | voice)``, so that cross-entropy is the sum of
-    both questions' own.
+    Its logits are the logarithms of ``P(no voice)`` and of ``P(voice) · P(who | voice)``, so cross-entropy is the sum
+    of the losses of both heads.
+
+    Examples
+    --------
+    >>> TwoHeads(classes=4, dropout=0.2, channels=1)(torch.zeros(2, 1, 299, 40)).exp().sum(dim=1).round().tolist()
+    [1.0, 1.0]
     """
 
     def __init__(self, classes, dropout, channels):
@@ -143,7 +173,8 @@ class TwoHeads(nn.Module):
         return torch.cat([nn.functional.logsigmoid(none - voice), is_voice + who.log_softmax(dim=1)], dim=1)
 
 
-def _block(ahead, maps, *, kernel=3):
+def _block(inputs, outputs, *, kernel=3):
     return nn.Sequential(
-        nn.Conv2d(ahead, maps, kernel, padding="same", bias=False), nn.BatchNorm2d(maps), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(inputs, outputs, kernel, padding="same", bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
+        nn.MaxPool2d(2),
     )

@@ -8,7 +8,7 @@ import soundfile
 
 from .. import audio
 from ..utils.artifacts import make_folder_once
-from ..utils.errors import KitError
+from ..utils.errors import KitError, report_os_error
 from ..utils.parallel import parallel_map
 
 LIMITS = {"longest": 600.0, "largest": 50e6}    # seconds and bytes of a recording for the command line
@@ -43,10 +43,8 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
         If the file is missing, empty, too large, too long, silent, or cannot be decoded.
     """
     path = Path(path)
-    try:
+    with report_os_error(f"{path} cannot be read"):
         size = path.stat().st_size
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not size:
         raise KitError(f"{path.name} is empty (0 bytes).")
     if largest and size > largest:

@@ -1,7 +1,4 @@
-"""How good predictions are: accuracy, figures a class, confusion, and accuracy against the number of members.
-
-Where logits and labels come from is not known here.
-"""
+"""Evaluation: accuracy with its interval, figures per class, confusion, and the comparison of two runs."""
 
 from itertools import combinations
 from math import comb
@@ -14,15 +11,14 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from ..utils.errors import KitError
 from .scores import average
 
-# Subsets of one size that are looked at, where there are more.
-_MOST_SUBSETS = 200
-_FEWEST_GROUPS = 5  # of which a bootstrap says anything
+_MOST_SUBSETS = 200     # of one size; more are sampled
+_FEWEST_GROUPS = 5      # for a bootstrap
 
 _COLUMNS = ("id", "group", "label", "predicted", "split")
 
 
 def evaluate(logits, labels, *, class_names):
-    """Judge averaged logits.
+    """Evaluate averaged logits.
 
     Parameters
     ----------
@@ -33,32 +29,32 @@ def evaluate(logits, labels, *, class_names):
     Returns
     -------
     dict
-        ``clips``; ``accuracy``; ``classes``, a dict a class with precision, recall, f1 and clips; ``confusion``, rows
-        are labels and columns predictions.
+        ``clips``; ``accuracy``; ``classes``, for each class a dict with precision, recall, f1 and clips;
+        ``confusion``, whose rows are labels and columns predictions.
     """
     predicted = logits.argmax(axis=1)
     numbers = range(len(class_names))
-    each = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    metrics = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
     return {
         "clips": len(labels),
         "accuracy": float(accuracy_score(labels, predicted)),
         "classes": [
             {"class": name, "precision": float(p), "recall": float(r), "f1": float(f), "clips": int(n)}
-            for name, p, r, f, n in zip(class_names, *each)
+            for name, p, r, f, n in zip(class_names, *metrics)
         ],
         "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
     }
 
 
 def accuracy_by_size(logits, labels, *, seed=0):
-    """How accuracy grows with the number of members that are averaged.
+    """Accuracy against the number of averaged members.
 
     Parameters
     ----------
     logits : ndarray, shape (members, clips, classes)
     labels : ndarray, shape (clips,), int
     seed : int
-        Of the subsets drawn where there are too many to try them all.
+        Of the subsets that are sampled if there are too many to try all.
 
     Returns
     -------
@@ -79,26 +75,30 @@ def accuracy_by_size(logits, labels, *, seed=0):
 
 
 def interval(values, groups, *, level=0.95, draws=2000, seed=0):
-    """Between what a mean over clips lies, as far as the choice of songs goes: a bootstrap over songs.
+    """Confidence interval of a mean over clips, by a bootstrap over songs.
 
-    What other seeds of the members would change is not in it. Clips of a song are right or wrong together, so a song
-    counts as one draw, not each of its clips: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993),
-    percentile interval, clusters resampled whole.
+    Clips of a song tend to be right or wrong together, so whole songs are resampled: Efron and Tibshirani, "An
+    Introduction to the Bootstrap" (1993), percentile interval. The variation between seeds of members is not included.
 
     Parameters
     ----------
     values : ndarray, shape (clips,)
-        True and False for the interval of an accuracy; the difference of two such for that of a gain.
+        True and False for the interval of an accuracy; the difference of two such arrays for that of a gain.
     groups : ndarray, shape (clips,), int
-        Songs, or songs that cannot be told apart.
+        Song, or group of songs, of each clip.
     level : float
-        The share of draws within.
+        Share of the draws inside the interval.
     draws, seed : int
 
     Returns
     -------
     dict or None
-        ``low``, ``high``, ``level`` and ``groups``, their number; None for fewer than five, which say nothing.
+        ``low``, ``high``, ``level`` and ``groups``, their number; None for fewer than five groups.
+
+    Examples
+    --------
+    >>> interval(np.ones(10), np.arange(10) // 2)
+    {'low': 1.0, 'high': 1.0, 'level': 0.95, 'groups': 5}
     """
     _, which = np.unique(groups, return_inverse=True)
     sums, clips = np.bincount(which, weights=values), np.bincount(which)
@@ -110,7 +110,7 @@ def interval(values, groups, *, level=0.95, draws=2000, seed=0):
 
 
 def out_of_fold_table(result, data):
-    """What was said of every train clip that was held out.
+    """The out-of-fold prediction of every clip of the validation sets, for ``held_out.csv``.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def out_of_fold_table(result, data):
     Returns
     -------
     DataFrame
-        Columns ``id``, ``group`` (of songs), ``label``, ``predicted`` and ``split``, the same in every row.
+        Columns ``id``, ``group`` (of songs), ``label``, ``predicted`` and ``split`` (of the recipe).
     """
     rows = result.valid_clips
     return pd.DataFrame({
@@ -133,7 +133,7 @@ def out_of_fold_table(result, data):
 
 
 def compare_runs(ours, theirs):
-    """How much more accurate one run is than another on the clips that both held out.
+    """How much more accurate one run is than another, on the clips in the validation sets of both.
 
     Parameters
     ----------
@@ -143,29 +143,26 @@ def compare_runs(ours, theirs):
     Returns
     -------
     dict
-        ``clips``, ``ours``, ``theirs`` (accuracies) and ``interval`` of the difference, over songs; see
-        `interval`. None where clips were held out at random: the members had heard the songs.
+        ``clips``, ``ours``, ``theirs`` (accuracies) and ``interval`` of the difference, as `interval` returns it;
+        None for random splits, where songs are on both sides.
 
     Raises
     ------
     KitError
-        If no clip is in both, one has another label or group of songs there, or one run held its clips out at random
-        and the other by songs.
+        If no clip is in both, labels or groups of songs differ, or one run has a random split and the other not.
     """
     both = ours.merge(theirs, on="id", suffixes=("", "_there"))
     if both.empty:
-        raise KitError("the two runs held out no clip in common.")
+        raise KitError("the two runs have no validation clip in common.")
     if (both["label"] != both["label_there"]).any():
-        raise KitError("the labels of the two runs differ; they are not of the same competition.")
+        raise KitError("the labels of the two runs differ: they are of different competitions.")
     if (both["split"] != both["split_there"]).any():
         raise KitError(
-            "one of the runs held its clips out at random, so that its members had heard their songs, and the other "
-            "by songs; their accuracies cannot be compared."
+            "one run has split=random and the other split=songs: their accuracies cannot be compared."
         )
     if (both["group"] != both["group_there"]).any():
         raise KitError(
-            "the two runs know other groups of songs, so what the one kept apart the other may have heard; "
-            "train both with the same songs."
+            "the two runs have different groups of songs, so their folds differ. Train both with the same songs."
         )
     ours_right, theirs_right = (both[name] == both["label"] for name in ("predicted", "predicted_there"))
     gain = (ours_right.astype(int) - theirs_right.astype(int)).to_numpy()
@@ -179,7 +176,7 @@ def compare_runs(ours, theirs):
 
 
 def read_out_of_fold(folder):
-    """The table that a finished run left in its work folder.
+    """Read ``held_out.csv`` of a finished run.
 
     Raises
     ------
@@ -190,7 +187,7 @@ def read_out_of_fold(folder):
     try:
         return pd.read_csv(path)[list(_COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
-        raise KitError(f"{path} cannot be read ({error}); run 04_predict there first.") from error
+        raise KitError(f"{path} cannot be read ({error}). Run 04_predict there first.") from error
 
 
 def _subsets(members, size, generator):

@@ -1,4 +1,4 @@
-"""Scores of the ensemble: the logits of finished members, averaged, and how sure they are of each clip."""
+"""Scores of the ensemble: the logits of its finished members, out-of-fold and for the test set, and their average."""
 
 from dataclasses import dataclass, replace
 
@@ -12,27 +12,27 @@ from ..utils.errors import KitError
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an ensemble says of the clips held out and of the test clips.
+    """Logits of an ensemble: out-of-fold for train clips, and for the test clips.
 
     Attributes
     ----------
     members : list of Path
-        The folders of those that were averaged.
+        Folders of the averaged members.
     recipe : Recipe
-        The one they share; with members of several runs, that of the first.
+        Shared by the members; with several runs, that of the first.
     beside : tuple of Result
-        Of the other runs whose members were averaged, too: see `together`.
-    valid_logits : ndarray, shape (answers, clips held out, classes)
-        From members that never saw the clip: see `members.held_out_logits`.
-    valid_clips : ndarray, shape (clips held out,)
+        Results of the other runs that are averaged, too: see `together`.
+    valid_logits : ndarray, shape (answers, validation clips, classes)
+        Only from members that did not train on the clip: see `held_out_logits`.
+    valid_clips : ndarray, shape (validation clips,)
         Rows of the train clips.
-    valid_labels : ndarray, shape (clips held out,)
+    valid_labels : ndarray, shape (validation clips,)
     test_logits : ndarray, shape (members, test clips, classes)
     neighbours : float
-        How far a clip's logits are moved towards the mean over its song.
-    valid_songs : ndarray, shape (clips held out,)
+        How far a clip's logits are moved towards the mean over its song, 0 to 1.
+    valid_songs : ndarray, shape (validation clips,)
     test_songs : ndarray, shape (test clips,)
-        -1 where it is not known.
+        -1 if the song is unknown.
     """
 
     members: list
@@ -48,38 +48,38 @@ class Result:
 
     @property
     def test_scores(self):
-        """The ensemble's logits for every test clip: ndarray, shape (test clips, classes)."""
+        """Averaged logits of the test clips: ndarray, shape (test clips, classes)."""
         return blend(average(self.test_logits), self.test_songs, share=self._share)
 
     @property
     def valid_scores(self):
-        """The same for every clip held out, found in the same way: ndarray, shape (clips held out, classes)."""
+        """Averaged out-of-fold logits, computed in the same way: ndarray, shape (validation clips, classes)."""
         return blend(average(self.valid_logits), self.valid_songs, share=self._share)
 
     @property
     def _share(self):
-        # Where the songs of the test clips are unknown, clips held out are not to be judged by theirs, either.
+        # If the songs of the test clips are unknown, the validation must not use songs, either.
         return self.neighbours if (self.test_songs >= 0).any() else 0.0
 
     @property
     def predictions(self):
-        """Category of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
+        """Predicted class of every test clip, in the order of the submission: ndarray, shape (test clips,), int64."""
         return self.test_scores.argmax(axis=1)
 
 
 def collect(folder, data, *, members=0, neighbours=0.0):
-    """Gather the logits of the finished members.
+    """Read the logits of the finished members.
 
     Parameters
     ----------
     folder : path-like
         ``members`` in the work folder.
     data : TrainingData
-        What the members must have been trained on.
+        The data that the members must have been trained on.
     members : int
-        Average the first so many; 0 takes all that are finished.
+        Use only the first so many; 0: all finished ones.
     neighbours : float, 0 to 1
-        How far to move a clip's logits towards the mean over the clips of its song; 0 takes each clip by itself.
+        How far to move a clip's logits towards the mean over its song.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     Raises
     ------
     KitError
-        If no member is finished, or they came from other data or from differing recipes.
+        If no member is finished, or they were trained on other data or with different recipes.
     """
     finished = [i for i in finished_members(folder) if not members or i < members]
     recipe, trained_on = shared_recipe(folder, finished)
     if trained_on != data.fingerprint(recipe):
         raise KitError(
-            f"the members in {folder} were trained on other clips, labels, features or songs than those given now; "
-            "choose another output folder, or delete them to train anew."
+            f"the members in {folder} were trained on other clips, labels, features or songs. Choose another output "
+            "folder, or delete them to train again."
         )
     held_out = [folds.split(data, recipe, i)[1] for i in finished]
     valid_logits, valid_clips = held_out_logits(folder, finished, held_out)
@@ -113,7 +113,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
 
 
 def together(result, others):
-    """One result of several, of the same clips: the mean over all their members.
+    """Join the results of several runs over the same clips, so that all members are averaged.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def together(result, others):
     Raises
     ------
     KitError
-        If the runs held out no clip in common.
+        If no clip is in the validation sets of all runs.
     """
     if not others:
         return result
@@ -136,8 +136,8 @@ def together(result, others):
         clips = np.intersect1d(clips, other.valid_clips)
     if not len(clips):
         raise KitError(
-            "the runs to be averaged have held out no clip in common, so nothing can judge them together; "
-            "train more members of each (--members)."
+            "the runs have no validation clip in common, so their average cannot be evaluated. Train more members of "
+            "each (--members)."
         )
     parts = [result, *others]
     return replace(
@@ -153,7 +153,7 @@ def together(result, others):
 
 
 def most_confident(logits):
-    """The clip that each class wins by the widest margin.
+    """The clip with the widest margin for each class.
 
     Parameters
     ----------
@@ -162,14 +162,14 @@ def most_confident(logits):
     Returns
     -------
     list of int
-        A row a class.
+        Row of the clip, one per class.
     """
     others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
     return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]
 
 
 def average(logits):
-    """The ensemble's logits: the mean over members, of the logits and not of probabilities, as published.
+    """The mean over members: of logits, not of probabilities, as published.
 
     Parameters
     ----------
@@ -178,6 +178,11 @@ def average(logits):
     Returns
     -------
     ndarray, shape (clips, classes), float64
+
+    Examples
+    --------
+    >>> average(np.array([[[0.0, 1.0]], [[4.0, 1.0]]]))
+    array([[2., 1.]])
     """
     return logits.mean(axis=0, dtype=np.float64)
 
@@ -189,13 +194,18 @@ def blend(logits, song, *, share):
     ----------
     logits : ndarray, shape (clips, classes)
     song : ndarray, shape (clips,), int
-        Negative: unknown, and the clip keeps its logits.
+        Negative if unknown; the clip then keeps its logits.
     share : float, 0 to 1
-        How far: 0 leaves all as it was, 1 gives every clip of a song the same answer.
+        0 changes nothing, 1 gives all clips of a song the same logits.
 
     Returns
     -------
     ndarray, shape (clips, classes), float64
+
+    Examples
+    --------
+    >>> blend([[0.0, 1.0], [4.0, 1.0]], [7, 7], share=1).tolist()
+    [[2.0, 1.0], [2.0, 1.0]]
     """
     logits = np.asarray(logits, np.float64)
     _, which, clips = np.unique(song, return_inverse=True, return_counts=True)
@@ -206,32 +216,32 @@ def blend(logits, song, *, share):
 
 
 def held_out_logits(folder, members, rows):
-    """What members say of the clips that they never saw, the answers to a clip one behind the other.
+    """Out-of-fold logits: those of each train clip from the members that did not train on it.
 
     Parameters
     ----------
     folder : path-like
     members : sequence of int
     rows : sequence of ndarray of int
-        The train clips held out from each member.
+        Validation set of each member.
 
     Returns
     -------
     logits : ndarray, shape (answers, clips, classes), float32
-        As many answers as every one of the clips has at least. Where all members share their clips that is one a
-        member, with one fold a member it is one for all members of a round of folds.
+        As many answers as every clip has at least: one per member if all members share a validation set, one per round
+        of folds if every member has a fold of its own.
     clips : ndarray, shape (clips,), int64
-        Rows of the train clips that were held out from any of the members, ascending.
+        Rows of the train clips that are in any validation set, ascending.
 
     Raises
     ------
     KitError
-        If a file is missing, damaged or of another size than the rows.
+        If a file is missing, damaged or of another size.
     """
     logits = [
         _read_logits(member_folder(folder, i) / "valid_logits.npy", len(held_out)) for i, held_out in zip(members, rows)
     ]
-    answers = np.zeros(1 + max(each.max() for each in rows), np.int64)
+    answers = np.zeros(1 + max(valid.max() for valid in rows), np.int64)
     table = np.zeros((len(members), len(answers), logits[0].shape[1]), np.float32)
     for its, held_out in zip(logits, rows):
         table[answers[held_out], held_out] = its
@@ -246,19 +256,19 @@ def stack_test_logits(folder, members, clips):
     Raises
     ------
     KitError
-        If a file is missing, damaged or of another size than so many clips.
+        If a file is missing, damaged or of another size.
     """
     return np.stack([_read_logits(member_folder(folder, i) / "test_logits.npy", clips) for i in members])
 
 
 def _read_logits(path, clips):
-    # Where the weights are, a lost or damaged result is no loss; on Kaggle they may be in an earlier output.
-    advice = f"delete {path.with_name('done.json')} and run 03_train_ensemble again where the weights are: " \
-             "the logits are made anew from them."
+    # The checkpoint gives the logits again; on Kaggle it may be in an earlier output.
+    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble again where the checkpoint " \
+             "is: it makes the logits again."
     try:
         logits = np.load(path)
     except (OSError, ValueError, EOFError) as error:
-        raise KitError(f"{path} cannot be read ({error}); {advice}") from error
+        raise KitError(f"{path} cannot be read ({error}). {advice}") from error
     if logits.ndim != 2 or len(logits) != clips:
-        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips; {advice}")
+        raise KitError(f"{path} has shape {logits.shape}, but there are {clips} clips. {advice}")
     return logits

@@ -1,7 +1,7 @@
-"""What an earlier session left, attached as input: copied into the work folder before use, never written to.
+"""The output of earlier sessions, attached as input on Kaggle: copied into the work folder, never written to.
 
-On Kaggle only what a finished version leaves survives, and the next session finds it under the input folder, nested in
-one way or another. What is in the files is not known here but for how far a member got.
+On Kaggle only the output of a finished notebook version survives, and the next session finds it below the input folder,
+nested in one way or another.
 """
 
 import shutil
@@ -12,47 +12,45 @@ from ..utils.lock import exclusive_task
 from ..utils.progress import progress, say
 from ..utils.storage import read_json, replacing
 
-# What is copied of a stage, and the notes that say what it was made from. They are copied last: where they are, all is.
+# The files of each stage, and its records. The records are copied last: where they are, the stage is complete.
 _STAGES = {
     "vocals": (("*/*.flac",), ("clips.json", "separation.json")),
     "features": (("train.npy", "test.npy", "songs.csv"), ("train.json", "test.json", "songs.json", "folds.json")),
 }
-# Of a member's files these are copied last, in this order: they say how far it got.
-_SAY_HOW_FAR = ("history.csv", "done.json")
-# Folders between the input folder and an output, at most: notebooks/<user>/<slug>.
-_DEPTH = 3
+_COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
+_DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
 
 
 def copy_earlier_output(folder, root, *, weights=True):
-    """Copy what earlier sessions made, as far as it is not in the work folder; of a member, if it got further there.
+    """Copy what earlier sessions made and the work folder lacks; of a member, the state that is further.
 
-    A stage that the work folder has begun from something else is left alone.
+    A stage that the work folder has started from something else is not touched.
 
     Parameters
     ----------
     folder : Path
         The work folder.
     root : Path
-        The folder under which earlier outputs are attached.
+        The folder below which earlier outputs are attached.
     weights : bool
-        Whether the weights of finished members are needed, too; they are most of the bytes.
+        Whether the checkpoints of finished members are needed; they are most of the bytes.
 
     Raises
     ------
     KitError
-        If a file cannot be read or written, or another process is at work with the members.
+        If a file cannot be read or written, or another process uses the members.
     """
-    # A work folder below the input folder is no earlier session's.
-    outputs = [each for each in _outputs(root) if not folder.is_relative_to(each)]
-    pairs = [pair for stage in _STAGES for pair in _stage(stage, outputs, folder)]
-    pairs += _members(outputs, folder, weights)
+    # A work folder below the input folder is not an earlier session's.
+    outputs = [output for output in _outputs(root) if not folder.is_relative_to(output)]
+    pairs = [pair for stage in _STAGES for pair in _stage_files(stage, outputs, folder)]
+    pairs += _member_files(outputs, folder, weights)
     if not pairs:
         return
     size = sum(source.stat().st_size for source, _ in pairs)
-    places = sorted({str(each) for each in outputs if any(source.is_relative_to(each) for source, _ in pairs)})
-    say(f"{len(pairs)} files ({size / 1e6:.0f} MB) of earlier sessions are taken over from {', '.join(places)}; "
-        "detach that if it is of another recipe or other data")
-    with exclusive_task(folder / "members", "taking over what earlier sessions made"):
+    sources = sorted({str(output) for output in outputs if any(path.is_relative_to(output) for path, _ in pairs)})
+    say(f"copying {len(pairs)} files ({size / 1e6:.0f} MB) of earlier sessions from {', '.join(sources)}; "
+        "detach that input if it has another recipe or other data")
+    with exclusive_task(folder / "members", "copying the output of earlier sessions"):
         for source, target in progress(pairs, total=len(pairs), title="copying", unit="file"):
             _copy(source, target)
 
@@ -68,55 +66,54 @@ def _copy(source, target):
 
 def _outputs(root):
     """Folders that look like the work folder of an earlier session."""
-    found = set()
+    outputs = set()
     for depth in range(1, _DEPTH + 1):
         for part in ("vocals/clips.json", "features/train.json", "members/member_*/recipe.json"):
             levels = len(Path(part).parts)
-            found |= {path.parents[levels - 1] for path in root.glob("*/" * depth + part)}
-    return sorted(found)
+            outputs |= {path.parents[levels - 1] for path in root.glob("*/" * depth + part)}
+    return sorted(outputs)
 
 
-def _stage(stage, outputs, folder):
-    """Files of one stage, from the first output that has it complete; none if the work folder's is another."""
-    files, notes = _STAGES[stage]
+def _stage_files(stage, outputs, folder):
+    """Source and target of the files of one stage, from the first output where it is complete."""
+    patterns, records = _STAGES[stage]
     for output in outputs:
-        theirs = output / stage
-        is_complete = stage != "features" or (theirs / "test.npy").exists()
-        if not (is_complete and (theirs / notes[0]).exists()):
+        source = output / stage
+        if not (source / records[0]).exists() or stage == "features" and not (source / "test.npy").exists():
             continue
-        if any((folder / stage / note).exists() and read_json(folder / stage / note) != read_json(theirs / note)
-               for note in notes):
-            return []
-        if stage == "vocals" and any((each / "features" / "test.npy").exists() for each in [*outputs, folder]):
-            files = ()  # what was to be made of them is there
-        found = [path for pattern in files for path in sorted(theirs.glob(pattern))]
-        found += [theirs / note for note in notes if (theirs / note).exists()]
-        pairs = [(path, folder / path.relative_to(output)) for path in found]
+        if any((folder / stage / record).exists() and read_json(folder / stage / record) != read_json(source / record)
+               for record in records):
+            return []   # the work folder has another
+        if stage == "vocals" and any((place / "features" / "test.npy").exists() for place in [*outputs, folder]):
+            patterns = ()   # the features exist, so vocals are not needed
+        paths = [path for pattern in patterns for path in sorted(source.glob(pattern))]
+        paths += [source / record for record in records if (source / record).exists()]
+        pairs = [(path, folder / path.relative_to(output)) for path in paths]
         return [(path, target) for path, target in pairs if not target.exists()]
     return []
 
 
-def _members(outputs, folder, weights):
-    """Every member from the output in which it got furthest, if that is further than in the work folder."""
+def _member_files(outputs, folder, weights):
+    """Source and target of the files of every member, from the output where it is furthest, if that is an advance."""
     furthest = {}
     for output in outputs:
         for member in (output / "members").glob("member_*"):
             if (member / "recipe.json").exists():
-                furthest[member.name] = max(furthest.get(member.name, member), member, key=_reached)
+                furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
     pairs = []
     for name, member in sorted(furthest.items()):
-        ours = folder / "members" / name
-        if _reached(member) <= _reached(ours):
+        target = folder / "members" / name
+        if _progress_of(member) <= _progress_of(target):
             continue
-        is_finished, _ = _reached(member)
-        parts = sorted(path for path in member.iterdir() if path.is_file() and not path.name.startswith("."))
-        parts.sort(key=lambda path: _SAY_HOW_FAR.index(path.name) if path.name in _SAY_HOW_FAR else -1)
-        pairs += [(path, ours / path.name) for path in parts if weights or not (is_finished and path.suffix == ".pt")]
+        is_finished, _ = _progress_of(member)
+        paths = sorted(path for path in member.iterdir() if path.is_file() and not path.name.startswith("."))
+        paths.sort(key=lambda path: _COPIED_LAST.index(path.name) if path.name in _COPIED_LAST else -1)
+        pairs += [(path, target / path.name) for path in paths if weights or not (is_finished and path.suffix == ".pt")]
     return pairs
 
 
-def _reached(member):
-    """Whether it is finished, and its epochs, as far as its table of them says."""
+def _progress_of(member):
+    """Whether a member is finished, and its number of epochs."""
     try:
         epochs = len((member / "history.csv").read_text().splitlines())
     except OSError:

@@ -1,4 +1,4 @@
-"""Other runs over the same clips, whose members are averaged with those of this run."""
+"""Other runs over the same clips, whose members are averaged with those of this run (``--beside``)."""
 
 from pathlib import Path
 
@@ -10,90 +10,87 @@ from .workspace import Workspace
 
 
 def folders_named(beside):
-    """The work folders in a parameter `beside`: a str with commas between them, to a list of str."""
+    """Split the parameter `beside`, work folders separated by commas, into a list of str."""
     return [folder.strip() for folder in beside.split(",") if folder.strip()]
 
 
 def runs_beside(members, recipe, folders):
-    """Find the other runs to be averaged in, and refuse those whose notes alone say that they cannot be.
+    """Find the other runs, and refuse those that cannot be averaged with this one.
 
-    Whether they are of the same clips, labels and songs shows only once those of this run are known.
+    Whether they are of the same clips, labels and songs is checked by `collect_beside`, when those of this run are
+    known.
 
     Parameters
     ----------
     members : path-like
-        ``members`` in the work folder of this run; it need not exist yet.
+        ``members`` in the work folder of this run; need not exist yet.
     recipe : Recipe
         Of this run.
     folders : sequence of path-like
-        Work folders of the others.
+        Work folders of the other runs.
 
     Returns
     -------
     list of (Path, Recipe)
-        Their absolute work folders, and what their finished members were trained by.
+        Absolute work folder of each run and the recipe of its members.
 
     Raises
     ------
     KitError
-        If a folder is missing or has no finished member, one is named twice or is this run's own, or it holds out
-        clips by another split.
+        If a folder does not exist or has no finished member, is listed twice or is this run's own, or has another
+        kind of split.
     """
     folders = [Path(folder).resolve() for folder in folders]
-    places = {Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}
-    if len(places) <= len(folders):
-        raise KitError("--beside names a run twice, or this run itself; its members would count more than others.")
-    found = []
+    if len({Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}) <= len(folders):
+        raise KitError("--beside names a run twice, or this run itself. Name every other run once.")
+    runs = []
     for folder in folders:
         if not folder.is_dir():
-            raise KitError(f"there is no work folder {folder} whose members could be averaged, too.")
-        theirs, _ = shared_recipe(folder / "members", finished_members(folder / "members"))
-        if theirs.split != recipe.split:
+            raise KitError(f"there is no work folder {folder}. Give the work folder of a finished run.")
+        other, _ = shared_recipe(folder / "members", finished_members(folder / "members"))
+        if other.split != recipe.split:
             raise KitError(
-                f"the members in {folder} were trained with split={theirs.split}, those of this run with "
-                f"split={recipe.split}: what the one held out the other may have heard."
+                f"the run in {folder} has split={other.split} and this run split={recipe.split}, so the validation "
+                "clips of one may be training clips of the other. Average runs of the same split."
             )
-        found.append((folder, theirs))
-    return found
+        runs.append((folder, other))
+    return runs
 
 
 def collect_beside(result, data, folders, competition, *, on_bad="fail"):
-    """Average all finished members of other runs, too: members that differ in their features err on different clips.
+    """Average all finished members of other runs, too.
 
     Parameters
     ----------
     result : Result
     data : TrainingData
-        What `result` is of.
+        Of `result`.
     folders : sequence of path-like
-        Work folders of other runs over the same clips, with any features and any recipe, but the same split.
+        Work folders of other runs over the same clips, with any features and recipe, but the same split.
     competition : Competition
     on_bad : str
-        As in `prepare`.
+        As in `clips.check_clips`.
 
     Returns
     -------
     Result
-        Clips held out are those that every run held out.
+        Its validation clips are those of all runs.
 
     Raises
     ------
     KitError
-        As `runs_beside`, `collect` and `prepare` do; and if a run is of other clips, labels or songs.
+        As `runs_beside`, `collect` and `prepare`; and if a run is of other clips, labels or songs.
     """
     others = []
     for folder, recipe in runs_beside(result.members[0].parent, result.recipe, folders):
-        other = Workspace(data=competition.root, folder=folder)
-        its_data = prepare(competition, other, recipe, on_bad=on_bad)
-        if not _same_clips(data, its_data):
-            raise KitError(f"the members in {folder} are of other clips, labels or songs; they cannot be averaged.")
-        others.append(collect(other.members, its_data))
+        work = Workspace(data=competition.root, folder=folder)
+        other_data = prepare(competition, work, recipe, on_bad=on_bad)
+        if _clips_and_songs(other_data) != _clips_and_songs(data):
+            raise KitError(f"the members in {folder} are of other clips, labels or songs and cannot be averaged.")
+        others.append(collect(work.members, other_data))
     return together(result, others)
 
 
-def _same_clips(data, other):
-    one, two = (
-        [each.train.ids.tolist(), each.test.ids.tolist(), each.labels.tolist(), each.songs.group.tolist()]
-        for each in (data, other)
-    )
-    return one == two
+def _clips_and_songs(data):
+    arrays = data.train.ids, data.test.ids, data.labels, data.songs.group
+    return [array.tolist() for array in arrays]

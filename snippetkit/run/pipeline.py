@@ -1,6 +1,6 @@
-"""The numbered notebooks one after the other, without anyone at the keyboard.
+"""The four notebooks one after another through papermill.
 
-Every stage finds out itself what is done; a notebook is therefore always run from its top.
+Every stage skips what is complete, so a notebook is always run from its first cell.
 """
 
 import logging
@@ -23,7 +23,7 @@ from ..utils.progress import say
 from ..utils.storage import read_json, replacing
 from .other_runs import folders_named, runs_beside
 
-# The notebooks in their order, and what each takes in its parameters cell.
+# The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
     "01_spleeter": ("data", "out", "recipe", "settings", "on_bad", "weights"),
     "02_features": ("data", "out", "recipe", "settings", "on_bad", "songs", "cluster"),
@@ -33,7 +33,7 @@ NOTEBOOKS = {
     "04_predict": ("data", "out", "on_bad", "members", "neighbours", "beside"),
 }
 
-_STOPPED = "stopped; what was saved is kept: run again to go on."
+_STOPPED = "the run was stopped. What was saved is kept: run again to continue."
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Outcome:
     finished, wanted : int
         Members.
     report : dict or None
-        None as long as no member is finished.
+        None if no member is finished.
     """
 
     finished: int
@@ -75,11 +75,11 @@ def run(
     neighbours : float
         As in `results.collect`.
     beside : str
-        Work folders for `results.collect_beside`, with commas between them.
+        Work folders for `other_runs.collect_beside`, separated by commas.
     cluster : str
-        As in `cluster.use_cluster`, for features and members.
+        As in `parallel.use_cluster`, for features and members.
     folder : path-like or None
-        Where the notebooks are; None is the project's own.
+        Folder of the notebooks; None: the project's own.
 
     Returns
     -------
@@ -88,12 +88,12 @@ def run(
     Raises
     ------
     KitError
-        As `Workspace.recipe` and `results.runs_beside` do, before anything is made. If a cell fails; the text is the
-        kit's own sentence, or names notebook, cell and exception, and the executed copy stays in the work folder.
+        As `Workspace.recipe` and `other_runs.runs_beside`, before anything is made. If a cell fails: with the kit's own
+        message, or with notebook, cell and exception; the executed copy stays in the work folder.
     """
     clock = Clock(max_hours)
     chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
-    runs_beside(workspace.members, chosen, folders_named(beside))   # now, not only when all members are trained
+    runs_beside(workspace.members, chosen, folders_named(beside))   # before the training, not after it
     wanted = chosen.members
     folder = _notebook_folder(folder)
     parameters = {
@@ -117,16 +117,16 @@ def run(
 def _execute(source, target, parameters):
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # What the notebooks print goes straight to the terminal, their progress bars with it: a bar that counts
-        # cells would stand still for as long as the members train.
+        # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells and
+        # would not move while the members train.
         papermill.execute_notebook(
             str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
             stdout_file=sys.stderr, stderr_file=sys.stderr,
-            # Kernels warn that the loopback connection is not encrypted, and call it an error to be shut down at work.
+            # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except KeyboardInterrupt:
-        # The kernel's answer to the interrupt is on its way, and nobody is left to receive it: no traceback for that.
+        # The kernel's reply to the interrupt arrives when nobody waits for it any more: no traceback for that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise Stopped(_STOPPED) from None
     except PapermillExecutionError as error:
@@ -142,18 +142,18 @@ def _execute(source, target, parameters):
         ) from error
     except OSError as error:
         raise KitError(
-            f"{target} could not be written: {error.strerror or error}; choose another output folder or make room."
+            f"{target} could not be written: {error.strerror or error}. Choose another output folder or make room."
         ) from error
     except DeadKernelError as error:
         raise KitError(
-            f"the kernel of {source.name} died, killed by someone or for want of memory; "
-            "what it had saved is kept: run again to go on."
+            f"the kernel of {source.name} died: it was killed, or memory ran out. "
+            "What it had saved is kept: run again to continue."
         ) from error
     _tidy(target)
 
 
 def _tidy(path):
-    """Leave of every progress bar in an executed notebook what a terminal would show in the end: its last state."""
+    """Keep only the last state of every progress bar in an executed notebook, as a terminal would show it."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         tidied = []
@@ -175,7 +175,7 @@ def _notebook_folder(folder):
     folder = Path(folder) if folder else project_folder() and project_folder() / "notebooks"
     if not folder or not (folder / f"{next(iter(NOTEBOOKS))}.ipynb").exists():
         raise KitError(
-            f"the notebooks {', '.join(NOTEBOOKS)} are not in {folder or 'the installed kit'}; "
-            "run this from a checkout of the project, or name their folder."
+            f"the notebooks {', '.join(NOTEBOOKS)} are not in {folder or 'the installed kit'}. "
+            "Run this from a checkout of the project, or name their folder."
         )
     return folder

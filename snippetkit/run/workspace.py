@@ -1,7 +1,4 @@
-"""Where a run finds its data and keeps what it makes, on Kaggle, elsewhere, and for the demo.
-
-What lies in those folders is the business of the stages.
-"""
+"""The data folder and the work folder of a run: on Kaggle, elsewhere, and for the demo."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +9,23 @@ from ..utils.errors import KitError
 from ..utils.paths import KAGGLE, runs_folder
 from .earlier_output import copy_earlier_output
 
-# Enough to see the ensemble at work on a laptop; a real competition takes what the recipe says.
+# Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers.
 _DEMO_MEMBERS = 2
 _DEMO_EPOCHS = 9
-# The demo has to run where nothing can be downloaded, and Spleeter was not made for its voices anyway.
+# The demo must run without a download, and Spleeter was not trained on synthesised voices.
 _DEMO_SEPARATOR = "none"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The data root and the work folder of one run.
+    """The folders of one run.
 
     Attributes
     ----------
     data : Path
-        Where the competition's files are searched for; never written to.
+        Where the competition's files are searched; never written to.
     folder : Path
-        Everything that the run makes lies below it.
+        The work folder, which contains everything that the run makes.
     is_demo : bool
     """
 
@@ -36,53 +33,28 @@ class Workspace:
     folder: Path
     is_demo: bool = False
 
-    @property
-    def vocals(self):
-        return self.folder / "vocals"
-
-    @property
-    def features(self):
-        return self.folder / "features"
-
-    @property
-    def songs(self):
-        return self.features / "songs.csv"
-
-    @property
-    def members(self):
-        return self.folder / "members"
-
-    @property
-    def notebooks(self):
-        return self.folder / "notebooks"
-
-    @property
-    def figures(self):
-        return self.folder / "figures"
-
-    @property
-    def submission(self):
-        return self.folder / "submission.csv"
-
-    @property
-    def held_out(self):
-        return self.folder / "held_out.csv"
-
-    @property
-    def report(self):
-        return self.folder / "report.json"
+    # Paths in the work folder.
+    vocals = property(lambda self: self.folder / "vocals")
+    features = property(lambda self: self.folder / "features")
+    songs = property(lambda self: self.features / "songs.csv")
+    members = property(lambda self: self.folder / "members")
+    notebooks = property(lambda self: self.folder / "notebooks")
+    figures = property(lambda self: self.folder / "figures")
+    submission = property(lambda self: self.folder / "submission.csv")
+    held_out = property(lambda self: self.folder / "held_out.csv")
+    report = property(lambda self: self.folder / "report.json")
 
     def recipe(self, name="published", *, members=0, epochs=0, settings=""):
-        """The recipe of a run from the plain scalars of a notebook's parameters.
+        """The recipe of a run, from the parameters of a notebook.
 
         Parameters
         ----------
         name : str
             'published' or 'best'.
         members, epochs : int
-            0 leaves the recipe's own number, on the demo competition a small one. (Nor is anything separated there.)
+            0: the recipe's own number; on the demo a small one (there, nothing is separated, either).
         settings : str
-            Further choices, ``name=value`` with spaces between them.
+            Further choices, ``name=value`` separated by spaces.
 
         Raises
         ------
@@ -99,18 +71,18 @@ class Workspace:
 
 
 def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
-    """Settle where the data are and where results go; on Kaggle, take over what earlier sessions made.
+    """Find the data folder, create the work folder and, on Kaggle, copy the output of earlier sessions into it.
 
     Parameters
     ----------
     data : path-like
-        The folder with the competition's files. Empty: on Kaggle everything attached, elsewhere the demo
-        competition, which is made if it is not there.
+        The folder with the competition's files. Empty: on Kaggle everything attached, elsewhere the demo, which is
+        made if it does not exist.
     out : path-like
         The work folder. Empty: on Kaggle its working folder, elsewhere ``runs/<name of the data folder>`` in the
         project, or in the current folder where the kit was installed without its project.
     weights : bool
-        As in `earlier.copy_earlier_output`.
+        As in `earlier_output.copy_earlier_output`.
     kaggle : Path
         Where Kaggle mounts its folders.
 
@@ -121,12 +93,12 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     Raises
     ------
     KitError
-        If there is no such data folder, or the work folder cannot be made.
+        If the data folder does not exist, or the work folder cannot be created.
     """
     on_kaggle = (kaggle / "input").is_dir()
     is_demo = not str(data) and not on_kaggle
     if data and not Path(data).is_dir():
-        raise KitError(f"there is no data folder {data}; give the folder that holds the competition's files.")
+        raise KitError(f"there is no data folder {data}. Give the folder with the competition's files.")
     data = Path(data).resolve() if str(data) else kaggle / "input"
     if not str(out):
         out = kaggle / "working" if on_kaggle else runs_folder() / ("demo" if is_demo else data.name)
@@ -134,7 +106,7 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KitError(f"the work folder {out} cannot be made: {error.strerror or error}.") from error
+        raise KitError(f"the work folder {out} cannot be created: {error.strerror or error}.") from error
     if is_demo:
         data = demo.make(out / "competition")
     if on_kaggle:

@@ -1,5 +1,6 @@
-"""Which clips come from one song: inferred from sound alone, audited, and kept together when clips are held out.
+"""Which clips come from one song (notebook 02): inferred from the sound alone, and kept together in cross-validation.
 
-`traces` listens to one clip, `continuation` finds clips that follow one another, `likeness` learns from them what one
-song sounds like, `inference` joins both, `table` keeps the result, `folds` holds clips out by it, `audit` sums it up.
+`traces` describes single clips, `continuation` finds clips that follow one another, `likeness` learns from them how
+alike the clips of a song are, `inference` combines both, `table` keeps the result, `folds` splits by it, `audit`
+summarises it.
 """

@@ -1,4 +1,4 @@
-"""What the songs say about the data: duplicates whose labels disagree, near-silence, songs in train and test."""
+"""What the songs say about the data: duplicates whose labels disagree, near-silence, songs in both train and test."""
 
 import numpy as np
 import pandas as pd
@@ -19,22 +19,20 @@ def audit(songs, labels):
     DataFrame
         Index ``finding``, columns ``count`` and ``what it means``.
     """
-    table = songs.table
+    table, known = songs.table, songs.known
     agreeing, disagreeing = duplicate_pairs(songs, labels)
-    known = songs.known
     sizes = known.groupby("song").size()
     is_shared = known.groupby("song")["split"].transform("nunique") > 1
-    clips = table[table["content"] != ""]
-    both = clips.groupby("content")["split"].nunique() > 1
+    in_both = table[table["content"] != ""].groupby("content")["split"].nunique() > 1
     findings = [
-        ("songs", len(sizes), f"half of the clips in songs of {_typical(sizes)} or more"),
-        ("groups", known["group"].nunique(), "a song, or several too much alike to tell"),
-        ("clips alone in their song", int((sizes == 1).sum()), "no other clip of it was found"),
+        ("songs", len(sizes), f"half of the clips are in songs of {_median_size(sizes)} or more"),
+        ("groups", known["group"].nunique(), "a song, or several too similar to separate"),
+        ("clips alone in their song", int((sizes == 1).sum()), "no other clip of the song was found"),
         ("songs in train and test", known["song"][is_shared].nunique(), f"with {int(is_shared.sum())} clips"),
         ("identical train pairs, same label", agreeing, "equal samples"),
-        ("identical train pairs, other label", disagreeing, "people heard the same, said something else"),
-        ("identical train clips, other group", songs.torn, "only by a table of one's own; folds may leak"),
-        ("identical in train and test", int(both.sum()), "equal samples"),
+        ("identical train pairs, other label", disagreeing, "equal samples, different labels"),
+        ("identical train clips, other group", songs.torn, "only with a table of your own; folds may leak"),
+        ("identical in train and test", int(in_both.sum()), "equal samples"),
         ("near-silent clips", int((table["level"] < NEAR_SILENT).sum()), f"below {NEAR_SILENT:g} dBFS"),
     ]
     if songs.is_inferred:
@@ -44,7 +42,7 @@ def audit(songs, labels):
 
 
 def duplicate_pairs(songs, labels):
-    """How many pairs of train clips hold the same samples (not silence): with equal labels, and with different ones.
+    """Number of pairs of train clips with equal samples (silence excluded): with equal labels, with different ones.
 
     Parameters
     ----------
@@ -57,13 +55,12 @@ def duplicate_pairs(songs, labels):
     """
     train = songs.of("train").assign(label=np.asarray(labels))
     train = train[train["content"] != ""]
-    every = _pairs(train.groupby("content").size())
     agreeing = _pairs(train.groupby(["content", "label"]).size())
-    return agreeing, every - agreeing
+    return agreeing, _pairs(train.groupby("content").size()) - agreeing
 
 
 def largest(songs, *, clips):
-    """The first clips of the song that most train clips come from: list of train clip ids."""
+    """The first clips of the song with the most train clips: list of train clip ids."""
     train = songs.of("train")
     return train["id"][train["song"] == train.groupby("song").size().idxmax()].tolist()[:clips]
 
@@ -72,7 +69,7 @@ def _pairs(counts):
     return int((counts * (counts - 1) // 2).sum())
 
 
-def _typical(sizes):
-    """The size of song that half of the clips are in, or in a larger one."""
+def _median_size(sizes):
+    """The song size that half of the clips reach or exceed."""
     descending = np.sort(sizes.to_numpy())[::-1]
     return int(descending[np.searchsorted(np.cumsum(descending), descending.sum() / 2)]) if len(descending) else 0

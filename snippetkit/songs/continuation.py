@@ -1,19 +1,19 @@
-"""Clips that follow one another: where one ends as another begins.
+"""Clips that follow one another: one ends where the other begins.
 
-A cut through a song leaves no trace in either clip but this: what the samples before it predict is what comes after.
+A cut through a song leaves one trace: what the samples before the cut predict is what comes after it.
 """
 
 import numpy as np
 
-_ROWS = 512     # of the table of all against all that are looked at at once
-_FITS = 0.3     # the score, of at most 2, from which a prediction fits at all: however alike, two clips need it
+_ROWS = 512     # rows of the clip-by-clip table that are computed at once
+_FIT = 0.3      # score (at most 2) that two clips must reach, however alike they sound
 
 
 def follow_scores(traces, rows):
     """How well each clip continues some others.
 
-    The score is the normalised product 2⟨a, b⟩ / (|a|² + |b|²), 1 for equal signals, of prediction and sound, added up
-    over the two directions in time.
+    The score is the normalised product 2⟨a, b⟩ / (|a|² + |b|²) of prediction and sound, 1 for equal signals, summed
+    over both directions in time.
 
     Parameters
     ----------
@@ -29,61 +29,61 @@ def follow_scores(traces, rows):
 
 
 def following(traces, *, margin, likeness=None, weight=0.0):
-    """Pairs of clips of which the second continues the first: each the other's best, and by far.
+    """Pairs of clips of which the second continues the first: each is the other's best match by a margin.
 
     Parameters
     ----------
     traces : Traces
     margin : float
-        By how much a pair's score must exceed the second best of both clips, which counts as 0 at least.
+        By how much a pair's score must exceed the second-best score of both clips, which counts as at least 0.
     likeness : callable or None
-        Takes a slice and gives what is to be added to the scores' rows.
+        Takes a slice of rows and returns what is added to the scores.
     weight : float
-        What the likeness is multiplied with.
+        Factor of the likeness.
 
     Returns
     -------
     first, second : ndarray, shape (pairs,), int64
-        The clip ``second[k]`` follows ``first[k]``; `first` ascends.
+        Clip ``second[k]`` follows ``first[k]``; `first` is ascending.
     """
     clips = len(traces)
     if clips < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     best, value, runner_up, fit = (np.empty(clips, kind) for kind in (np.int64, np.float32, np.float32, np.float32))
-    column = np.full(clips, -1), np.full(clips, -np.inf, np.float32), np.full(clips, -np.inf, np.float32)
+    columns = np.full(clips, -1), np.full(clips, -np.inf, np.float32), np.full(clips, -np.inf, np.float32)
     for start in range(0, clips, _ROWS):
         rows = slice(start, min(start + _ROWS, clips))
         fits = follow_scores(traces, rows)
         scores = fits if likeness is None else fits + weight * likeness(rows)
-        scores[np.arange(rows.stop - start), np.arange(start, rows.stop)] = -np.inf  # no clip follows itself
+        scores[np.arange(rows.stop - start), np.arange(start, rows.stop)] = -np.inf     # no clip follows itself
         best[rows], value[rows], runner_up[rows] = _two_best(scores)
         fit[rows] = np.take_along_axis(fits, best[rows, None], axis=1)[:, 0]
-        _merge(column, start, _two_best(scores.T))
-    is_mutual = column[0][best] == np.arange(clips)
-    is_clear = value - np.maximum(np.maximum(runner_up, column[2][best]), 0) > margin
-    first = np.flatnonzero(is_mutual & is_clear & (fit > _FITS))
+        _merge(columns, start, _two_best(scores.T))
+    is_mutual = columns[0][best] == np.arange(clips)
+    is_clear = value - np.maximum(np.maximum(runner_up, columns[2][best]), 0) > margin
+    first = np.flatnonzero(is_mutual & is_clear & (fit > _FIT))
     return first, best[first]
 
 
-def _agreement(ours, theirs):
-    energy = np.square(ours).sum(axis=1)[:, None] + np.square(theirs).sum(axis=1)
-    return 2 * (ours @ theirs.T) / (energy + 1e-12)
+def _agreement(one, other):
+    energy = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1)
+    return 2 * (one @ other.T) / (energy + 1e-12)
 
 
 def _two_best(scores):
-    """Place and value of the largest of each row, and the value of the second largest."""
-    place = scores.argmax(axis=1)
-    largest = np.take_along_axis(scores, place[:, None], axis=1)[:, 0]
+    """Index and value of the largest score of each row, and the value of the second largest."""
+    index = scores.argmax(axis=1)
+    largest = np.take_along_axis(scores, index[:, None], axis=1)[:, 0]
     if scores.shape[1] == 1:
-        return place, largest, np.full_like(largest, -np.inf)
-    return place, largest, np.partition(scores, -2, axis=1)[:, -2]
+        return index, largest, np.full_like(largest, -np.inf)
+    return index, largest, np.partition(scores, -2, axis=1)[:, -2]
 
 
-def _merge(so_far, start, block):
-    """Take the two best of some more rows into those of all rows before them."""
-    place, largest, second = so_far
-    new_place, new_largest, new_second = block
+def _merge(columns, start, block):
+    """Update the two best scores of each column with those of further rows, in place."""
+    index, largest, second = columns
+    new_index, new_largest, new_second = block
     second[:] = np.maximum(np.minimum(largest, new_largest), np.maximum(second, new_second))
     is_better = new_largest > largest
-    place[is_better] = new_place[is_better] + start
+    index[is_better] = new_index[is_better] + start
     largest[is_better] = new_largest[is_better]

@@ -1,7 +1,4 @@
-"""Which clips a member trains on and which are held out: at random as published, or whole groups of songs at once.
-
-Whether the groups are right is not known here, only that no fold breaks one.
-"""
+"""Training and validation sets of a member: a random split as published, or folds that never split a group of songs."""
 
 import math
 import warnings
@@ -10,15 +7,15 @@ import numpy as np
 
 from ..utils.errors import KitError, listed
 
-# Said wherever clips were held out at random.
+# The caveat of every random split.
 FLATTERS = (
-    "pieces of the songs held out were trained on, so the validation accuracy may flatter by several points; "
-    "split=songs keeps songs apart."
+    "the training set contains pieces of the songs in the validation set, so the validation accuracy may be too high "
+    "by several points; split=songs keeps songs apart."
 )
 
 
 def assign(labels, group, *, folds, seed):
-    """Give every clip the fold in which it is held out; classes are spread evenly, groups stay whole.
+    """Assign every clip to a fold; classes are spread evenly, groups stay whole.
 
     Scikit-learn's ``StratifiedGroupKFold``.
 
@@ -32,7 +29,12 @@ def assign(labels, group, *, folds, seed):
     Returns
     -------
     ndarray, shape (clips,), int64
-        All -1 where there are fewer groups than folds, or fewer clips of every class.
+        All -1 if there are fewer groups than folds, or fewer clips of every class.
+
+    Examples
+    --------
+    >>> assign(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), folds=2, seed=0).tolist()
+    [1, 1, 0, 0]
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -41,15 +43,15 @@ def assign(labels, group, *, folds, seed):
         return fold
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # A class with fewer clips than there are folds is missing in some of them; nobody can mend that.
+        # A class with fewer clips than folds is missing in some folds, which cannot be avoided.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        for number, (_, held_out) in enumerate(splitter.split(labels, labels, group)):
-            fold[held_out] = number
+        for number, (_, valid) in enumerate(splitter.split(labels, labels, group)):
+            fold[valid] = number
     return fold
 
 
 def require_whole_groups(fold, group):
-    """Make sure that no group of songs is on both sides of a fold.
+    """Refuse folds that split a group of songs.
 
     Parameters
     ----------
@@ -58,27 +60,27 @@ def require_whole_groups(fold, group):
     Raises
     ------
     KitError
-        If one is; the text names groups and folds.
+        If a group is in two folds; the message names it.
     """
     order = np.lexsort((fold, group))
-    torn = (group[order][1:] == group[order][:-1]) & (fold[order][1:] != fold[order][:-1])
-    if torn.any():
-        groups = np.unique(group[order][1:][torn])
+    is_torn = (group[order][1:] == group[order][:-1]) & (fold[order][1:] != fold[order][:-1])
+    if is_torn.any():
+        groups = np.unique(group[order][1:][is_torn])
         raise KitError(
-            f"the folds leak: clips of group {listed(groups)} are held out in one fold and trained on in it, too. "
-            "Delete folds.json beside the features, and run 02_features again."
+            f"the folds leak: group {listed(groups)} is in more than one fold. Delete folds.json beside the features, "
+            "and run 02_features again."
         )
 
 
 def split(data, recipe, member):
-    """Rows that a member trains on and rows that are held out from it.
+    """Rows of the training set and of the validation set of a member.
 
     Parameters
     ----------
     data : TrainingData
     recipe : Recipe
-        ``split``; with "random" ``valid_fraction`` and ``split_seed``, and all members share their rows; with "songs"
-        ``folds``, and member i is kept from fold i modulo folds.
+        With ``split="random"`` all members share one split, made from ``valid_fraction`` and ``split_seed``. With
+        ``split="songs"`` member i validates on fold i modulo ``folds``.
     member : int
 
     Returns
@@ -89,34 +91,33 @@ def split(data, recipe, member):
     Raises
     ------
     KitError
-        If there are too few clips for a side, a group of songs is on both, or the folds are of another number.
+        If there are too few clips, a group of songs is in two folds, or the number of folds differs from the recipe's.
     """
     if recipe.split == "random":
         return random_split(len(data.labels), recipe)
     if data.songs is None:
-        raise KitError("split=songs needs the songs of the clips, which 02_features finds; these data have none.")
-    require_whole_groups(data.songs.fold, data.songs.group)
-    is_held_out = data.songs.fold == member % recipe.folds
-    made = data.songs.fold.max() + 1
-    if made not in (0, recipe.folds):
+        raise KitError("split=songs needs the songs of the clips, which 02_features finds, but these data have none.")
+    fold, group = data.songs.fold, data.songs.group
+    require_whole_groups(fold, group)
+    if (folds := fold.max() + 1) not in (0, recipe.folds):
         raise KitError(
-            f"the clips were divided into {made} folds, but the recipe says folds={recipe.folds}; "
-            "run 02_features again with this recipe."
+            f"there are {folds} folds, but the recipe says folds={recipe.folds}. Run 02_features again."
         )
-    if not is_held_out.any():
-        groups = len(np.unique(data.songs.group))
+    is_valid = fold == member % recipe.folds
+    if not is_valid.any():
+        groups = len(np.unique(group))
         raise KitError(
-            f"{len(data.labels)} labelled clips of {groups} groups of songs are too few for {recipe.folds} folds; "
-            f"{'choose fewer (--set folds=2), or ' if groups > 1 else ''}--set split=random."
+            f"{len(data.labels)} labelled clips of {groups} groups of songs are too few for {recipe.folds} folds. "
+            f"{'Choose fewer (--set folds=2), or use ' if groups > 1 else 'Use '}--set split=random."
         )
-    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
 
 
 def random_split(clips, recipe):
-    """The published split, in which pieces of one song stand on both sides.
+    """The published split, which puts pieces of one song on both sides.
 
-    The rows are those of scikit-learn's ``train_test_split(test_size=valid_fraction, random_state=split_seed)``, which
-    the published solution used; drawn here, since importing that costs every run a second that has nothing to train.
+    The rows equal those of scikit-learn's ``train_test_split(test_size=valid_fraction, random_state=split_seed)``,
+    which the published solution used. They are drawn here because importing scikit-learn takes a second.
 
     Parameters
     ----------
@@ -128,8 +129,8 @@ def random_split(clips, recipe):
     train, valid : ndarray, int64
         Ascending.
     """
-    held_out = math.ceil(recipe.valid_fraction * clips)
-    if held_out >= clips:
-        raise KitError(f"{clips} labelled clips are too few to hold {recipe.valid_fraction:.0%} of them out.")
+    valid = math.ceil(recipe.valid_fraction * clips)
+    if valid >= clips:
+        raise KitError(f"{clips} labelled clips are too few for a validation set of {recipe.valid_fraction:.0%}.")
     order = np.random.RandomState(recipe.split_seed).permutation(clips)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
+    return np.sort(order[valid:]), np.sort(order[:valid])

@@ -1,7 +1,4 @@
-"""The songs of a competition as a table on the disk, beside the features: made once, then the same for every member.
-
-Where songs come from (the sound, or a person's own table) is settled here; how they are inferred is not known.
-"""
+"""The songs of a competition as a table on disk, beside the features: inferred from the sound, or a person's own."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,12 +12,12 @@ from ..utils.artifacts import claim, digest, read_record, write_record
 from ..utils.errors import KitError, listed
 from ..utils.lock import exclusive_task
 from ..utils.progress import say
-from ..utils.storage import write_table
+from ..utils.storage import read_json, write_table
 from . import folds
 from .inference import FEWEST_PAIRS, VERSION, infer
 from .traces import trace_clips
 
-UNKNOWN = -1    # song and group of a test clip where a person's table knows train clips only
+UNKNOWN = -1    # song and group of a test clip that a person's table does not contain
 _INFERRED = f"inferred, version {VERSION}"     # the source of songs, or a digest of a person's own table
 _NUMBERS = ("id", "song", "group", "follows")
 _COLUMNS = ("split", *_NUMBERS, "level", "content")
@@ -33,13 +30,13 @@ class Songs:
     Attributes
     ----------
     table : DataFrame
-        A row a clip, train before test: ``split``, ``id``, ``song``, ``group`` (one song, or several that sound too
-        much alike to be told apart for certain), ``follows`` (the row of the clip that continues this one, or -1),
+        One row per clip, train before test: ``split``, ``id``, ``song``, ``group`` (one song, or several that sound too
+        much alike to be separated), ``follows`` (the row of the clip that continues this one, or -1),
         ``level`` in dBFS, ``content`` (equal for clips of equal samples, empty for silence).
     fold : ndarray, shape (train clips,), int64
-        In which a train clip is held out; -1 where there are too few songs for folds.
+        Validation fold of each train clip; -1 if there are too few songs for folds.
     is_inferred : bool
-        From the sound; a person's own table otherwise.
+        False for a person's own table.
     """
 
     table: pd.DataFrame
@@ -57,7 +54,7 @@ class Songs:
 
     @property
     def group(self):
-        """Of the train clips: ndarray, shape (train clips,), int64."""
+        """Group of each train clip: ndarray, shape (train clips,), int64."""
         return self.of("train")["group"].to_numpy()
 
     @property
@@ -67,42 +64,41 @@ class Songs:
 
     @property
     def torn(self):
-        """Train clips of which others of the same samples (not silence) are in another group: int."""
+        """Number of train clips whose duplicates (equal samples, not silence) are in another group."""
         train = self.of("train")
         return int((train[train["content"] != ""].groupby("content")["group"].transform("nunique") > 1).sum())
 
     @property
     def caveat(self):
-        """What a person should know before trusting that songs are kept apart; '' if nothing."""
+        """A limitation of the split by songs, as a sentence; empty if there is none."""
         if not self.is_inferred:
             return "" if not self.torn else (
-                f"{self.torn} train clips hold the same samples as clips that the table of your own puts into another "
-                "song; where a fold lies between them, it leaks."
+                f"{self.torn} train clips are duplicates of clips that your own table puts into another song; "
+                "if they are in different folds, the folds leak."
             )
         if (self.table["follows"] >= 0).sum() < FEWEST_PAIRS:
-            return "There are too few clips to tell songs by how they sound: many pieces of one song count as songs."
-        return "Songs were inferred from the sound, so a piece of one may be missing from its group."
+            return "Too few clips to learn how a song sounds: many pieces of one song count as separate songs."
+        return "Songs were inferred from the sound, so a clip may be missing from its group."
 
 
 def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
-    """Infer the songs and divide them into folds, or find that done.
+    """Infer the songs and assign them to folds, or read both if they exist.
 
     Parameters
     ----------
     train, test : Sources
-        Songs are told by the clips themselves, never by their vocals: the accompaniment is what a song is known by.
+        The clips themselves are compared, not their vocals, because the accompaniment identifies a song.
     labels : ndarray, shape (train clips,), int
     path : path-like
-        The table, such as ``features/songs.csv``. A JSON of the same name says what it was made from, and
-        ``folds.json`` beside it keeps the folds; they are made anew when labels, groups, the number of folds or their
-        seed change.
+        The table, such as ``features/songs.csv``; ``songs.json`` is its record. ``folds.json`` beside it contains the
+        folds, which are made again when labels, groups, the number of folds or their seed change.
     recipe : Recipe
         ``folds`` and ``split_seed``.
     own : path-like
-        A CSV with the columns ``id`` and ``song`` (train clips), or ``split``, ``id`` and ``song``, to take instead of
-        inferring anything.
+        A CSV with the columns ``id`` and ``song`` (train clips), or ``split``, ``id`` and ``song``, which replaces the
+        inference.
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
 
     Returns
     -------
@@ -111,15 +107,15 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     Raises
     ------
     KitError
-        If the table there was made from other clips or songs, or a person's own lacks clips.
+        If the existing table was made from other clips or songs, or a person's own table is incomplete.
     """
     path = Path(path)
-    given = _read_own(own, train, test) if str(own) else None
-    is_inferred = _claim(path, train, test, given)
+    own = _read_own(own, train, test) if str(own) else None
+    is_inferred = _claim(path, train, test, own)
     if not path.exists():
         with exclusive_task(path.parent, "finding songs"):
-            if not path.exists():  # who held the folder until now may have found them
-                _make(path, train, test, given, jobs)
+            if not path.exists():   # the process that held the lock may have made it
+                _make(path, train, test, own, jobs)
     table = _read(path, train, test)
     group = table["group"][table["split"] == "train"].to_numpy()
     fold = _folds(path.with_name("folds.json"), labels, group, recipe)
@@ -160,9 +156,9 @@ def _read(path, train, test):
         table = pd.read_csv(path, dtype={"content": str}, keep_default_na=False)[list(_COLUMNS)]
         table = table.astype(dict.fromkeys(_NUMBERS, np.int64)).astype({"level": float})
     except (OSError, ValueError, KeyError) as error:
-        raise KitError(f"{path} cannot be read ({error}); delete it and run 02_features again.") from error
+        raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
     if list(zip(table["split"], table["id"])) != _clips(train, test):
-        raise KitError(f"{path} does not list the clips in their order, train before test; delete it and run again.")
+        raise KitError(f"{path} does not list the clips in order, train before test. Delete it and run again.")
     return table
 
 
@@ -174,9 +170,9 @@ def _clips(train, test):
 def _folds(path, labels, group, recipe):
     made_by = {"labels": digest(labels.tolist()), "groups": digest(group.tolist()),
                "folds": recipe.folds, "split_seed": recipe.split_seed}
-    record = read_record(path)
-    # folds cost milliseconds, so others are made anew instead of refused
-    if record is None or record["made_by"] != made_by or len(record.get("fold", ())) != len(labels):
+    record = read_json(path)
+    # folds cost milliseconds, so any others are made again instead of refused
+    if not isinstance(record, dict) or record.get("made_by") != made_by or len(record["fold"]) != len(labels):
         fold = folds.assign(labels, group, folds=recipe.folds, seed=recipe.split_seed)
         write_record(path, made_by, fold=fold.tolist())
         return fold
@@ -184,27 +180,27 @@ def _folds(path, labels, group, recipe):
 
 
 def _read_own(path, train, test):
-    """Song numbers of the train and the test clips, as a person's table has them."""
+    """Song numbers of the train and of the test clips from a person's table."""
     path = Path(path)
     table = read_table(path, columns=("id", "song"))
     split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
     song = table["song"].str.strip()
     wrong = split[~split.isin(["train", "test"])]
     if len(wrong):
-        raise KitError(f"line {wrong.index[0] + 2} of {path} has the split {wrong.iloc[0]!r}, not train or test.")
+        raise KitError(f"{path}, line {wrong.index[0] + 2}: split {wrong.iloc[0]!r} is not train or test.")
     if (song == "").any():
-        raise KitError(f"line {song.index[song == ''][0] + 2} of {path} names no song.")
+        raise KitError(f"{path}, line {song.index[song == ''][0] + 2}: the song is missing.")
     keys = list(zip(split, whole_numbers(table["id"], path).tolist()))
-    twice = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
-    if twice:
-        raise KitError(f"{path} gives {listed(twice)} more than one song.")
+    duplicates = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
+    if duplicates:
+        raise KitError(f"{path} lists {listed(duplicates)} more than once.")
     numbers = dict(zip(keys, song))
     missing = [i for i in train.clips if ("train", i) not in numbers]
     if missing:
-        raise KitError(f"{path} gives no song for the train clips {listed(missing)}.")
+        raise KitError(f"{path} has no song for the train clips {listed(missing)}.")
     clips = _clips(train, test)
     if unknown := len(numbers.keys() - set(clips)):
-        say(f"{path} names {unknown} clips that are not among these; they are left out")
-    # by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
+        say(f"{path} lists {unknown} unknown clips, which are ignored")
+    # numbered by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
     number = pd.factorize(np.array([numbers.get(clip) for clip in clips], object))[0].astype(np.int64)
     return number[: len(train.clips)], number[len(train.clips) :]

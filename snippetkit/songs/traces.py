@@ -8,10 +8,10 @@ import numpy as np
 from .. import audio
 from ..utils.parallel import parallel_map
 
-RATE = 44_100           # Hz; the clips' own, since resampling would smear the ends
-AHEAD = 500             # samples (11 ms) that are predicted beyond an end
-_EDGE, _ORDER = 4096, 512       # samples that a prediction learns from, and its coefficients
-_SILENCE = 1e-4         # full scale is 1: what never exceeds it cannot be predicted
+RATE = 44_100           # Hz; the clips' own, because resampling would smear the ends
+AHEAD = 500             # samples (11 ms) that are predicted beyond each end
+_EDGE, _ORDER = 4096, 512       # samples and coefficients of a linear prediction
+_SILENCE = 1e-4         # amplitude (full scale is 1) below which nothing is predicted
 _N_FFT, _BANDS = 4096, 128      # of the long-term spectrum
 _HOP = RATE // 100      # of the rhythm: 10 ms
 _LAGS = slice(20, 200)  # hops: beats between 0.2 and 2 s, so 30 to 300 a minute
@@ -28,7 +28,7 @@ class Traces:
     head, tail : ndarray, shape (clips, AHEAD), float32
         The first and the last samples.
     onward, backward : ndarray, shape (clips, AHEAD), float32
-        What the last samples predict to come next, and the first ones to have been before.
+        Samples predicted after the end, and before the beginning.
     sound : ndarray, shape (clips, numbers), float32
         Levels of the long-term spectrum, chroma and rhythm.
     level : ndarray, shape (clips,), float64
@@ -93,9 +93,9 @@ def trace(signal):
 
 
 def extrapolate(edge):
-    """Go on with a signal by linear prediction: Burg's method, as `librosa.lpc` has it, in a resonator without input.
+    """Continue a signal by linear prediction (Burg's method, `librosa.lpc`).
 
-    The order is high: over 11 ms it is single partials that must go on in phase, not the envelope of a spectrum.
+    The order is high because over 11 ms single partials must continue in phase, not only the spectral envelope.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def extrapolate(edge):
 
     if np.abs(edge).max() < _SILENCE:
         return np.zeros(AHEAD)
-    # A tone without any noise would leave Burg's recursion nothing to divide by.
+    # Burg's recursion would divide by zero for a tone without noise.
     noise = 1e-6 * np.random.default_rng(0).standard_normal(len(edge))
     coefficients = librosa.lpc(edge + noise, order=_ORDER)
     memory = scipy.signal.lfiltic([1.0], coefficients, edge[: -_ORDER - 1 : -1])
@@ -123,7 +123,7 @@ def _trace_file(path):
 
 
 def _sound(signal):
-    """Long-term spectrum (mean, quantiles, spread, movement of each band), chroma in thirds of a semitone, rhythm."""
+    """Long-term spectrum (mean, quantiles, deviation, change of each band), chroma in thirds of a semitone, rhythm."""
     import librosa
 
     power = _power(signal, n_fft=_N_FFT, hop=_N_FFT // 2)
@@ -137,7 +137,7 @@ def _sound(signal):
 
 
 def _rhythm(signal):
-    """Autocorrelation of the onset strength at the lags of beats: tempo and pattern, whatever the pitch."""
+    """Autocorrelation of the onset strength at the lags of beats: tempo and pattern."""
     levels = _decibels(_mel_weights(1024, 40, 0) @ _power(signal, n_fft=1024, hop=_HOP), floor=1e-8)
     onsets = np.maximum(np.diff(levels, axis=1), 0).mean(axis=0)
     onsets -= onsets.mean()

@@ -1,7 +1,4 @@
-"""Everything that one member is between two epochs: what a killed run needs in order to go on as if it had not been.
-
-How it is saved, and how it is read back without trusting the file. The training itself is elsewhere.
-"""
+"""The checkpoint of a member: its whole state between two epochs, saved and read back without trusting the file."""
 
 import pickle
 import zipfile
@@ -25,18 +22,18 @@ class State:
     Attributes
     ----------
     identity : dict
-        Which member, of which recipe, from which data: see `members.identity`.
+        Member, recipe and data: see `members.identity`.
     model : nn.Module
     averaged : AveragedModel or None
-        The exponential moving average of the weights, where the recipe asks for one.
+        The exponential moving average of the weights; None if the recipe has none.
     optimizer, scheduler, scaler
-        Torch's.
+        As in torch.
     generator : torch.Generator
         On the CPU; draws the order of the clips and the augmentation. Initial weights and dropout come from torch's
-        global generators, which are saved and restored too.
+        global generators, which are saved and restored, too.
     classes : int
     history : list of dict
-        A row an epoch.
+        One row per epoch.
     """
 
     identity: dict
@@ -52,7 +49,7 @@ class State:
 
     @property
     def evaluated(self):
-        """The network that validation and prediction use."""
+        """The network for validation and prediction."""
         return self.model if self.averaged is None else self.averaged
 
 
@@ -66,12 +63,12 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     seed : int
         Of the initial weights, the shuffling and the dropout.
     batches : int
-        An epoch.
+        Per epoch.
     classes : int
     device : Device
     """
     torch.manual_seed(seed)
-    with deferred_interrupt():  # the first model and the first optimizer import torchvision, torch._dynamo and sympy
+    with deferred_interrupt():  # the first model and optimizer import torchvision, torch._dynamo and sympy
         model = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
         model = model.to(device.name, memory_format=device.memory_format)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -91,7 +88,7 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
 
 
 def save_state(state, path, device):
-    """Write the whole state under `path`; the file that stood there before stands until the new one is complete.
+    """Save the whole state; the file that was there before stays until the new one is complete.
 
     Raises
     ------
@@ -108,19 +105,19 @@ def save_state(state, path, device):
         "gpu_generator": torch.cuda.get_rng_state(device.name) if device.kind == "cuda" else None,
         "precision": device.precision,
     }
-    # an interrupt in the midst of it would come out of torch's archive writer as one of the writer's own errors
+    # inside torch's archive writer, an interrupt would become one of the writer's own errors
     with deferred_interrupt(), replacing(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(content, file)
-        except RuntimeError as error:  # torch's archive writer hides the disk's own error behind one of its own
+        except RuntimeError as error:   # torch's archive writer hides the disk's error behind its own
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def load_state(state, path, device):
-    """Read a saved state into a new one, in place. The file is not trusted: it cannot run code.
+    """Load a checkpoint into a new state, in place. The file is not trusted: it cannot run code.
 
-    A member may go on on another device or in another precision, which is said aloud: it is as good, but its bits are
-    no longer those of a run that stayed.
+    A member may continue on another device or in another precision. A line says so, because its bits then differ from
+    those of a run that stayed.
 
     Raises
     ------
@@ -129,24 +126,24 @@ def load_state(state, path, device):
     """
     content = _read_archive(path)
     if content.get("identity") != state.identity:
-        raise KitError(f"{path} belongs to another member, recipe or data; delete it to train this member anew.")
+        raise KitError(f"{path} belongs to another member, recipe or data. Delete it to train this member again.")
     try:
         moved = _restore(state, content, device)
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
     if moved:
-        say(f"{path.parent.name} was begun {moved} and goes on on {device.title} in {device.precision}")
+        say(f"{path.parent.name} was started {moved} and continues on {device.title} in {device.precision}")
 
 
 def load_network(path, recipe, *, classes, device):
-    """The network that a member predicts with, alone and on any device: for those who do not train it any more.
+    """Load the network of a member for prediction, on any device.
 
     Parameters
     ----------
     path : path-like
-        ``last.pt``. It is not trusted: it cannot run code.
+        ``last.pt``. The file is not trusted: it cannot run code.
     recipe : Recipe
-        The member's.
+        Of the member.
     classes : int
     device : Device
 
@@ -157,7 +154,7 @@ def load_network(path, recipe, *, classes, device):
     Raises
     ------
     KitError
-        If the file is damaged or of another network.
+        If the file is damaged or contains another network.
     """
     content = _read_archive(path)
     network = models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
@@ -174,10 +171,10 @@ def load_network(path, recipe, *, classes, device):
 
 
 def _restore(state, content, device):
-    """Take over what was saved; says where the member was before, if that was elsewhere."""
+    """Restore what was saved; returns where the member was before, if that was elsewhere."""
     same_precision = content["precision"] == device.precision
     for name in _stateful(state):
-        # the scale of fp16's gradients means nothing in another precision
+        # the scale of fp16 gradients has no meaning in another precision
         if name != "scaler" or same_precision:
             getattr(state, name).load_state_dict(content[name])
     state.epoch, state.history = content["epoch"], content["history"]
@@ -193,21 +190,21 @@ def _restore(state, content, device):
 
 def _read_archive(path):
     try:
-        # torch checks no sums of its own: a flipped bit would pass for a weight
+        # torch verifies no checksums: a flipped bit would pass for a weight
         with zipfile.ZipFile(path) as archive:
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"{broken} does not match its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__}")
+            raise ValueError(f"it contains a {type(content).__name__}")
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise _damaged(path, error) from error
     return content
 
 
 def _damaged(path, error):
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}"
-    return KitError(f"{path} is damaged or no checkpoint of this kit ({reason}). Delete it to train this member anew.")
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
+    return KitError(f"{path} is damaged or not a checkpoint ({reason}). Delete it to train this member again.")
 
 
 def _stateful(state):
@@ -216,7 +213,7 @@ def _stateful(state):
 
 
 def _scheduler(optimizer, recipe, batches):
-    """A schedule that is stepped after every batch."""
+    """The learning rate schedule, which steps after every batch."""
     steps = recipe.epochs * batches
     if recipe.schedule == "one_cycle":
         return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=steps)

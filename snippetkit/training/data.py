@@ -105,5 +105,5 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
     train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
     labels = competition.labels[train.ids]
-    found = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
-    return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=found)
+    songs = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
+    return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=songs)

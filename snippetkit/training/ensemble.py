@@ -1,7 +1,4 @@
-"""Many members: which are missing, and on which device each is trained.
-
-How one member is trained is not known here, nor how the results are averaged and judged.
-"""
+"""Training the missing members of an ensemble, on one or several devices or on a cluster."""
 
 import functools
 import socket
@@ -20,7 +17,7 @@ from .members import finished_members, is_finished, member_folder, read_historie
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""):
-    """Train the members that are missing: one at a time, one on each device at once, or as many as a cluster takes.
+    """Train the missing members: one after another, one per device at a time, or on a cluster.
 
     Parameters
     ----------
@@ -29,23 +26,22 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     recipe : Recipe
     data : TrainingData
     devices : list of Device or None
-        None takes what `hardware.find_devices` finds.
+        None: all that `hardware.find_devices` finds.
     clock : Clock or None
     cluster : str
-        As in `cluster.use_cluster`. Each of its workers takes the first of the devices, its own unless they are given;
-        one worker a GPU is started with its CUDA_VISIBLE_DEVICES.
+        As in `parallel.use_cluster`. Each worker uses the first of the devices, by default its own; start one worker
+        per GPU with its CUDA_VISIBLE_DEVICES.
 
     Returns
     -------
     list of int
-        The members that are finished now; fewer than ``recipe.members`` where the clock ran out, or where a process
-        died that trained one beside others.
+        The finished members; fewer than ``recipe.members`` if the time ran out, or if one of several processes died.
 
     Raises
     ------
     KitError
-        As `training.train_member`, `hardware.find_devices`, `workers.train_side_by_side` and `cluster.use_cluster` do;
-        all members are looked at before any is trained.
+        As `member.train_member`, `hardware.find_devices`, `workers.train_side_by_side` and `parallel.use_cluster`.
+        All members are checked before any is trained.
     Stopped
         If the training was interrupted.
     """
@@ -62,61 +58,61 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
 
 
 def _train_here(folder, missing, recipe, data, devices, clock):
-    # Here, so that a run that has nothing left to train does not wait for torch, which no process can load twice.
+    # Imported here, so that a complete run does not wait for torch.
     with deferred_interrupt():
         from ..utils.hardware import find_devices
         from .member import train_member
         from .workers import train_side_by_side
 
     devices = devices or find_devices(recipe.precision)
-    places = "; ".join(f"{each.title} in {each.precision}" for each in devices)
+    places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
     at_once = min(len(devices), len(missing))
     how = "one at a time" if at_once == 1 else f"{at_once} at a time"
     say(f"{len(missing)} of {recipe.members} members to train, {how}, on {places}")
     if at_once > 1:
         return train_side_by_side(folder, missing, recipe, data, devices, clock)
-    # One device needs no process of its own: the progress bar and a keyboard interrupt arrive as they are.
+    # One device needs no process of its own: progress bar and keyboard interrupt work directly.
     for i in missing:
         if not train_member(member_folder(folder, i), i, recipe, data, device=devices[0], clock=clock):
             return
 
 
 def _train_on_a_cluster(folder, missing, recipe, data, devices, clock):
-    folder = Path(folder).absolute()     # a worker's current folder is another
-    say(f"{len(missing)} of {recipe.members} members to train, one a worker, each with the first device that it finds")
-    # Every machine has this clock, and a member that is given to a second worker when the first died keeps its end.
+    folder = Path(folder).absolute()    # a worker has another current folder
+    say(f"{len(missing)} of {recipe.members} members to train, one per worker, each on its first device")
+    # As wall clock time, because a member may be passed to a second worker when the first one dies.
     end = time.time() + 3600 * clock.hours_left() if clock.hours_left() else 0.0
     tasks = (delayed(_train_one)(folder, i, recipe, data, devices, end) for i in missing)
-    is_any_well = False
-    for is_well, sentence in run_tasks(tasks, None):
+    any_succeeded = False
+    for succeeded, sentence in run_tasks(tasks, None):
         say(sentence)
-        is_any_well |= is_well
-    if not is_any_well:
-        raise KitError("no member could be trained; see above.")
+        any_succeeded |= succeeded
+    if not any_succeeded:
+        raise KitError("no member could be trained, see above.")
 
 
 def _train_one(folder, member, recipe, data, devices, end):
-    """What a worker of the cluster does; whether all is well, and a sentence on how it went."""
+    """The task of a cluster's worker; returns whether it succeeded, and a sentence."""
     from ..utils.hardware import find_devices
     from .member import train_member
 
     name, host = f"member_{member:02d}", socket.gethostname()
     if not folder.is_dir():
-        return False, f"{name}: {host} does not see {folder}, which all machines must share."
+        return False, f"{name}: {folder} does not exist on {host}. All machines must share it."
     try:
         device = (devices or find_devices(recipe.precision))[0]
         clock = Clock(max((end - time.time()) / 3600, 1e-6) if end else 0.0)
         is_finished = train_member(member_folder(folder, member), member, recipe, data, device=device, clock=clock)
     except KitError as error:
         return False, f"{name}: {error}"
-    except Exception as error:  # noqa: BLE001 - whatever befell this member, the others go on
+    except Exception as error:  # noqa: BLE001 - the other members continue
         return False, f"{name}: {type(error).__name__} on {host}: {error}"
-    how = "was trained" if is_finished else "stopped, as the time is up; run again to go on,"
+    how = "was trained" if is_finished else "stopped because the time is up (run again to continue)"
     return True, f"{name} {how} on {host} ({device.title}, {device.precision})"
 
 
 def _reached(folder, recipe):
-    """How far the members got, for a person who stopped them."""
+    """How far the members got, for the message after an interrupt."""
     finished = finished_members(folder)
     begun = {i: len(rows) for i, rows in read_histories(folder).items() if i not in finished}
     parts = [f"{len(finished)} of {recipe.members} members are finished"]

@@ -1,7 +1,4 @@
-"""One pass over the clips: to train on them, to validate, or to predict.
-
-What a member does before and after, and what it saves, is not known here.
-"""
+"""One pass over a data set: training, validation or prediction."""
 
 import torch
 from torch.nn import functional
@@ -10,23 +7,23 @@ from ..augment import mixup, random_crop, spec_augment
 from ..utils.errors import KitError
 from . import losses
 
-# Without gradients more clips fit at once, and the result of a clip does not depend on its neighbours.
+# Without gradients more clips fit into memory, and a clip's result does not depend on the others in its batch.
 _PREDICTION_BATCH = 256
 
 
 def train_one_epoch(state, dataset, recipe, device, bar):
-    """Show the network every clip once, or with oversampling as many drawn ones; weights move after each batch.
+    """Train on every clip once, or with oversampling on as many clips drawn with replacement.
 
     Parameters
     ----------
     state : State
-        Changed in place, but for `epoch` and `history`.
+        Changed in place, except `epoch` and `history`.
     dataset : SnippetDataset
-        With labels, on the same device.
+        With labels, on the device.
     recipe : Recipe
     device : Device
     bar : tqdm
-        Moved on by one a batch.
+        Updated by one per batch.
 
     Returns
     -------
@@ -36,7 +33,7 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     Raises
     ------
     KitError
-        If the loss is no number any more.
+        If the loss becomes NaN or infinite.
     """
     state.model.train()
     loss_sum = torch.zeros((), device=device.name)
@@ -52,13 +49,13 @@ def train_one_epoch(state, dataset, recipe, device, bar):
         )
         _step(state, loss)
         loss_sum += loss.detach() * len(labels)
-        # under mixup a clip counts as what it holds most of
+        # under mixup the target is the class of the larger share
         correct += (logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
         bar.update()
     if not torch.isfinite(loss_sum):
         raise KitError(
-            f"member {state.identity['member']:02d}: the loss is no number any more after epoch {state.epoch + 1}; "
-            f"try a lower learning rate (lr={recipe.lr} now) or precision=fp32."
+            f"member {state.identity['member']:02d}: the loss became NaN or infinite in epoch {state.epoch + 1}. "
+            f"Try a lower learning rate (lr={recipe.lr} now) or precision=fp32."
         )
     return {
         "lr": state.scheduler.get_last_lr()[0],
@@ -68,7 +65,7 @@ def train_one_epoch(state, dataset, recipe, device, bar):
 
 
 def _order(dataset, recipe, state):
-    """The order in which clips are shown; with oversampling, drawn so that every class comes as often as any other."""
+    """The order of the clips; with oversampling, drawn so that all classes are equally frequent."""
     if not recipe.oversample:
         return torch.randperm(len(dataset), generator=state.generator)
     labels = _classes_of(dataset)
@@ -77,12 +74,12 @@ def _order(dataset, recipe, state):
 
 
 def _classes_of(dataset):
-    """A class a clip, also where the labels are probabilities."""
+    """The class of each clip, also if the labels are probabilities."""
     return dataset.labels if dataset.labels.ndim == 1 else dataset.labels.argmax(dim=1)
 
 
 def _augmented(features, labels, recipe, state):
-    """The batch as the network shall see it; targets are labels, or probabilities where clips were mixed or taught."""
+    """The augmented batch; targets are labels, or probabilities after mixup or distillation."""
     if recipe.crop:
         features = random_crop(features, frames=recipe.crop, generator=state.generator)
     if recipe.time_mask or recipe.band_mask:
@@ -106,7 +103,7 @@ def _step(state, loss):
 
 
 def validate(state, dataset, device):
-    """Loss and accuracy on the clips held out, as ``valid_loss`` and ``valid_accuracy``."""
+    """Loss and accuracy on the validation set, as ``valid_loss`` and ``valid_accuracy``."""
     logits = torch.from_numpy(predict(state.evaluated, dataset, device))
     labels = dataset.labels.cpu()
     return {
@@ -123,7 +120,7 @@ def predict(model, dataset, device):
     ----------
     model : nn.Module
     dataset : SnippetDataset
-        On the same device.
+        On the device.
     device : Device
 
     Returns

@@ -1,4 +1,4 @@
-"""What a network is punished for: cross-entropy, with answers to uneven classes and to clips that are easy already."""
+"""Loss functions: cross-entropy with label smoothing, class weights and focal weighting."""
 
 import torch
 
@@ -21,6 +21,11 @@ def loss(logits, targets, *, label_smoothing=0.0, focal=0.0, class_weights=None)
     Returns
     -------
     Tensor, shape ()
+
+    Examples
+    --------
+    >>> loss(torch.zeros(2, 4), torch.tensor([0, 3])).round(decimals=4)     # log(4)
+    tensor(1.3863)
     """
     if not focal and class_weights is None:
         return torch.nn.functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
@@ -36,6 +41,22 @@ def loss(logits, targets, *, label_smoothing=0.0, focal=0.0, class_weights=None)
 
 
 def balanced(labels, classes):
-    """Weights by which every class counts the same: Tensor (clips,) of int64 to (classes,), their mean over clips 1."""
+    """Class weights inversely proportional to the class frequencies.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (clips,), int64
+    classes : int
+
+    Returns
+    -------
+    Tensor, shape (classes,), float32
+        Their mean over the clips is 1; 0 for a class without clips.
+
+    Examples
+    --------
+    >>> balanced(torch.tensor([0, 0, 0, 1]), 3)
+    tensor([0.6667, 2.0000, 0.0000])
+    """
     counts = torch.bincount(labels, minlength=classes)
     return torch.where(counts > 0, len(labels) / (counts.clamp_min(1) * (counts > 0).sum()), 0).float()

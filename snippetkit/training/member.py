@@ -1,7 +1,7 @@
-"""One member, from its first epoch to its last, across any number of interruptions.
+"""Training one member from its first epoch to its last, across any number of interruptions.
 
-A run killed at any instant and started again ends with the same bits, on a CPU, as one that was never killed: an
-epoch depends on nothing but the state that the one before left on the disk.
+On a CPU, a run that is killed at any instant and started again ends with the same bits as one that was never killed:
+an epoch depends on nothing but the checkpoint of the epoch before.
 """
 
 import importlib.metadata
@@ -23,18 +23,18 @@ from .members import identity, is_finished, read_histories
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
-    """Train one member to its end, or as far as the clock allows; go on from where an earlier run stopped.
+    """Train one member to its end, or as far as the clock allows; continue where an earlier run stopped.
 
     Parameters
     ----------
     folder : path-like
-        ``members/member_07``. It gets ``recipe.json`` first, ``last.pt`` and ``history.csv`` after every epoch,
-        ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last of all.
+        ``members/member_07``. Gets ``recipe.json`` first, the checkpoint ``last.pt`` and ``history.csv`` after every
+        epoch, ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last.
     member : int
-        Starts from seed ``recipe.seed + member``.
+        Its seed is ``recipe.seed + member``.
     recipe : Recipe
     data : TrainingData
-        Or what has its `classes`, `fingerprint` and `datasets`.
+        Or an object with its `classes`, `fingerprint` and `datasets`.
     device : Device
     clock : Clock or None
 
@@ -46,19 +46,19 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     Raises
     ------
     KitError
-        If the folder holds a member of another recipe or other data, another process trains it, a checkpoint is
-        damaged, the disk refuses, or the loss is no number any more.
+        If the folder contains a member of another recipe or other data, another process trains it, the checkpoint is
+        damaged, the disk refuses, or the loss becomes NaN.
     """
     folder = Path(folder)
     if is_finished(folder, member, recipe, data):
         return True
-    datasets = data.datasets(recipe, member, device)    # which may refuse, before anything is written
-    # Whoever trains the ensemble holds its folder; but what a cluster has begun may outlive its ensemble.
+    datasets = data.datasets(recipe, member, device)    # may raise, so before anything is written
+    # The ensemble's folder is locked, too, but a cluster's task may outlive the process that holds that lock.
     with lock_folder(folder, "training"):
-        return _go_on(folder, member, recipe, data, datasets, device, clock or Clock())
+        return _continue(folder, member, recipe, data, datasets, device, clock or Clock())
 
 
-def _go_on(folder, member, recipe, data, datasets, device, clock):
+def _continue(folder, member, recipe, data, datasets, device, clock):
     who = identity(member, recipe, data)
     train, valid, test = datasets
     claim(folder / "recipe.json", who, artifact=folder, delete=folder.parent)
@@ -68,8 +68,8 @@ def _go_on(folder, member, recipe, data, datasets, device, clock):
     )
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt", device)
-        say(f"{folder.name} goes on after epoch {state.epoch} of {recipe.epochs}")
-        _write_history(state, folder)  # a kill may have come between the state and its history
+        say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
+        _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
     bar = progress(
         total=recipe.epochs * batches, done=state.epoch * batches, title=f"member {member:02d}", unit="batch"
     )
@@ -83,7 +83,7 @@ def _go_on(folder, member, recipe, data, datasets, device, clock):
 
 
 def _train(state, folder, train, valid, recipe, device, clock, bar):
-    """The epochs that are left; whether the clock allowed all of them."""
+    """Train the remaining epochs; returns whether the clock allowed all of them."""
     while state.epoch < recipe.epochs:
         slowest = _slowest_epoch(folder.parent, device)
         if clock.would_overrun(slowest):
@@ -96,14 +96,14 @@ def _train(state, folder, train, valid, recipe, device, clock, bar):
         state.epoch += 1
         seconds = time.perf_counter() - start
         state.history.append({"epoch": state.epoch, **row, "seconds": seconds, "device": device.title})
-        save_state(state, folder / "last.pt", device)  # from here on a lost session costs nothing
+        save_state(state, folder / "last.pt", device)     # from here on, a killed session loses nothing
         _write_history(state, folder)
         bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {row['valid_accuracy']:.3f}")
     return True
 
 
 def _slowest_epoch(members, device):
-    # of any member, in this session or an earlier one, as long as it was such a device that took so long
+    # of any member on a device of this kind, in this session or an earlier one
     histories = pd.concat([pd.DataFrame(columns=["device", "seconds"]), *read_histories(members).values()])
     seconds = histories["seconds"][histories["device"] == device.title]
     return float(seconds.max()) if len(seconds) else 0.0
@@ -119,7 +119,7 @@ def _save_array(path, array):
 
 
 def _finish(state, folder, recipe, device):
-    """Say that the member is complete; nothing may be written after this."""
+    """Mark the member as complete; nothing may be written after this."""
     last = state.history[-1]
     write_json(folder / "done.json", {
         "member": state.identity["member"],

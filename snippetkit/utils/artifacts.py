@@ -13,14 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import KitError
+from .errors import KitError, report_os_error
 from .storage import read_json, write_json
 
 FORMAT = 2  # of all records; a record of another format comes from another version of the kit
 
 
 def digest(content):
-    """Twelve hexadecimal digits of the SHA-256 of some JSON content."""
+    """Twelve hexadecimal digits of the SHA-256 of some JSON content.
+
+    Examples
+    --------
+    >>> digest({"epochs": 10, "lr": 0.1}) == digest({"lr": 0.1, "epochs": 10})
+    True
+    """
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -42,13 +48,10 @@ def fingerprint(paths):
     """
     state = hashlib.sha256()
     for path in paths:
-        try:
-            with open(path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(size // 2)
-                state.update(f"{path.name} {size} ".encode() + file.read(1024))
-        except OSError as error:
-            raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
+        with report_os_error(f"{path} cannot be read"), open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(size // 2)
+            state.update(f"{path.name} {size} ".encode() + file.read(1024))
     return state.hexdigest()[:12]
 
 
@@ -76,8 +79,8 @@ def difference(recorded, wanted):
         if isinstance(value, dict) and isinstance(old, dict):
             parts += [inner] if (inner := difference(old, value)) else []
         elif old != value:
-            # a fingerprint tells a person nothing but that it is another one
-            is_fingerprint = any(re.fullmatch("[0-9a-f]{12}", str(each)) for each in (old, value))
+            # the digits of a fingerprint mean nothing to the reader
+            is_fingerprint = any(re.fullmatch("[0-9a-f]{12}", str(entry)) for entry in (old, value))
             parts.append(f"different {name.replace('_', ' ')}" if is_fingerprint else f"{name}: {old!r}, now {value!r}")
     return "; ".join(parts)
 
@@ -110,8 +113,10 @@ def read_record(path):
 
 
 def write_record(path, made_by, **about):
-    """Write a record: `made_by` decides whether the artefact is the wanted one, `about` is for the reader."""
-    write_json(path, {"format": FORMAT, "made_by": made_by, **about})
+    """Write and return a record: `made_by` is compared later, `about` is kept for the reader."""
+    record = {"format": FORMAT, "made_by": made_by, **about}
+    write_json(path, record)
+    return record
 
 
 def require_match(path, made_by, *, artifact, exists=False, delete=""):
@@ -140,23 +145,22 @@ def require_match(path, made_by, *, artifact, exists=False, delete=""):
     KitError
         If the artefact was made differently or has no record; as `read_record`.
     """
-    record, delete = read_record(path), delete or artifact
+    record = read_record(path)
+    delete = delete or artifact
     if record is None:
         if exists:
             raise KitError(f"{artifact} has no {Path(path).name}, so how it was made is unknown. Delete {delete}.")
-    elif what := difference(record["made_by"], made_by):
-        raise KitError(
-            f"{artifact} was created differently ({what}). Choose another output folder, or delete {delete} to start "
-            "again."
-        )
+    elif differing := difference(record["made_by"], made_by):
+        advice = f"Choose another output folder, or delete {delete} to start again."
+        raise KitError(f"{artifact} was created differently ({differing}). {advice}")
     return record
 
 
 def claim(path, made_by, *, artifact, exists=False, delete="", **about):
-    """Write the record of an artefact before it is made, or check the record that is there.
+    """Write the record of an artefact before it is made, or check the existing record.
 
-    A run that stops half-way is then protected like a complete one. Parameters and errors are those of `require_match`;
-    `about` is written to a new record.
+    An artefact that is only half made is then protected like a complete one. Parameters and errors are those of
+    `require_match`; `about` is written to a new record.
 
     Returns
     -------
@@ -164,9 +168,7 @@ def claim(path, made_by, *, artifact, exists=False, delete="", **about):
         The record.
     """
     record = require_match(path, made_by, artifact=artifact, exists=exists, delete=delete)
-    if record is None:
-        write_record(path, made_by, **about)
-    return record or read_record(path)
+    return record or write_record(path, made_by, **about)
 
 
 def make_folder_once(folder, made_by, build, *, contents):
@@ -175,11 +177,11 @@ def make_folder_once(folder, made_by, build, *, contents):
     Parameters
     ----------
     folder : path-like
-        Must not exist, be empty, or hold what `build` makes of the same arguments.
+        It must not exist, be empty, or hold the result of an earlier call with the same `made_by`.
     made_by : dict
         What it is made from, as JSON values; kept inside as ``made_by.json``.
     build : callable
-        Takes the folder to write into, a Path.
+        Called with the Path of the folder to write into.
     contents : set of str
         Names that `build` writes. A folder that a killed run left behind is removed if it holds nothing else.
 
@@ -190,7 +192,7 @@ def make_folder_once(folder, made_by, build, *, contents):
     Raises
     ------
     KitError
-        If the folder holds anything else, or the disk refuses.
+        If the folder holds anything else, or cannot be written.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -198,36 +200,31 @@ def make_folder_once(folder, made_by, build, *, contents):
     is_filled = folder.is_dir() and any(folder.iterdir())
     if require_match(folder / "made_by.json", made_by, artifact=folder, exists=is_filled):
         return folder
-    target = folder.resolve()   # '.' has a name then, too
+    target = folder.resolve()   # gives '.' a name
     building = target.with_name(f".part-{target.name}")
-    try:
+    with report_os_error(f"{folder} could not be written", "Make room or choose another folder, then run again."):
         if building.exists():
             if not {path.name for path in building.iterdir()} <= {*contents, "made_by.json", ".part-made_by.json"}:
-                raise KitError(f"{building} is in the way and holds other files. Move it, then run again.")
+                raise KitError(f"{building} holds other files and is in the way. Move it, then run again.")
             shutil.rmtree(building)
         building.mkdir(parents=True)
         build(building)
         write_record(building / "made_by.json", made_by)
         os.replace(building, target)
-    except OSError as error:
-        raise KitError(
-            f"{folder} could not be written: {error.strerror or error}. Make room or choose another folder, then run "
-            "again."
-        ) from error
     return folder
 
 
 def rows_done(path, made_by):
-    """Rows that an earlier run left in an unfinished array; 0 if that array was started for anything else."""
+    """Number of rows in the unfinished array of an earlier run; 0 if that array was made differently."""
     note = read_json(path.with_suffix(".progress.json")) or {}
-    is_ours = note.get("made_by") == digest(made_by) and path.with_suffix(".partial.npy").exists()
-    return note["rows"] if is_ours else 0
+    can_continue = note.get("made_by") == digest(made_by) and path.with_suffix(".partial.npy").exists()
+    return note["rows"] if can_continue else 0
 
 
 def write_rows(path, made_by, shape, blocks, bar):
-    """Write the missing rows of an array block by block, and give it its final name when it is complete.
+    """Write the missing rows of an array block by block, and rename the array when it is complete.
 
-    While it grows, the array is ``<name>.partial.npy``, and ``<name>.progress.json`` counts the rows that are on disk.
+    Until then its name is ``<name>.partial.npy``, and ``<name>.progress.json`` counts the rows that are on disk.
 
     Parameters
     ----------
@@ -245,12 +242,12 @@ def write_rows(path, made_by, shape, blocks, bar):
     Raises
     ------
     KitError
-        If the disk refuses.
+        If the array cannot be written, for example to a full disk.
     """
     partial, note = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
     done = rows_done(path, made_by)
-    try:
-        # Not through a memory map: a full disk would be a bus error, which cannot be caught.
+    with report_os_error(f"{partial} could not be written", "Completed rows are kept. Make room, then run again."):
+        # Not a memory map: on a full disk it would end the process with a bus error.
         with open(partial, "r+b" if done else "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
@@ -264,8 +261,3 @@ def write_rows(path, made_by, shape, blocks, bar):
                 bar.update(len(values))
         os.replace(partial, path)
         note.unlink(missing_ok=True)
-    except OSError as error:
-        raise KitError(
-            f"{partial} could not be written: {error.strerror or error}. What was computed before is kept. Make room, "
-            "then run again."
-        ) from error

@@ -1,6 +1,6 @@
-"""Which devices a run may use and in which precision each of them computes; found out by one real operation.
+"""The devices of this machine and the precision that each computes in, checked with one real operation.
 
-`torch.cuda.is_available()` alone is no answer: a GPU that this torch has no kernels for says yes and then fails.
+`torch.cuda.is_available()` is not enough: it is true for a GPU that the installed torch has no kernels for.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Device:
-    """Where a member is trained.
+    """A device that members are trained on.
 
     Attributes
     ----------
     name : str
-        As torch spells it: 'cpu', 'cuda:0'.
+        As in torch: 'cpu', 'cuda:0'.
     title : str
-        For people.
+        For messages.
     precision : str
-        'fp32', 'bf16' or 'fp16': what convolutions and matrix products are computed in; weights stay float32.
+        'fp32', 'bf16' or 'fp16', for convolutions and matrix products. Weights are always float32.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Device:
 
     @property
     def memory_format(self):
-        # Half precision wants the channels last; in fp32 the plain path stays as people know it.
+        # channels_last is faster in half precision; fp32 keeps torch's default.
         return torch.contiguous_format if self.precision == "fp32" else torch.channels_last
 
     def autocast(self):
@@ -46,13 +46,13 @@ class Device:
 
 
 def find_devices(precision="auto"):
-    """All GPUs, or the CPU where there is none.
+    """Find all GPUs, or the CPU if there are none.
 
     Parameters
     ----------
     precision : str
-        'auto' takes bf16 on GPUs from compute capability 8 on and on CPUs with bf16 units, fp16 on older GPUs, and
-        fp32 on other CPUs.
+        'auto' means bf16 on GPUs with compute capability 8 or higher and on CPUs with bf16 units, fp16 on older GPUs,
+        and fp32 on other CPUs.
 
     Returns
     -------
@@ -61,13 +61,14 @@ def find_devices(precision="auto"):
     Raises
     ------
     KitError
-        If a GPU is there and cannot run a convolution, or fp16 is asked for on a CPU.
+        If a GPU cannot run a convolution, or precision is fp16 and there is no GPU.
     """
     if not torch.cuda.is_available():
         if precision == "fp16":
-            raise KitError("precision=fp16 needs a GPU, and none is there; choose bf16, fp32 or auto.")
-        chosen = precision if precision != "auto" else ("bf16" if _cpu_has_bf16() else "fp32")
-        return [Device("cpu", f"CPU, {torch.get_num_threads()} threads", chosen)]
+            raise KitError("precision=fp16 needs a GPU, and there is none. Choose bf16, fp32 or auto.")
+        if precision == "auto":
+            precision = "bf16" if _cpu_has_bf16() else "fp32"
+        return [Device("cpu", f"CPU, {torch.get_num_threads()} threads", precision)]
     return [_gpu(index, precision) for index in range(torch.cuda.device_count())]
 
 
@@ -88,6 +89,6 @@ def _gpu(index, precision):
 
 
 def _cpu_has_bf16():
-    # The kernel's list of processor flags; torch has public names for this only in newer versions.
+    # Read from the kernel, because torch has public functions for this only in newer versions.
     flags = Path("/proc/cpuinfo")
     return flags.exists() and bool({"avx512_bf16", "amx_bf16"} & set(flags.read_text().split()))

@@ -1,7 +1,7 @@
-"""One process at a time in a folder of results, and what an interrupt (Ctrl-C, the stop button) does there.
+"""Locks that let one process at a time work in a folder, and the handling of interrupts (Ctrl-C, the stop button).
 
-The lock is the operating system's: it ends with the process that holds it, however that ends. (On the rare file system
-without locks, filelock uses a file, which a killed process leaves behind.)
+The operating system holds the lock and releases it when the process ends, even if the process was killed. (On the rare
+file system without locks, filelock uses a file, which a killed process leaves behind.)
 """
 
 import os
@@ -18,8 +18,7 @@ from .errors import KitError, Stopped
 from .progress import say
 from .storage import read_json, write_json
 
-# Seconds to wait for the lock: a kernel whose run was killed notices it within one or two.
-_PATIENCE = 5
+_TIMEOUT = 5    # seconds; the kernel of a run that was killed ends within one or two
 
 
 @contextmanager
@@ -31,22 +30,24 @@ def lock_folder(folder, task):
     folder : path-like
         Created if necessary.
     task : str
-        What is done, for messages: 'training'.
+        For messages, such as 'training'.
 
     Raises
     ------
     KitError
-        If another process holds the lock (the message says which), or the disk refuses.
+        If another process holds the lock (the message says which), or the folder cannot be written to.
     """
     folder = Path(folder)
     lock, note = FileLock(folder / ".lock"), folder / ".lock.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE)
+        lock.acquire(timeout=_TIMEOUT)
     except Timeout:
-        raise KitError(_refusal(folder, read_json(note) or {})) from None
-    except NotImplementedError:  # of older versions of filelock
-        say(f"{folder} is on a file system without locks: make sure that only one run works there")
+        holder = read_json(note)
+        who = "process {process} on {host} ({task} since {since})".format(**holder) if holder else "another process"
+        raise KitError(f"{folder} is in use by {who}. Wait for it, stop it, or choose another output folder.") from None
+    except NotImplementedError:     # raised by older versions of filelock
+        say(f"{folder} is on a file system without locks. Make sure that only one run uses it.")
     except OSError as error:
         raise KitError(f"{folder} cannot be written to: {error.strerror or error}.") from error
     try:
@@ -68,7 +69,7 @@ def exclusive_task(folder, task, *, so_far=None):
     folder, task
         As in `lock_folder`.
     so_far : callable or None
-        Returns a text that says how far the task got.
+        Returns a text that says how much is done.
 
     Raises
     ------
@@ -87,25 +88,18 @@ def exclusive_task(folder, task, *, so_far=None):
 
 @contextmanager
 def deferred_interrupt():
-    """Delay an interrupt until the block ends: a module whose import is interrupted cannot be imported again.
+    """Delay an interrupt until the block ends: a module whose import was interrupted cannot be imported again.
 
-    Outside the main thread, which alone receives interrupts, the block just runs.
+    Only the main thread receives interrupts; in other threads the block just runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     interrupts = []
-    before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
+    handler = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
     if interrupts:
         signal.raise_signal(signal.SIGINT)
-
-
-def _refusal(folder, holder):
-    who = "another process"
-    if holder:
-        who = f"process {holder['process']} on {holder['host']} ({holder['task']} since {holder['since']})"
-    return f"{folder} is in use by {who}. Wait for it, stop it, or choose another output folder."

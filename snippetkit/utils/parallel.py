@@ -1,14 +1,14 @@
-"""Parallel work with joblib: processes of this machine, or a Dask or Ray cluster.
+"""Parallel work with joblib: on processes of this machine, or on a Dask or Ray cluster.
 
-Every process of a cluster, including a Dask scheduler's, needs the kit and sees clips and work folder under the same
-paths. Each worker has one thread, because torch keeps one random generator per process.
+The kit must be installed for every process of a cluster, including the Dask scheduler, and each must see the clips and
+the work folder under the same paths. A worker has one thread, because torch keeps one random generator per process.
 """
 
 import itertools
-import threading
+import multiprocessing
 import time
-from concurrent.futures import Future
 from contextlib import contextmanager
+from multiprocessing.pool import ThreadPool
 
 import joblib
 
@@ -16,8 +16,8 @@ from .errors import KitError
 from .progress import progress, say
 
 _DASK_TIMEOUT = 30      # seconds
-_RAY_TIMEOUT = 120      # seconds until a Ray head has started a process for us; a busy one needs 20
-_RAY_ATTEMPTS, _RAY_PAUSE = 4, 3    # at a head that answers but refuses; seconds between attempts
+_RAY_TIMEOUT = 120      # seconds to wait until a Ray head has started a process for this client; a busy head needs 20
+_RAY_ATTEMPTS, _RAY_PAUSE = 4, 3    # connection attempts, and seconds between them
 _TASKS_AT_ONCE = 64     # on backends that return all results together
 
 
@@ -28,7 +28,7 @@ def parallel_map(function, *arguments, jobs=-1, title, unit="clip", **options):
     ----------
     function : callable
     *arguments : sequences of one length
-        Call i gets the entry i of each.
+        Call i gets entry i of each.
     jobs : int
         Number of processes, as joblib counts them: -1 is one per core.
     title, unit : str
@@ -55,8 +55,8 @@ def use_cluster(address, *, gpus=False):
     address : str
         ``dask://host:port`` of a scheduler or ``ray://host:port`` of a head node; empty for this machine alone.
     gpus : bool
-        Whether a task takes a GPU where there are any: Ray then runs as many tasks as it has GPUs. (A Dask worker
-        sees the GPUs that it was started with.)
+        Whether each task needs a GPU if the cluster has any. Ray then runs as many tasks as it has GPUs; a Dask worker
+        sees the GPUs that it was started with.
 
     Raises
     ------
@@ -71,12 +71,10 @@ def use_cluster(address, *, gpus=False):
     if kind not in _BACKENDS or not place:
         raise KitError(f"cluster {address!r} is invalid. Write dask://host:port or ray://host:port.")
     with _BACKENDS[kind](place, gpus) as (workers, options):
-        # joblib would silently run the work of a single worker here
+        # With a single worker, joblib would silently run the tasks on this machine.
         if workers < 2:
-            raise KitError(
-                f"the cluster at {address} has {workers} workers, and at least two are needed. Start more, or leave "
-                "--cluster out."
-            )
+            advice = "Start at least two, or leave --cluster out."
+            raise KitError(f"the cluster at {address} has {workers} worker{'s'[:workers != 1]}. {advice}")
         say(f"cluster: {workers} workers at {address}")
         with joblib.parallel_config(backend=kind, n_jobs=workers, **options):
             yield
@@ -117,14 +115,12 @@ def _dask(place, gpus):
     with client:
         threads = client.nthreads()
         if crowded := [worker for worker, count in threads.items() if count > 1]:
-            raise KitError(
-                f"the Dask worker {crowded[0]} has {threads[crowded[0]]} threads. Start it with --nthreads 1, and with "
-                "--nworkers for the number of processes."
-            )
+            advice = "Start it with --nthreads 1, and with --nworkers for the number of processes."
+            raise KitError(f"the Dask worker {crowded[0]} has {threads[crowded[0]]} threads. {advice}")
         try:
             yield len(threads), {}
         except KeyboardInterrupt:
-            say("tasks that the Dask cluster has started run there to their end")
+            say("Tasks that the Dask cluster has started will run to their end.")
             raise
         except (KilledWorker, FutureCancelledError, CommClosedError) as error:
             raise _failed(place, error) from error
@@ -139,14 +135,15 @@ def _ray(place, gpus):
         raise KitError("a Ray cluster needs the package ray: pip install -U 'ray[client]'") from None
     for left in reversed(range(_RAY_ATTEMPTS)):
         try:
-            _call_within(_RAY_TIMEOUT, lambda: ray.init(f"ray://{place}"))
+            with ThreadPool(1) as pool:     # because ray.init has no timeout
+                pool.apply_async(ray.init, (f"ray://{place}",)).get(_RAY_TIMEOUT)
             break
-        except _Hangs:
+        except multiprocessing.TimeoutError:
             raise KitError(
                 f"the Ray head at {place} answers but did not accept the connection within {_RAY_TIMEOUT} s. Restart "
                 "it with GRPC_ENABLE_FORK_SUPPORT=0 in its environment, then run this again."
             ) from None
-        # the head answers but has no process for us yet: it is busy, or was just started
+        # The head answers but has not started a process for this client: it is busy, or was just started.
         except (ConnectionAbortedError, RuntimeError) as error:
             if not left:
                 raise KitError(f"the Ray head at {place} refuses new connections: {error}") from error
@@ -164,28 +161,6 @@ def _ray(place, gpus):
         raise _failed(place, error) from error
     finally:
         ray.shutdown()
-
-
-class _Hangs(Exception):
-    """There is neither a result nor an error."""
-
-
-def _call_within(seconds, call):
-    """Call a function that has no timeout of its own; after the timeout it is left alone in its thread."""
-    future = Future()
-
-    def run():
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise _Hangs
-    return future.result()
 
 
 def _failed(place, error):

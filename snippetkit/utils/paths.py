@@ -1,21 +1,21 @@
-"""Folders of this machine: Kaggle's, the project's, and where runs go."""
+"""Folders of this machine: Kaggle's, the project's, and the folder for runs."""
 
 import os
 from pathlib import Path
 
-# Another folder stands for Kaggle's where notebooks that were built for it are tried elsewhere.
+# Tests of notebooks that were built for Kaggle put another folder in its place.
 KAGGLE = Path(os.environ.get("SNIPPETKIT_KAGGLE", "/kaggle"))
 
 
 def project_folder():
-    """The checkout that the kit is imported from; None if it was installed as a wheel."""
+    """The checkout that the kit is imported from; None if the kit was installed as a wheel."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "notebooks").is_dir() else None
 
 
 def runs_folder():
     """The folder for work folders: ``runs`` in the project, or in the current folder if the kit is a wheel."""
-    # Not the current folder: a notebook's own is notebooks/, the command line's is anywhere.
+    # The current folder of a notebook is notebooks/, that of the command line can be anything.
     return (project_folder() or Path.cwd()) / "runs"
 
 

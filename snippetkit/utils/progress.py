@@ -1,4 +1,4 @@
-"""One look for all progress bars, in a terminal and in a notebook."""
+"""Progress bars that look the same in a terminal and in a notebook."""
 
 import sys
 
@@ -6,9 +6,9 @@ from tqdm import tqdm
 
 
 def progress(iterable=None, *, total, title, unit, done=0):
-    """A bar over an iterable, or one to be moved by hand with its ``update``.
+    """Wrap an iterable in a progress bar, or return a bar to move with its ``update`` method.
 
-    Plain tqdm, not ``tqdm.auto``: its widgets stand still in a notebook that papermill runs.
+    This is plain tqdm, not ``tqdm.auto``: its widgets do not move in a notebook that papermill runs.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def progress(iterable=None, *, total, title, unit, done=0):
     total : int
     title, unit : str
     done : int
-        How much was done before.
+        Items that an earlier run completed.
 
     Returns
     -------
@@ -26,11 +26,11 @@ def progress(iterable=None, *, total, title, unit, done=0):
 
 
 def say(line):
-    """Write a line where the bars are, without tearing one of them."""
+    """Print a line where the progress bars are, without breaking a bar."""
     tqdm.write(line, file=_stream())
 
 
 def _stream():
-    # A notebook shows stderr on red, as if something were wrong; in a terminal stdout is for results.
-    in_a_notebook = type(sys.stdout).__module__.startswith("ipykernel")
-    return sys.stdout if in_a_notebook else sys.stderr
+    # A notebook shows stderr on red, like an error. In a terminal, stdout is reserved for results.
+    is_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return sys.stdout if is_notebook else sys.stderr

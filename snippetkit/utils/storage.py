@@ -1,27 +1,27 @@
-"""How a file gets its final name: written beside it, flushed to the disk, then renamed.
+"""Write files completely or not at all: to a temporary name, flushed to the disk, then renamed.
 
-Whoever finds a file under its final name may trust it to be whole. Nothing here knows what is in the file.
+A file under its final name is therefore always complete. Nothing here knows what is in the file.
 """
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import KitError
+from .errors import KitError, report_os_error
 
 
 @contextmanager
 def replacing(path):
-    """Give a temporary path to write to, and move it to `path` when the block ends well.
+    """Yield a temporary path to write to, and rename it to `path` when the block succeeds.
 
-    If the block fails, the temporary file goes and what stood at `path` before still stands there. A process
-    that is killed leaves the temporary file behind; the next attempt removes it.
+    If the block fails, the temporary file is deleted and an earlier file at `path` stays as it is. A process that is
+    killed leaves its temporary file behind; the next attempt deletes it.
 
     Parameters
     ----------
     path : path-like
-        The final name; its folder is made if need be.
+        The final name. Its folder is created if necessary.
 
     Yields
     ------
@@ -31,42 +31,40 @@ def replacing(path):
     Raises
     ------
     KitError
-        If the disk refuses (full, read-only, not permitted).
+        If the disk is full or read-only, or permission is missing.
     """
     path = Path(path)
     temporary = path.with_name(f".part-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # a leftover may be a link, and writing would go through it
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-        if os.name != "nt":  # Windows opens no folders
-            _flush(path.parent)
-    except BaseException as error:
-        _remove_if_possible(temporary)
-        if isinstance(error, OSError):
-            raise KitError(
-                f"{path} could not be written: {error.strerror or error}. "
-                "What was saved before is untouched; make room or choose another output folder, then run again."
-            ) from error
-        raise
+    advice = "Earlier files are untouched. Make room or choose another output folder, then run again."
+    with report_os_error(f"{path} could not be written", advice):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)   # a leftover may be a link, and writing would follow it
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+            if os.name != "nt":     # Windows cannot open folders
+                _flush(path.parent)
+        except BaseException:
+            with suppress(OSError):     # the first error is the one to report
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_json(path, content):
-    """Write `content` as JSON under `path`, whole or not at all."""
+    """Write `content` as JSON, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_table(path, table):
-    """Write a DataFrame as CSV under `path`, without its index, whole or not at all."""
+    """Write a DataFrame as CSV without its index, completely or not at all."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_json(path):
-    """Read a JSON file; None where there is none.
+    """Read a JSON file; None if it does not exist.
 
     Raises
     ------
@@ -76,10 +74,10 @@ def read_json(path):
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise KitError(f"{path} is damaged ({error}); delete it and run again.") from error
+        raise KitError(f"{path} is damaged ({error}). Delete it and run again.") from error
 
 
 def _flush(path):
@@ -88,11 +86,3 @@ def _flush(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_if_possible(path):
-    # The first error is the one to report, so a second one while tidying up stays quiet.
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        pass

@@ -1,10 +1,10 @@
 """Read a TensorFlow checkpoint, as Spleeter publishes its weights, without TensorFlow.
 
-Three files: ``checkpoint`` names the other two, ``model.index`` is a table of what there is, and
-``model.data-00000-of-00001`` holds the numbers one after the other. What the numbers mean is the network's to say.
+Three files: ``checkpoint`` names the other two, ``model.index`` is a table of the tensors, and
+``model.data-00000-of-00001`` contains their values. `unet` gives the tensors their meaning.
 
-The formats are TensorFlow's "tensor bundle" (tensorflow/core/protobuf/tensor_bundle.proto) in the table of LevelDB
-(doc/table_format.md in its sources), whose blocks TensorFlow leaves uncompressed.
+The format is TensorFlow's "tensor bundle" (tensorflow/core/protobuf/tensor_bundle.proto) in a LevelDB table
+(doc/table_format.md in its sources) with uncompressed blocks.
 """
 
 import re
@@ -21,18 +21,18 @@ from ..utils.errors import KitError, listed
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48            # bytes: two block handles, zeros, the magic number
 _BLOCK_TRAILER = 5      # bytes after a block: how it is compressed, its checksum
-_DTYPES = {1: "<f4", 3: "<i4", 9: "<i8"}    # of TensorFlow's DataType: what weights and step counts are kept in
+_DTYPES = {1: "<f4", 3: "<i4", 9: "<i8"}    # of TensorFlow's DataType: weights and step counts
 
 _AGAIN = "Delete that folder of weights and fetch them again."
 
 
 class _Foreign(Exception):
-    """The bytes are not what this format allows; the text says what is wrong with them."""
+    """The bytes violate the format; the text says how."""
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a tensor lies in the data file."""
+    """Position of a tensor in the data file."""
 
     dtype: str
     shape: tuple
@@ -68,9 +68,9 @@ def read(folder):
 
 
 def fingerprint(folder):
-    """Twelve hexadecimal digits that tell one set of weights from another.
+    """Twelve hexadecimal digits that identify a set of weights.
 
-    The index is enough: it holds a checksum of every tensor.
+    The index suffices: it contains a checksum of every tensor.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def files(folder):
     note = folder / "checkpoint"
     named = re.search(r'^model_checkpoint_path: "(.+)"\s*$', _bytes(note).decode(errors="replace"), re.MULTILINE)
     if not named:
-        raise KitError(f"{note} does not name a model; it is not from a TensorFlow checkpoint.")
+        raise KitError(f"{note} does not name a model: it is not part of a TensorFlow checkpoint.")
     # Only the name: the path is that of the machine where the checkpoint was made.
     stem = re.split(r"[/\\]", named[1])[-1]
     both = [folder / f"{stem}.index", folder / f"{stem}.data-00000-of-00001"]
@@ -115,7 +115,7 @@ def _bytes(path):
 
 
 def _entries(path):
-    """What the index says of every tensor, by name."""
+    """The entries of the index by name."""
     table = _bytes(path)
     try:
         if len(table) < _FOOTER or struct.unpack_from("<Q", table, len(table) - 8)[0] != _MAGIC:
@@ -128,8 +128,8 @@ def _entries(path):
         header = _message(entries.pop(b"", b""))
         if header.get(1) != 1 or header.get(2, 0) != 0:
             raise _Foreign("its numbers are in several files, or big-endian")
-        found = {name.decode(): _entry(name.decode(), message) for name, message in entries.items()}
-        return {name: entry for name, entry in found.items() if entry}
+        entries = {name.decode(): _entry(name.decode(), message) for name, message in entries.items()}
+        return {name: entry for name, entry in entries.items() if entry}
     except (_Foreign, IndexError, struct.error, UnicodeDecodeError) as error:
         what = error if isinstance(error, _Foreign) else "it is damaged inside"
         raise KitError(
@@ -150,7 +150,7 @@ def _block(table, handle):
 
 
 def _pairs(block):
-    """Keys and values of a block; a key leaves out what it shares with the one before."""
+    """Keys and values of a block; a key omits the prefix that it shares with the one before."""
     (restarts,) = struct.unpack_from("<I", block, len(block) - 4)
     end = len(block) - 4 * (restarts + 1)
     at, key = 0, b""
@@ -164,14 +164,14 @@ def _pairs(block):
 
 
 def _handle(data, at):
-    """A block's place, (offset, size), and where to read on."""
+    """Offset and size of a block, and the next position."""
     offset, at = _varint(data, at)
     size, at = _varint(data, at)
     return (offset, size), at
 
 
 def _varint(data, at):
-    """A number of seven bits a byte, the lowest first, and where to read on."""
+    """A number of seven bits per byte, lowest first, and the next position."""
     number = shift = 0
     while True:
         byte = data[at]
@@ -182,7 +182,7 @@ def _varint(data, at):
 
 
 def _message(data):
-    """The fields of a protobuf message: number to value; a list of them for what may occur more than once."""
+    """The fields of a protobuf message: number to value; a list for length-delimited fields, which may repeat."""
     fields, at = {}, 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -203,7 +203,7 @@ def _message(data):
 def _entry(name, message):
     """A BundleEntryProto: dtype 1, shape 2 (dimensions 2, each with its size 1), offset 4, size 5, checksum 6.
 
-    None for what is no array of numbers, such as a note of TensorFlow's to itself.
+    None for entries that are not numeric arrays, such as TensorFlow's own metadata.
     """
     fields = _message(message)
     if fields.get(1) not in _DTYPES:
@@ -231,6 +231,6 @@ def _tensor(name, entry, numbers, path):
 
 
 def _masked(data):
-    """LevelDB's checksum: a CRC-32C, turned and shifted so that the checksum of a checksum is no trap."""
+    """LevelDB's masked CRC-32C: rotated, plus a constant."""
     checksum = google_crc32c.value(data)
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF

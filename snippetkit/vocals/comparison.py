@@ -102,8 +102,8 @@ def snr(reference, other):
 
     Examples
     --------
-    >>> snr(np.array([1.0, -1.0]), np.array([1.1, -1.1])).round(3)
-    np.float64(20.0)
+    >>> round(float(snr(np.array([1.0, -1.0]), np.array([1.1, -1.1]))), 3)
+    20.0
     """
     deviation = np.subtract(reference, other, dtype=np.float64)
     return level(reference) - level(deviation) if deviation.any() else math.inf

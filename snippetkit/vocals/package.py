@@ -20,18 +20,18 @@ _HOW_TO_MAKE_IT = (
 
 
 class Package:
-    """Spleeter's own estimator, waiting for clips; a context manager, since there is a process behind it.
+    """Spleeter's own estimator in a process that separates clips; a context manager.
 
     Parameters
     ----------
     weights : path-like
-        The folder with Spleeter's files. They are checked first: without them the package would go on with random
-        numbers.
+        The folder with Spleeter's files. They are checked first, because the package continues with random weights if
+        they are missing.
 
     Raises
     ------
     KitError
-        If there is no such environment, or the weights are missing, damaged, or another model's.
+        If the environment does not exist, or the weights are missing, damaged or of another model.
     """
 
     batch = 16
@@ -70,7 +70,7 @@ class Package:
         Raises
         ------
         KitError
-            If the process ended, or gave something of another shape.
+            If the process ended, or returned another shape.
         """
         return np.stack([self._separated(mixture) for mixture in mixtures])
 
@@ -81,7 +81,7 @@ class Package:
         try:
             self._process.stdin.write(f"{given}\t{taken}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:  # it is gone; its last words follow
+        except BrokenPipeError:     # the process has ended; `_await` reports why
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._await("done")
@@ -99,7 +99,7 @@ class Package:
         )
 
     def _await(self, answer):
-        # An answer, not an exit status: the package has been seen to fail and exit with 0.
+        # An answer, not an exit status, because the package may fail and exit with 0.
         if self._process.stdout.readline().strip() == answer:
             return
         with suppress(subprocess.TimeoutExpired):
@@ -108,16 +108,16 @@ class Package:
         self._log.seek(0)
         words = [line.strip() for line in self._log if line.strip()]
         status = self._process.wait()
-        if status < 0:  # its last words are about something else then
+        if status < 0:  # its last output is not the reason then
             raise KitError(
-                f"Spleeter's process was killed by signal {-status}, by someone or for want of memory; "
-                "what is separated is kept: run again to go on."
+                f"Spleeter's process was killed by signal {-status}, perhaps because memory ran out. "
+                "What is separated is kept: run again to continue."
             )
         is_begun = answer == "done"
-        advice = "what is separated is kept: run again to go on" if is_begun else f"mend it, or {_HOW_TO_MAKE_IT}"
+        advice = "What is separated is kept: run again to continue" if is_begun else f"Repair it, or {_HOW_TO_MAKE_IT}"
         raise KitError(
-            f"Spleeter stopped with status {status} ({words[-1] if words else 'without a word'}). "
-            f"Its Python is {self._python}; {advice}."
+            f"Spleeter stopped with status {status} ({words[-1] if words else 'without output'}). "
+            f"Its Python is {self._python}. {advice}."
         )
 
 
@@ -136,19 +136,19 @@ def find_python():
     named = os.environ.get("SPLEETER_PYTHON")
     python = shutil.which(named or (project_folder() or Path.cwd()) / ".venv-spleeter" / "bin" / "python")
     if not python:
-        what = f"SPLEETER_PYTHON names {named}, which is no program" if named else "that environment is not there"
+        problem = f"SPLEETER_PYTHON is {named}, which is not a program" if named else "that environment does not exist"
         raise KitError(
-            f"the separator spleeter runs in an environment of its own, and {what}: {_HOW_TO_MAKE_IT}. "
+            f"the separator spleeter runs in an environment of its own, and {problem}: {_HOW_TO_MAKE_IT}. "
             "The separator torch needs none."
         )
     return python
 
 
 def _lay_out(weights, folder):
-    """A folder of models as the package expects it, without touching the one given, which may be read-only."""
+    """Lay out the weights as the package expects them, without touching their folder, which may be read-only."""
     folder.mkdir(parents=True)
     index, data = checkpoint.files(weights)
     for path in (index, data):
         (folder / path.name).symlink_to(path.resolve())
-    # The one given may name the path of another machine, and then the package would not find the weights.
+    # The original may name a path of another machine, where the package would not find the weights.
     (folder / "checkpoint").write_text(f'model_checkpoint_path: "{index.stem}"\n')

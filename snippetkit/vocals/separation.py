@@ -1,6 +1,6 @@
-"""The stage between clips and features: every clip's vocals on the disk, those that are there already left alone.
+"""The stage between clips and features: the vocals of every clip on disk; those that exist are not made again.
 
-With separator "none" nothing is written but what was found out about the clips, and the features read the clips.
+With separator "none" nothing is separated, and the features come from the clips.
 """
 
 import io
@@ -23,26 +23,26 @@ from .weights import find_weights
 
 RATE = 44_100   # Hz, the sample rate that Spleeter was trained on
 
-# A part of the mixture's energy so small that only a fault leaves no more, or takes no more away: -60 dB.
+# Share of the mixture's energy (-60 dB) that vocals, and the rest, must exceed unless the weights are faulty.
 _NOTHING = 1e-6
 
 
 def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=None, checked=None, jobs=-1):
-    """Check all clips and separate their vocals as the recipe says; what is done already is not done again.
+    """Check all clips and separate their vocals as the recipe says; what is complete is not made again.
 
     Parameters
     ----------
     competition : Competition
     folder : path-like
-        ``vocals`` in the work folder. The vocals of clip 7 become ``train/7.flac`` or ``test/7.flac`` in it: 44.1 kHz,
+        ``vocals`` in the work folder. The vocals of clip 7 become ``train/7.flac`` or ``test/7.flac``: 44.1 kHz,
         16 bit, mono if the clip is.
     recipe : Recipe
     weights : path-like
-        The folder with Spleeter's weights. Empty: wherever `find_weights` finds them, if vocals are missing.
+        The folder with Spleeter's weights. Empty: those that `find_weights` finds, if vocals are missing.
     on_bad : str
         As in `check_clips`.
     only : collection of int or None
-        Train clips to begin with, to listen to before hours go into the others; None for all clips.
+        Train clips to separate first, to listen to before hours go into the others; None for all clips.
     checked : tuple of two Sources, or None
         What `check_clips` returned for these clips, to save checking them again.
     jobs : int
@@ -55,29 +55,29 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     Raises
     ------
     KitError
-        As `check_clips` and `find_weights` do; if the vocals there were made with other weights; if the separator
-        fails, or its vocals are the mixture or nothing.
+        As `check_clips` and `find_weights`; if the existing vocals were made with other weights; if the separator
+        fails, or its vocals are silent or equal the mixture.
     """
     folder = Path(folder)
     if recipe.separator == "none":
         if weights:
-            raise KitError("weights are given, but separator is none: add --set separator=torch, or leave them out.")
+            raise KitError("weights are given, but separator is none. Add --set separator=torch, or leave them out.")
         return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     is_begun = recorded_weights(folder, recipe) is not None
-    # What is not there had better be known before minutes go into checking clips.
-    found = _ready(recipe, weights) if weights or not is_begun else None
+    # Missing weights are reported before minutes go into checking clips.
+    ready = _ready(recipe, weights) if weights or not is_begun else None
     splits = checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
         with exclusive_task(folder, "separating vocals"):
-            _make(folder, splits, only, found or _ready(recipe), recipe, jobs)
-    elif found:
-        record_separation(folder, recipe, checkpoint.fingerprint(found))
+            _make(folder, splits, only, ready or _ready(recipe), recipe, jobs)
+    elif ready:
+        record_separation(folder, recipe, checkpoint.fingerprint(ready))
     return tuple(replace(split, weights=recorded_weights(folder, recipe)) for split in splits)
 
 
 @contextmanager
 def open_backend(separator, weights, *, fast=False):
-    """Make a backend ready.
+    """Open a separation backend. No backend ever replaces another one.
 
     Parameters
     ----------
@@ -91,13 +91,15 @@ def open_backend(separator, weights, *, fast=False):
     Yields
     ------
     callable
+        Takes mixtures, ndarray (clips, samples, 2), float32, at `RATE`, and returns the vocals in the same shape. Its
+        ``batch`` is the preferred number of three-second clips.
 
     Raises
     ------
     KitError
         If the weights are missing, damaged or another model's, or the package is not installed.
     """
-    # Imported here: what is complete need wait neither for torch, which no process can load twice, nor for TensorFlow.
+    # Imported here, so that a complete stage does not wait for torch.
     if separator == "torch":
         with deferred_interrupt():
             from .network import Network
@@ -111,7 +113,7 @@ def open_backend(separator, weights, *, fast=False):
 
 
 def stereo(signal):
-    """Two channels, as Spleeter takes them: a single one twice, of more the first two.
+    """Two channels, as Spleeter takes them: a single one is repeated, of more the first two are used.
 
     Parameters
     ----------
@@ -125,20 +127,20 @@ def stereo(signal):
 
 
 def _ready(recipe, weights=""):
-    """The folder with the weights, which are whole, and a separator that is installed."""
+    """The folder with the weights, after checking them and the separator's installation."""
     if recipe.separator == "spleeter":
         from .package import find_python
 
         find_python()
-    found = find_weights(weights)
-    checkpoint.read(found)
-    return found
+    folder = find_weights(weights)
+    checkpoint.read(folder)
+    return folder
 
 
 def _make(folder, splits, only, weights, recipe, jobs):
-    """Separate the clips whose vocals are not there, batch by batch."""
+    """Separate the clips whose vocals are missing, batch by batch."""
     fingerprint = checkpoint.fingerprint(weights)
-    is_proved = recorded_weights(folder, recipe) == fingerprint
+    is_verified = recorded_weights(folder, recipe) == fingerprint
     total = sum(len(split.paths) for split in splits)
     missing = sum(len(_missing(split)) for split in splits)
     with (
@@ -148,16 +150,17 @@ def _make(folder, splits, only, weights, recipe, jobs):
     ):
         for split, ids in _batches(splits, only, max(1, round(backend.batch * 3 / recipe.seconds))):
             loaded = parallel(delayed(_mixture)(split.clips[i], i in split.faults, recipe) for i in ids)
-            mixtures = np.stack([stereo(each) for each in loaded])
+            mixtures = np.stack([stereo(mixture) for mixture in loaded])
             vocals = backend(mixtures)
             where = f"the vocals of {split.clips[ids[0]].name} to {split.clips[ids[-1]].name}"
-            is_proved = is_proved or _prove(mixtures, vocals, where)
+            is_verified = is_verified or _verify(mixtures, vocals, where)
             if not np.isfinite(vocals).all():
-                raise KitError(f"{where} contain NaN or infinity; half precision may be too small for them.")
+                raise KitError(f"{where} contain NaN or infinity; use full precision (fast_separation=false).")
             record_separation(folder, recipe, fingerprint)  # not before: bad weights must not claim the folder
-            wanted = [(i, each, own) for i, each, own in zip(ids, loaded, vocals) if not split.paths[i].exists()]
-            parallel(delayed(_write)(split.paths[i], own, each.shape[1] == 1) for i, each, own in wanted)
-            bar.update(len(wanted))
+            new = [(split.paths[i], signal, mixture.shape[1] == 1) for i, signal, mixture in zip(ids, vocals, loaded)
+                   if not split.paths[i].exists()]
+            parallel(delayed(_write)(*clip) for clip in new)
+            bar.update(len(new))
 
 
 def _missing(split):
@@ -165,9 +168,9 @@ def _missing(split):
 
 
 def _batches(splits, only, size):
-    """Ids of the clips to be separated at once, with the split that they belong to."""
-    # Cut from all clips, not from those that are missing: which clips a clip shares its batch with may change its
-    # last bits, and a run that was killed has to end with the same ones.
+    """The split and the ids of the clips of each batch."""
+    # Batches are cut from all clips, not from the missing ones: the other clips of a batch may change a clip's last
+    # bits, and a killed run must end with the same bits.
     for split in splits if only is None else splits[:1]:
         ids, missing = list(split.paths), set(_missing(split))
         wanted = missing if only is None else missing & set(only)
@@ -178,34 +181,34 @@ def _batches(splits, only, size):
 
 
 def _mixture(clip, is_bad, recipe):
-    """Samples of a clip as the separator wants them, shape (samples, channels)."""
+    """Samples of a clip for the separator, shape (samples, channels)."""
     return (audio.salvage if is_bad else audio.load)(clip, sample_rate=RATE, seconds=recipe.seconds, mono=False)
 
 
 def _write(path, vocals, mono):
-    # Encoded in memory first: a full disk then speaks as an OSError, not in libsndfile's words.
+    # Encoded in memory first, so that a full disk raises an OSError instead of one of libsndfile's errors.
     encoded = io.BytesIO()
     soundfile.write(encoded, vocals.mean(axis=1) if mono else vocals, RATE, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
         temporary.write_bytes(encoded.getvalue())
 
 
-def _prove(mixtures, vocals, where):
-    """Refuse what a separator gives that lost its weights: silence, or the mixture. False if there is nothing to judge.
+def _verify(mixtures, vocals, where):
+    """Refuse the output of faulty weights: silence, or the mixture. Returns False if all clips are silent.
 
-    For the first sound alone: later on a few clips may well be without any voice, or without anything else.
+    Only for the first batch with sound: later batches may well have no voice, or nothing but voice.
     """
-    energy = np.square(_heard(mixtures)).sum()
+    energy = np.square(_audible(mixtures)).sum()
     if not energy:
         return False
-    if np.square(_heard(vocals)).sum() < _NOTHING * energy:
-        raise KitError(f"{where} are silent though the clips are not: something is wrong with the weights.")
-    if np.square(_heard(vocals - mixtures)).sum() < _NOTHING * energy:
-        raise KitError(f"{where} are the clips themselves, unchanged: something is wrong with the weights.")
+    if np.square(_audible(vocals)).sum() < _NOTHING * energy:
+        raise KitError(f"{where} are silent though the clips are not: the weights are faulty.")
+    if np.square(_audible(vocals - mixtures)).sum() < _NOTHING * energy:
+        raise KitError(f"{where} are the clips themselves, unchanged: the weights are faulty.")
     return True
 
 
-def _heard(signals):
-    """Magnitudes of the frequencies up to 10 kHz: a little above, Spleeter takes everything away."""
+def _audible(signals):
+    """Magnitudes of the frequencies up to 10 kHz; Spleeter removes everything above 11 kHz."""
     spectrum = np.fft.rfft(signals, axis=1)
     return np.abs(spectrum[:, : round(10_000 / RATE * signals.shape[1]) + 1])

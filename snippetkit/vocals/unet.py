@@ -1,8 +1,8 @@
-"""Spleeter's network: two U-Nets, one that hears the voice in a spectrogram and one that hears the rest.
+"""Spleeter's network: two U-Nets, one that estimates the vocals in a spectrogram and one that estimates the rest.
 
 The architecture is that of Jansson et al., "Singing voice separation with deep U-Net convolutional networks" (2017), in
-Spleeter's own proportions (Hennequin et al., 2020). Names and order of the weights are those of its 2-stems model; how
-sound becomes a spectrogram and a mask becomes sound is in `spectral`.
+Spleeter's own proportions (Hennequin et al., 2020). Names and order of the weights are those of its 2-stems model. The
+spectrogram is computed in `network`.
 """
 
 import re
@@ -15,20 +15,21 @@ from torch.nn import functional
 from ..utils.errors import KitError, listed
 
 FRAMES = 512    # of a segment: what the network was trained on
-BINS = 1024     # of the spectrum: up to 11 kHz
+BINS = 1024     # of the spectrum, up to 11 kHz
 _FILTERS = (16, 32, 64, 128, 256, 512)
 _EPSILON = 1e-3     # of the batch norm, as Keras has it
 
-# As long as no more frames than this are in a segment, the border on its right is out of the network's sight: column c
-# of a layer looks at columns 2c - 1 to 2c + 3 of the one before, through six layers, and back again.
+# With at most this many frames in a segment, the network's receptive field does not reach the right border: column c of
+# a layer depends on columns 2c - 1 to 2c + 3 of the one before, through six layers and back.
 SIGHT = 318
 
 
 class UNet(nn.Module):
-    """The share of one stem in every cell of a spectrogram.
+    """Estimates the magnitude of one stem.
 
-    Frames that are silent to the end of the segment all look alike to the network, so it need not compute them:
-    every layer gets as many columns as there is sound to be seen in, and what it would have made of silence after them.
+    A three-second clip fills 134 of the 512 frames of a segment; the rest is silence. The activations of silence are
+    constant away from the borders, so every layer computes only the columns that depend on the sound and appends the
+    known column of silence.
     """
 
     def __init__(self):
@@ -36,7 +37,7 @@ class UNet(nn.Module):
         widths = (2, *_FILTERS)
         self.down = nn.ModuleList(nn.Conv2d(few, many, 5, stride=2) for few, many in zip(widths, widths[1:]))
         self.down_norm = nn.ModuleList(nn.BatchNorm2d(many, _EPSILON) for many in _FILTERS)
-        # Every layer but the first also gets the convolution of its own size: its inputs are twice as many.
+        # Every layer but the first also gets the skip connection of its size, so it has twice as many inputs.
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(many if first else 2 * many, few, 5, stride=2, padding=1)
             for first, many, few in zip((True, *5 * (False,)), _FILTERS[::-1], (*_FILTERS[-2::-1], 1))
@@ -51,8 +52,8 @@ class UNet(nn.Module):
         ----------
         magnitude : Tensor, shape (segments, 2, frames, BINS)
         silence : list of Tensor or None
-            What `silent_columns` gave, if the segment goes on in silence after these frames (at most SIGHT); None if
-            it ends with them (their number a multiple of 64).
+            From `silent_columns`, if silence follows these frames (at most SIGHT); None if the segment ends with them
+            (their number is a multiple of 64).
 
         Returns
         -------
@@ -61,13 +62,13 @@ class UNet(nn.Module):
         frames = magnitude.shape[2]
         columns = magnitude
         if silence is not None:
-            columns = functional.pad(magnitude, (0, 0, 0, 3))   # the last layer looks three frames ahead
+            columns = functional.pad(magnitude, (0, 0, 0, 3))   # the last layer depends on three further frames
         widths, skips = [], []
         for depth, (convolution, norm) in enumerate(zip(self.down, self.down_norm)):
             widths.append(columns.shape[2])
             skips.append(convolution(_framed(columns, silence and silence[depth])))
             columns = functional.leaky_relu(norm(skips[-1]), 0.2)
-        columns = skips.pop()   # the innermost goes up again as it is
+        columns = skips.pop()   # the innermost layer has no batch norm on its way up
         for transposed, norm in zip(self.up, self.up_norm):
             grown = transposed(columns)[:, :, : widths[-1], : 2 * columns.shape[3]]
             columns = norm(functional.relu(grown))
@@ -77,7 +78,7 @@ class UNet(nn.Module):
         return torch.sigmoid(self.last(columns)[:, :, :frames]) * magnitude
 
     def silent_columns(self):
-        """What every layer gets to see of silence, one column each, away from all borders.
+        """The input of every layer for silence, one column each, away from the borders.
 
         Returns
         -------
@@ -92,20 +93,20 @@ class UNet(nn.Module):
 
 
 def _framed(columns, silence):
-    """Put around a layer's input what a convolution over it needs: zeros, and after its end silence if there is any.
+    """Pad the input of a convolution: with zeros, and with the column of silence after its end if it is given.
 
-    "Same" padding, as TensorFlow means it for even sizes: one before, two after.
+    This is TensorFlow's "same" padding for even sizes: one before, two after.
     """
     if silence is None:
         return functional.pad(columns, (1, 2, 1, 2))
     width = columns.shape[2]
-    after = 2 * (width // 2 + 1) + 2 - width    # so that all columns are made which see any of the sound
+    after = 2 * (width // 2 + 1) + 2 - width    # so that all columns that depend on the sound are computed
     tail = silence.expand(len(columns), -1, after, -1)
     return functional.pad(torch.cat([columns, tail], dim=2), (1, 2, 1, 0))
 
 
 class Masks(nn.Module):
-    """Both U-Nets, and the mask that they come to for the voice."""
+    """Both U-Nets, and the mask of the vocals that they give."""
 
     def __init__(self):
         super().__init__()
@@ -113,7 +114,7 @@ class Masks(nn.Module):
         self.accompaniment = UNet()
 
     def forward(self, magnitude, silence=(None, None)):
-        """The voice's share of the power in every cell.
+        """The share of the vocals in the power of every bin.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class Masks(nn.Module):
 
 
 def build_masks(tensors):
-    """The network with the weights of a checkpoint.
+    """Build the network with the weights of a checkpoint.
 
     Parameters
     ----------
@@ -142,19 +143,18 @@ def build_masks(tensors):
     Returns
     -------
     Masks
-        Ready to predict.
+        In evaluation mode.
 
     Raises
     ------
     KitError
-        If a tensor is missing, is one too many, has another shape, or holds what is no number: then they are another
-        model's weights.
+        If a tensor is missing, unexpected, has another shape or contains NaN: these are another model's weights.
     """
     masks = Masks()
-    expected = {name: each.shape for name, each in masks.state_dict().items() if "num_batches" not in name}
+    expected = {name: tensor.shape for name, tensor in masks.state_dict().items() if "num_batches" not in name}
     names = {ours: their_name(ours) for ours in expected}
     missing = [theirs for theirs in names.values() if theirs not in tensors]
-    # Spleeter's models of more stems hold the same two nets, and further ones: theirs are for other activations.
+    # Spleeter's models of more stems contain two such nets and further ones, with other activations.
     more = [name for name in tensors if re.match("conv2d|batch_normalization", name) and name not in names.values()]
     if missing or more:
         what = f"they lack {listed(missing)}" if missing else f"{listed(more)} belong to a model of more stems"
@@ -171,10 +171,11 @@ def build_masks(tensors):
 
 
 def their_name(ours):
-    """What Spleeter's checkpoint calls a tensor of `Masks`.
+    """Name of a tensor of `Masks` in Spleeter's checkpoint.
 
-    Keras numbers its layers as they are made, the vocals' first, then the accompaniment's: ``vocals.down.3.weight`` is
-    ``conv2d_3/kernel``, ``accompaniment.up_norm.0.running_var`` is ``batch_normalization_18/moving_variance``.
+    Keras numbers its layers in the order of creation, the vocals' first, then the accompaniment's:
+    ``vocals.down.3.weight`` is ``conv2d_3/kernel``, ``accompaniment.up_norm.0.running_var`` is
+    ``batch_normalization_18/moving_variance``.
 
     Parameters
     ----------
@@ -201,6 +202,6 @@ def their_name(ours):
 
 
 def _turned(ours, values):
-    """From Keras' axes (h, w, in, out; transposed: h, w, out, in) to torch's (out, in, h, w; in, out, h, w)."""
+    """Reorder Keras' axes (h, w, in, out; transposed: h, w, out, in) to torch's (out, in, h, w; in, out, h, w)."""
     turned = values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
     return torch.from_numpy(np.array(turned, np.float32, order="C"))

@@ -199,9 +199,9 @@ def test_training_is_interrupted_and_carried_on_with(lab, page, browser):
     run_all(page)
     page.get_by_text(re.compile(r"epoch \d+/150")).first.wait_for(timeout=3 * MINUTES)
     page.get_by_role("button", name="Interrupt the kernel").click()
-    stopped = page.get_by_text(re.compile("Stopped: training was stopped: . of 2 members are finished"))
+    stopped = page.get_by_text(re.compile("Stopped: training was stopped \\(. of 2 members are finished"))
     stopped.wait_for(timeout=MINUTES)
-    assert "member_00 has" in stopped.inner_text() and "run again to go on" in stopped.inner_text()
+    assert "member_00 has" in stopped.inner_text() and "run again to continue" in stopped.inner_text()
     assert page.get_by_text("Traceback").count() == 0
     picture(page, f"{name}-interrupted")
     begun = (out / "members" / "member_00" / "history.csv").read_text().splitlines()

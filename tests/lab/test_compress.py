@@ -7,53 +7,55 @@ import torch
 from snippetkit import models
 from snippetkit.lab.singers import compress
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="what runs ONNX: pip install -r requirements-lab.txt")
-for writer in ("onnx", "onnxscript"):
-    pytest.importorskip(writer, reason="what writes ONNX: pip install -r requirements-lab.txt")
+for package in ("onnxruntime", "onnx", "onnxscript"):
+    pytest.importorskip(package, reason="ONNX: pip install -r requirements-lab.txt")
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = models.build("resnet18", classes=4, dropout=0.2)
-    for _ in range(3):      # so that batch norm has seen something
-        network.train()(torch.randn(8, 1, 299, 40))
+    network = models.build("lab.cnn4", classes=4, dropout=0.2)
+    for _ in range(3):      # gives batch norm its statistics
+        network.train()(torch.randn(8, 1, 100, 40))
     return network.eval()
 
 
 @pytest.fixture(scope="module")
 def features():
-    return np.random.default_rng(0).normal(size=(40, 1, 299, 40)).astype(np.float32)
+    return np.random.default_rng(0).normal(size=(40, 1, 100, 40)).astype(np.float32)
 
 
-def answers(network, features):
+@pytest.fixture(scope="module")
+def versions(network, features, tmp_path_factory):
+    return compress.make_versions(network, tmp_path_factory.mktemp("versions") / "new", features[:16], shares=(0.5,))
+
+
+def test_onnx_gives_the_same_logits_for_any_number_of_clips(network, features, versions):
     with torch.inference_mode():
-        return network(torch.from_numpy(features)).numpy()
+        expected = network(torch.from_numpy(features)).numpy()
+    for name in ("as it was", "ONNX"):
+        predict, _ = versions[name]
+        for clips in (1, 7, 40):
+            assert np.abs(predict(features[:clips]) - expected[:clips]).max() < 1e-3
 
 
-def test_onnx_gives_the_same_logits_for_any_number_of_clips(network, features, tmp_path):
-    compress.export(network, tmp_path / "network.onnx", frames=299, bands=40)
-    exported = compress.OnnxNetwork(tmp_path / "network.onnx")
-    for clips in (1, 7, 40):
-        assert np.abs(exported(features[:clips]) - answers(network, features[:clips])).max() < 1e-3
+def test_eight_bits_need_a_quarter_of_the_size_and_predict_alike(features, versions):
+    labels = versions["as it was"][0](features[16:]).argmax(1)
+    table = compress.compare_versions(versions, features[16:], labels, rounds=1).set_index("version")
+    assert table.index.tolist() == ["as it was", "ONNX", "ONNX, 8 bits", "50% pruned"]
+    assert table.loc["as it was", ["accuracy", "agreement"]].tolist() == [1, 1]
+    assert table.loc["as it was", "difference"] == 0 < table.loc["ONNX, 8 bits", "difference"]
+    assert table.loc["ONNX, 8 bits", "agreement"] > 0.8 and table["milliseconds"].gt(0).all()
+    megabytes = table["megabytes"]
+    assert megabytes["ONNX, 8 bits"] < 0.3 * megabytes["ONNX"] and megabytes["50% pruned"] < 0.7 * megabytes["ONNX"]
 
 
-def test_eight_bits_are_a_quarter_of_the_size_and_answer_alike(network, features, tmp_path):
-    compress.export(network, tmp_path / "network.onnx", frames=299, bands=40)
-    compress.quantise(tmp_path / "network.onnx", tmp_path / "small.onnx", features[:16])
-    sizes = [(tmp_path / name).stat().st_size for name in ("network.onnx", "small.onnx")]
-    assert sizes[1] < 0.3 * sizes[0] and not list(tmp_path.glob("*.prepared.onnx"))
-    small = compress.OnnxNetwork(tmp_path / "small.onnx")
-    ways = {"as it was": (lambda clips: answers(network, clips), sizes[0]), "8 bits": (small, sizes[1])}
-    table = compress.compared(ways, features[16:], answers(network, features[16:]).argmax(1), rounds=1)
-    assert table["agreement"][1] > 0.8 and table["accuracy"][0] == 1 and table["difference"][0] == 0
-
-
-def test_pruning_takes_the_smallest_weights_and_leaves_the_network_alone(network):
-    before = network.conv1.weight.clone()
-    small = compress.pruned(network, 0.5)
-    weights = torch.cat([
-        layer.weight.flatten() for layer in small.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))
-    ])
-    assert float((weights == 0).double().mean()) == pytest.approx(0.5, abs=1e-3)
-    assert torch.equal(network.conv1.weight, before)
+def test_pruning_removes_the_smallest_weights_of_a_copy(network):
+    before = network[0][0].weight.clone()
+    small = compress.prune_network(network, 0.5)
+    weights, pruned = (torch.cat([
+        layer.weight.flatten() for layer in version.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))
+    ]) for version in (network, small))
+    assert float((pruned == 0).double().mean()) == pytest.approx(0.5, abs=1e-3)
+    assert weights[pruned == 0].abs().max() <= weights[pruned != 0].abs().min()
+    assert torch.equal(network[0][0].weight, before)

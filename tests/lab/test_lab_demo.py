@@ -17,12 +17,12 @@ def contents(folder):
 
 @pytest.fixture(scope="module")
 def made_genres(tmp_path_factory):
-    return genres.make_genres(tmp_path_factory.mktemp("genres") / "sounds", **SMALL)
+    return genres.make(tmp_path_factory.mktemp("genres") / "sounds", **SMALL)
 
 
 def test_songs_and_noises_are_repeated_to_the_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(songs, "PIECES", 2)     # of 3 seconds
-    one, again = (songs.make_songs(tmp_path / name, songs=2, noises=2, jobs=1) for name in ("one", "again"))
+    one, again = (songs.make(tmp_path / name, songs=2, noises=2, jobs=1) for name in ("one", "again"))
     assert contents(one) == contents(again) and len(set(contents(one).values())) == 4
     assert set(contents(one)) == {f"{name} {i:02d}.mp3" for name in ("songs/song", "noise/noise") for i in range(2)}
     signal, rate = soundfile.read(one / "songs" / "song 00.mp3")
@@ -30,13 +30,13 @@ def test_songs_and_noises_are_repeated_to_the_byte(tmp_path, monkeypatch):
 
 
 def test_complete_genres_are_kept_and_others_are_refused(made_genres, tmp_path):
-    again = genres.make_genres(tmp_path / "sounds", **SMALL, jobs=1)
+    again = genres.make(tmp_path / "sounds", **SMALL, jobs=1)
     assert contents(again) == contents(made_genres)
     times = [path.stat().st_mtime_ns for path in again.rglob("*.mp3")]
-    assert genres.make_genres(again, **SMALL) == again
+    assert genres.make(again, **SMALL) == again
     assert [path.stat().st_mtime_ns for path in again.rglob("*.mp3")] == times
     with pytest.raises(KitError, match="was created differently .seed: 0, now 1"):
-        genres.make_genres(again, **SMALL, seed=1)
+        genres.make(again, **SMALL, seed=1)
 
 
 def test_noises_have_one_level_and_many_colours():

@@ -19,7 +19,7 @@ NOTEBOOK = project_folder() / "notebooks" / "05_identify_songs.ipynb"
 def test_the_notebook_leaves_a_table_and_five_pictures_and_trains_once(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "PIECES", 4)      # of 3 seconds in a song
     parameters = {
-        "data": str(demo.make_songs(tmp_path / "sounds", songs=5, noises=8, jobs=1)), "out": str(tmp_path / "out"),
+        "data": str(demo.make(tmp_path / "sounds", songs=5, noises=8, jobs=1)), "out": str(tmp_path / "out"),
         "models": "dense alexnet", "epochs": "2 1", "fragments": 8, "held_out": 2, "unknown": 2,
         "sizes": 2,     # papermill reads -p sizes "2" as a number
     }

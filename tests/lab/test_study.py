@@ -1,4 +1,6 @@
-"""What notebook 07 asks of a study: the ensemble on the clips that everything is judged on, and who may join it."""
+"""What notebook 07 evaluates: every method on the clips of the ensemble, and any of them blended with it."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,32 +14,59 @@ from snippetkit.training.ensemble import train_ensemble
 from snippetkit.utils.errors import KitError
 
 RECIPE = Recipe.published().with_values(
-    model="cnn3", split="songs", folds=3, members=3, epochs=2, batch_size=16, precision="fp32",
+    model="cnn3", split="songs", folds=3, members=3, epochs=2, batch_size=16, precision="fp32", separator="none",
 )
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory, cpu):
+def study(tmp_path_factory, cpu, small_competition):
+    """Of made-up features; the clips of the competition stand in for the files."""
     folder = tmp_path_factory.mktemp("run")
-    data = make_data(seed=0, clips=90)
+    data = make_data(seed=0, clips=24)
     train_ensemble(folder / "members", RECIPE, data, devices=[cpu])
-    return Study(folder=folder / "lab", competition=None, data=data, recipe=RECIPE, run=folder, device=cpu, judged=2)
+    return Study(folder=folder / "lab", competition=small_competition, data=data, recipe=RECIPE, run=folder, device=cpu,
+                 valid_folds=2)
 
 
-def test_everything_is_judged_on_the_same_clips(study):
-    means = [np.asarray(each.array).mean(axis=1) for each in (study.data.train, study.data.test)]
-    study.judge_methods(classical.on_clips("means")[1:3], *means)
+@pytest.fixture(scope="module")
+def evaluated(study):
+    """The same with a classical method, a network and the ensemble in its table."""
+    means = [features.array.mean(axis=1) for features in (study.data.train, study.data.test)]
+    study.evaluate_methods(classical.clip_methods("means")[3:4], *means)
+    study.train("cnn3", 1, focal=2.0)
     study.add_ensemble()
-    asked = np.sort(np.concatenate([folds.split(study.data, RECIPE, fold)[1] for fold in (0, 1)]))
-    for result in (study.ensemble, *study.answers.values()):
-        assert result.valid_clips.tolist() == asked.tolist()
-    assert study.chance == np.bincount(study.data.labels[asked]).max() / len(asked)
-    assert {"the ensemble of 3, 1 a clip", "SVM, linear"} <= set(study.table["method"])
-    assert study.table["parameters"].dtype == "Int64" and "SVM, linear" not in study.unlearned
+    return study
 
 
-def test_what_was_judged_joins_the_ensemble_and_nothing_else_does(study):
-    assert len(study.joined(["SVM, linear on means"]).test_logits) == 2
-    assert set(study.worth_joining()["beside"]) == set(study.answers)
-    with pytest.raises(KitError, match="no method 'tcn' .*; there are: SVM, linear on means; "):
-        study.joined(["tcn"])
+def test_everything_is_evaluated_on_the_same_clips(evaluated):
+    clips = np.sort(np.concatenate([folds.split(evaluated.data, RECIPE, fold)[1] for fold in (0, 1)]))
+    for result in (evaluated.ensemble, *evaluated.results.values()):
+        assert result.valid_clips.tolist() == clips.tolist()
+    assert evaluated.chance == np.bincount(evaluated.data.labels[clips]).max() / len(clips)
+
+
+def test_the_table_has_a_row_per_method(evaluated):
+    assert set(evaluated.table["method"]) == {"the ensemble of 3, 1 a clip", "random forest", "cnn3, focal 2.0"}
+    assert evaluated.table["accuracy"].is_monotonic_decreasing
+    assert set(evaluated.no_better_than_chance) <= set(evaluated.table["method"])
+
+
+def test_evaluated_methods_can_be_blended_with_the_ensemble(evaluated):
+    assert len(evaluated.blend(["random forest on means", "cnn3, focal 2.0"]).test_logits) == 3
+    assert set(evaluated.blending_gains()["method"]) == set(evaluated.results)
+    with pytest.raises(KitError, match="no method 'tcn' to blend. Choose from: random forest on means; cnn3"):
+        evaluated.blend(["tcn"])
+
+
+def test_paths_and_statistics_are_those_of_the_member(study):
+    train, valid = folds.split(study.data, RECIPE, 1)
+    assert study.valid_paths(1) == [study.competition.train[row] for row in valid] and study.statistics(1) is None
+    standardised = replace(study, recipe=RECIPE.with_values(standardise=True))
+    mean = study.data.train.array[train].mean(axis=(0, 1), dtype=np.float64)
+    np.testing.assert_allclose(standardised.statistics(1)[0], mean)
+
+
+def test_changed_versions_of_separated_vocals_are_refused(study):
+    separated = replace(study, recipe=RECIPE.with_values(separator="torch"))
+    with pytest.raises(KitError, match="versions are of clips with music, but this run separated the vocals"):
+        separated.train_on_versions("cnn3", 1, 1)

@@ -1,4 +1,6 @@
-"""A small search by Hyperband: poor tries end early, fold 0 is never looked at, and what was tried is kept."""
+"""A small search by Hyperband: poor trials end early, fold 0 is not used, and finished trials are kept."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,85 +13,84 @@ from snippetkit.songs import folds
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 
-pytest.importorskip("optuna", reason="what tunes: pip install -r requirements-lab.txt")
+pytest.importorskip("optuna", reason="tuning: pip install -r requirements-lab.txt")
+
+RECIPE = Recipe.published().with_values(
+    split="songs", folds=3, members=3, epochs=3, batch_size=16, precision="fp32", standardise=True, model="lab.cnn4"
+)
 
 
 @pytest.fixture(scope="module")
 def data():
-    return make_data(seed=0, clips=90)
+    return make_data(seed=0, clips=60, frames=20)
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    return Recipe.published().with_values(
-        split="songs", folds=3, members=3, epochs=3, batch_size=16, precision="fp32", standardise=True, model="lab.cnn4"
-    )
+def search(data, cpu):
+    def search(folder, data=data, recipe=RECIPE, **options):
+        return tuning.search(folder, data, recipe, device=cpu, most_filters=32, **options)
+
+    return search
 
 
 @pytest.fixture(scope="module")
-def searched(data, recipe, cpu, tmp_path_factory):
+def searched(search, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
-    return folder, tuning.search(folder, data, recipe, device=cpu, tries=6, most_filters=32)
+    return folder, search(folder, tries=6)
 
 
-def test_choices_lie_in_the_space_and_the_best_is_best(searched):
-    _, study = searched
-    table = tuning.tried(study)
+def test_trials_lie_in_the_space_and_poor_ones_end_early(searched):
+    table = tuning.trials_table(searched[1])
     assert len(table) == 6 and table["accuracy"].is_monotonic_decreasing and table["accuracy"][0] > 0.5
     assert set(table["kernel"]) <= {3, 4, 5, 6} and set(table["dropout"]) <= {0.2, 0.25, 0.5}
     assert set(table["lr"]) <= {0.01, 0.001, 0.0001} and set(table["filters"]) == {"32-32-32-32"}
     assert len(table[["kernel", "dropout", "lr"]].drop_duplicates()) > 3
+    assert table["epochs"].min() < 3 == table["epochs"].max()
 
 
-def test_poor_tries_end_early(searched):
-    assert tuning.tried(searched[1])["epochs"].min() < 3 == tuning.tried(searched[1])["epochs"].max()
-
-
-def test_what_was_tried_is_not_tried_again_and_more_can_be_added(searched, data, recipe, cpu):
+def test_finished_trials_are_kept_and_more_can_be_added(searched, search):
     folder, study = searched
-    again = tuning.search(folder, data, recipe, device=cpu, tries=6, most_filters=32)
-    assert tuning.tried(again).equals(tuning.tried(study)) and again.best_params == study.best_params
-    more = tuning.search(folder, data, recipe, device=cpu, tries=7, most_filters=32)
+    again = search(folder, tries=6)
+    assert tuning.trials_table(again).equals(tuning.trials_table(study)) and again.best_params == study.best_params
+    more = search(folder, tries=7)
     assert len(more.trials) == 7
-    other = tuning.search(folder, data, recipe.with_values(epochs=1), device=cpu, tries=1, most_filters=32)
+    other = search(folder, tries=1, recipe=RECIPE.with_values(epochs=1))
     assert len(other.trials) == 1
 
 
-def test_when_the_time_is_up_the_search_goes_on_the_next_time(data, recipe, cpu, tmp_path, capsys):
-    clock = Clock(1e-6)
-    study = tuning.search(tmp_path, data, recipe, device=cpu, tries=3, most_filters=32, clock=clock)
+def test_a_search_stops_in_time_and_continues(search, tmp_path, capsys):
+    study = search(tmp_path, tries=2, clock=Clock(1e-6))
     assert len(study.trials) == 1 and study.best_params
-    assert "Hyperband stopped after 1 tries, as the time is up; run again to go on" in capsys.readouterr().err
-    assert len(tuning.search(tmp_path, data, recipe, device=cpu, tries=3, most_filters=32).trials) == 3
+    assert "Hyperband stopped after 1 tries because of the time limit. Run again" in capsys.readouterr().err
+    assert len(search(tmp_path, tries=2).trials) == 2
 
 
-def test_the_fold_that_judges_is_never_looked_at(data, recipe, cpu, tmp_path):
+def test_the_fold_of_the_evaluation_is_not_used(data, search, tmp_path):
     class Guarded(np.ndarray):
         def __getitem__(self, rows):
             if isinstance(rows, np.ndarray):
-                seen.update(rows.tolist())
+                used.update(rows.tolist())
             return super().__getitem__(rows)
 
-    seen = set()
-    array = np.asarray(data.train.array).view(Guarded)
-    guarded = make_data(seed=0, clips=90)
-    object.__setattr__(guarded.train, "array", array)
-    tuning.search(tmp_path, guarded, recipe.with_values(epochs=1), device=cpu, tries=1, most_filters=32)
-    train, held_out = folds.split(data, recipe, 0)
-    assert seen == set(train.tolist()) and not seen & set(held_out.tolist())
+    used, guarded = set(), replace(data, train=replace(data.train, array=data.train.array.view(Guarded)))
+    search(tmp_path, data=guarded, recipe=RECIPE.with_values(epochs=1), tries=1)
+    train, _ = folds.split(data, RECIPE, 0)
+    assert used == set(train.tolist())
 
 
-def test_two_folds_are_too_few(data, recipe, cpu, tmp_path):
-    with pytest.raises(KitError, match="2 folds are too few to tune in: .* choose 3 or more"):
-        tuning.search(tmp_path, data, recipe.with_values(folds=2), device=cpu)
+def test_two_folds_are_too_few(search, tmp_path):
+    with pytest.raises(KitError, match="folds=2 is too few for tuning: .* Choose 3 or more"):
+        search(tmp_path, recipe=RECIPE.with_values(folds=2))
 
 
-def test_what_was_found_is_judged_on_that_fold_alone(searched, data, recipe, cpu):
-    method = tuning.tuned(searched[1], recipe, cpu)
-    inputs = np.asarray(data.train.array)
-    judged = methods.judge(method, inputs, inputs[:0], data, recipe.with_values(members=1))
-    assert sorted(judged.result.valid_clips) == folds.split(data, recipe, 0)[1].tolist()
+def test_the_best_network_is_evaluated_on_the_first_fold(searched, data, cpu):
+    method, recipe = tuning.tuned_method(searched[1], RECIPE, cpu), RECIPE.with_values(members=1)
+    array = data.train.array
+    evaluation = methods.make_evaluation(
+        data, recipe, **methods.cross_validate(method, array, array[:0], data, recipe)
+    )
+    assert sorted(evaluation.result.valid_clips) == folds.split(data, RECIPE, 0)[1].tolist()
     kernel = searched[1].best_params["kernel"]
     convolutions = 32 * kernel**2 + 3 * 32 * 32 * kernel**2 + 4 * 2 * 32
-    assert judged.parameters == convolutions + 8 * 32 * 64 + 64 + 64 * 4 + 4
-    assert methods.row(method.name, method.features, judged, data)["accuracy"] > 0.5
+    assert evaluation.parameters == convolutions + 8 * 32 * 64 + 64 + 64 * 4 + 4
+    assert methods.compute_metrics(evaluation.result, data)["accuracy"] > 0.5

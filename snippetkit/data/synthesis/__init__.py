@@ -1,6 +1,6 @@
-"""Songs made of arithmetic: singers by source and filter over chords, bass and drums, all from one random generator.
+"""Synthetic songs as arrays: source-filter singers over chords, bass and drums, all from one random generator.
 
-Sound only, as arrays; which songs there are and how they become files is `demo`'s business.
+`demo` plans the songs and writes them to files.
 """
 
 from .mixing import song

@@ -1,4 +1,4 @@
-"""Singers by source and filter: pulses of the vocal folds through the resonances of a vocal tract."""
+"""Source-filter singers: pulses of the vocal folds, filtered by the resonances of a vocal tract."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,25 +12,25 @@ BANDWIDTHS = np.array([70, 90, 130, 200, 280])  # Hz, of the five formants
 
 
 class Singer(NamedTuple):
-    """What tells one voice from another."""
+    """The parameters of a voice."""
 
-    centre: float   # MIDI note in the middle of the range, which is about an octave wide
-    tract: float    # formants are so many times those of the average man
+    centre: float   # MIDI note in the middle of a range of about an octave
+    tract: float    # factor of the formants, relative to the average man's
     vibrato: float  # Hz
-    depth: float    # of the vibrato, semitones
-    breath: float   # noise in the source, as a part of its amplitude
+    depth: float    # semitones, of the vibrato
+    breath: float   # noise in the source, relative to its amplitude
     late: float     # seconds behind the beat
 
     @classmethod
     def drawn(cls, sex, rng):
-        """A 'male' or a 'female' voice; the ranges overlap a little, as they do on records."""
+        """Draw a 'male' or 'female' voice; their ranges overlap a little, as on records."""
         centre, tract = ((52, 59), (0.95, 1.05)) if sex == "male" else ((62.5, 69.5), (1.13, 1.22))
         return cls(rng.uniform(*centre), rng.uniform(*tract), rng.uniform(5, 6.5),
                    rng.uniform(0.2, 0.7), rng.uniform(0.02, 0.12), rng.uniform(0, 0.05))
 
 
 def singing(spans, band, samples, rng):
-    """All voices of a song, shape (samples,): its man (1), its woman (2), or its lead among one or two others (3)."""
+    """All voices of a song, shape (samples,): a man (1), a woman (2), or the lead singer and one or two others (3)."""
     sung = np.zeros(samples, np.float32)
     cast = {1: Singer.drawn("male", rng), 2: Singer.drawn("female", rng)}
     soloists = [label for _, _, label in spans if label in cast] or [rng.integers(1, 3)]
@@ -44,8 +44,8 @@ def singing(spans, band, samples, rng):
         here += voice(lead, line, band, len(here), rng)
         for other in others if label == 3 else ():
             interval = band.step_near(other.centre) - band.step_near(lead.centre)
-            interval += 2 * (interval % 7 == 0)  # a unison or an octave would melt into one voice
-            # Mostly in parallel with the lead, as a choir; one time in three a line of its own, as in a duet.
+            interval += 2 * (interval % 7 == 0)  # a unison or an octave would sound like one voice
+            # Usually parallel to the lead, as in a choir; one time in three an independent melody, as in a duet.
             second = [note._replace(step=note.step + interval) for note in line]
             second = melody(band, other.centre, end - start, rng) if rng.random() < 1 / 3 else second
             here += rng.uniform(0.9, 1.2) * voice(other, second, band, len(here), rng)
@@ -53,18 +53,18 @@ def singing(spans, band, samples, rng):
 
 
 def voice(singer, notes, band, samples, rng):
-    """Sing a line, shape (samples,): pulses and breath through each note's vowel, with hisses for consonants."""
+    """Sing a melody, shape (samples,): pulses and breath filtered by each note's vowel, with noise as consonants."""
     f0, loud = contour(notes, band, samples, singer.vibrato, singer.depth, rng)
     noise = rng.standard_normal(samples, dtype=np.float32)
     source = (wave(glottis(), f0) + singer.breath * noise) * loud
     sung = np.zeros(samples, np.float32)
     ramp = np.linspace(0, 1, int(0.03 * RATE), dtype=np.float32)
     for note in notes:
-        # Neighbours overlap by the length of the ramp, so one vowel glides into the next.
+        # Adjacent notes overlap by the length of the ramp, so that one vowel fades into the next.
         left = int((note.start + singer.late) * RATE)
         right = min(int((note.end + singer.late) * RATE) + len(ramp), samples)
         formants = singer.tract * np.array(VOWELS[note.vowel])
-        formants[0] = max(formants[0], f0[left])  # as singers do: the mouth opens for a high note
+        formants[0] = max(formants[0], f0[left])  # singers open the mouth for a high note
         syllable = lfilter(*vocal_tract(formants), source[left:right]).astype(np.float32)
         syllable[:len(ramp)] *= ramp
         syllable[-len(ramp):] *= ramp[::-1]
@@ -75,7 +75,14 @@ def voice(singer, notes, band, samples, rng):
 
 
 def vocal_tract(formants):
-    """An all-pole filter (b, a) with these resonances and gain 1 at 0 Hz: a cascade, after Klatt (1980)."""
+    """An all-pole filter (b, a) with resonances at `formants` (Hz) and gain 1 at 0 Hz: a cascade, after Klatt (1980).
+
+    Examples
+    --------
+    >>> b, a = vocal_tract(np.array(VOWELS["head"]))
+    >>> bool(np.isclose(b.sum(), a.sum())), len(a)
+    (True, 11)
+    """
     radius, angle = np.exp(-np.pi * BANDWIDTHS / RATE), 2 * np.pi * formants / RATE
     poles = radius * np.exp(1j * angle)
     a = np.poly(np.concatenate([poles, poles.conj()])).real
@@ -84,5 +91,5 @@ def vocal_tract(formants):
 
 @lru_cache
 def glottis():
-    """The timbre of the vocal folds: 12 dB down an octave, of which the lips give 6 back (Fant 1960)."""
+    """The timbre of the vocal folds: -12 dB per octave, of which radiation at the lips restores 6 (Fant 1960)."""
     return timbre(1 / np.arange(1, 200))

@@ -13,7 +13,7 @@ from . import bands
 SECONDS = 6     # of a recording
 
 
-def make_genres(folder, *, seed=0, artists=6, recordings=3, jobs=-1):
+def make(folder, *, seed=0, artists=6, recordings=3, jobs=-1):
     """Make one folder per genre with ``artist 07 - piece 1.mp3`` and so on, unless they exist.
 
     One more file, by an artist of its own, is truncated on purpose, so that there is a damaged recording to report.

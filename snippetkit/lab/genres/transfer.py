@@ -1,11 +1,10 @@
-"""What networks that were trained on photographs hear in a spectrogram: their inner layers as features of clips.
+"""Transfer learning: inner layers of networks trained on photographs as features of spectrograms.
 
-A genre study took VGG16's and ResNet50's. The weights are torchvision's, from ImageNet.
+A genre study used VGG16 and ResNet50 in this way. The weights are torchvision's, trained on ImageNet.
 """
 
 import functools
 import pickle
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +23,21 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from ...utils.errors import KitError
 from ...utils.progress import progress
-from ..classical import learned
-from ..kept import kept
+from ..cache import cached_array, checksum
+from ..classical import count_parameters
 from ..methods import Method
 
 _BATCH = 16
 _SIDE = 224
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)    # of ImageNet's colours
 
-# Name of the features, as the study calls them, to torchvision's network and the node within.
+# Each network's layers: name of the features, as in the study, to the node in torchvision's network.
 LAYERS = {
-    "VGG16 fc1": ("vgg16", "classifier.1"),
-    "VGG16 fc2": ("vgg16", "classifier.4"),
-    "VGG16 block5_pool": ("vgg16", "avgpool"),
-    "ResNet50 avgpool": ("resnet50", "flatten"),
-    "ResNet50 last stage, first ReLU": ("resnet50", "layer4.0.relu"),
+    "vgg16": {"VGG16 fc1": "classifier.1", "VGG16 fc2": "classifier.4", "VGG16 block5_pool": "avgpool"},
+    "resnet50": {"ResNet50 avgpool": "flatten", "ResNet50 last stage, first ReLU": "layer4.0.relu"},
 }
-_NETWORKS = tuple(dict.fromkeys(name for name, _ in LAYERS.values()))
-_NONE = "none"      # instead of weights: these networks are left out
-SHARES = (0.90, 0.95, 0.99)     # of the variance, that principal components keep
 
-# What is tried of each classifier. Which values the study tried is not known: these are the kit's.
+# Values that the grid search tries. Those of the study are unknown; these are the kit's.
 GRIDS = {
     "SVM, linear": (SVC(kernel="linear"), {"C": [0.001, 0.01, 0.1, 1.0]}),
     "SVM, RBF": (SVC(), {"C": [1.0, 10.0, 100.0], "gamma": ["scale", 1e-4, 1e-3]}),
@@ -53,16 +46,16 @@ GRIDS = {
 }
 
 
-def network(name, *, weights=""):
-    """One of torchvision's networks with ImageNet's weights.
+def pretrained_network(name, *, weights=""):
+    """One of torchvision's networks with weights from ImageNet.
 
     Parameters
     ----------
     name : str
         'vgg16' or 'resnet50'.
     weights : path-like
-        A folder that holds torchvision's file of them. Empty: torchvision's cache, else a download. 'random': an
-        untrained network, which tells what the shape of a network alone is worth.
+        Folder with torchvision's file. Empty: torchvision's cache, else a download. 'random': an untrained network,
+        which shows what the architecture alone is worth.
 
     Returns
     -------
@@ -71,68 +64,76 @@ def network(name, *, weights=""):
     Raises
     ------
     KitError
-        If there are no weights.
+        If there are no weights, or they are damaged.
     """
-    known = models.get_model_weights(name).IMAGENET1K_V1
     if str(weights) == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return models.get_model(name, weights=None).eval()
+    known = models.get_model_weights(name).IMAGENET1K_V1
     file = Path(known.url).name
     try:
         if str(weights):
             state = torch.load(Path(weights, file), map_location="cpu", weights_only=True)
         else:
             state = known.get_state_dict(progress=False, check_hash=True)
-        found = models.get_model(name, weights=None)
-        found.load_state_dict(state)
+        network = models.get_model(name, weights=None)
+        network.load_state_dict(state)
     except OSError as error:
-        where = f"in {weights}" if str(weights) else "in torchvision's cache, and they could not be downloaded"
+        where = f"in {weights}" if str(weights) else "in torchvision's cache and could not be downloaded"
         reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
         raise KitError(
-            f"ImageNet's weights for {name} are not {where} ({reason}); put {file} from {known.url} into a folder and "
-            "name it, or leave these networks out (weights none)."
+            f"the ImageNet weights of {name} are not {where} ({reason}). Put {file} from {known.url} into a folder and "
+            "give that folder, or leave these networks out (weights none)."
         ) from error
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise KitError(
-            f"{file} in {weights or 'the cache of torchvision'} is damaged or holds another network; delete it and "
-            f"fetch it again from {known.url}."
+            f"{file} in {weights or 'the cache of torchvision'} is damaged or belongs to another network. Delete it, "
+            f"and download it again from {known.url}."
         ) from error
-    return found.eval()
+    return network.eval()
 
 
 def require_weights(folder, weights):
-    """Refuse weights that `all_heard` could not take, as `network` would, before anything is computed.
+    """Raise the error of `pretrained_network` before anything is computed.
 
     Parameters
     ----------
     folder : path-like
-        As in `all_heard`; a network whose layers were heard there needs no weights any more.
+        As in `cached_layer_outputs`; a network whose outputs are there needs no weights.
     weights : path-like
     """
-    for name in _NETWORKS if str(weights) not in ("random", _NONE) else ():
-        if not all(Path(folder, f"{layer}.npy").exists() for layer in _layers(name)):
-            network(name, weights=weights)
+    for name, layers in LAYERS.items() if str(weights) not in ("random", "none") else ():
+        if not all(any(Path(folder).glob(f"{layer}-*.npz")) for layer in layers):
+            pretrained_network(name, weights=weights)
 
 
-def _layers(name):
-    return [layer for layer, (its, _) in LAYERS.items() if its == name]
+def imagenet_inputs(features):
+    """Spectrograms as inputs for networks that were trained on ImageNet.
 
+    Parameters
+    ----------
+    features : Tensor, shape (clips, frames, bands)
 
-def pictures(features):
-    """Spectrograms as a network of photographs takes them: Tensor (clips, frames, bands) to (clips, 3, 224, 224).
+    Returns
+    -------
+    Tensor, shape (clips, 3, 224, 224)
+        Grey, each clip scaled to its own range, low bands at the bottom.
 
-    Grey, each clip from its softest to its loudest point, stretched to the size, bands upwards.
+    Examples
+    --------
+    >>> imagenet_inputs(torch.rand(2, 1280, 128)).shape
+    torch.Size([2, 3, 224, 224])
     """
     low, high = features.amin(dim=(1, 2), keepdim=True), features.amax(dim=(1, 2), keepdim=True)
     grey = ((features - low) / (high - low).clamp_min(1e-6)).transpose(1, 2).flip(1)[:, None]
     grey = torch.nn.functional.interpolate(grey, (_SIDE, _SIDE), mode="bilinear", antialias=True)
-    mean, deviation = (torch.tensor(each)[None, :, None, None] for each in (_MEAN, _DEVIATION))
+    mean, deviation = (torch.tensor(values)[None, :, None, None] for values in (_MEAN, _DEVIATION))
     return (grey - mean) / deviation
 
 
-def heard(features, name, *, weights="", device):
-    """What the layers of one network say of clips.
+def layer_outputs(features, name, *, weights="", device):
+    """Outputs of the inner layers of one network.
 
     Parameters
     ----------
@@ -140,92 +141,86 @@ def heard(features, name, *, weights="", device):
     name : str
         'vgg16' or 'resnet50'.
     weights : path-like
-        As in `network`.
+        As in `pretrained_network`.
     device : Device
 
     Returns
     -------
     dict
-        Those of `LAYERS` that are the network's, to ndarray, shape (clips, numbers), float32. Of a map it is the mean
-        over its places: the study's whole maps would be up to 100,000 numbers.
+        Layer, as in `LAYERS`, to ndarray, shape (clips, numbers), float32. Feature maps are averaged over their area:
+        the whole maps, as in the study, have up to 100,000 numbers.
     """
-    nodes = {node: layer for layer, (its, node) in LAYERS.items() if its == name}
-    extractor = create_feature_extractor(network(name, weights=weights), list(nodes)).eval().to(device.name)
-    found = {layer: [] for layer in nodes.values()}
+    nodes = {node: layer for layer, node in LAYERS[name].items()}
+    extractor = create_feature_extractor(pretrained_network(name, weights=weights), nodes).eval().to(device.name)
     starts = range(0, len(features), _BATCH)
+    batches = {layer: [] for layer in nodes.values()}
     for start in progress(starts, total=len(starts), title=name, unit="batch"):
         clips = torch.tensor(np.asarray(features[start : start + _BATCH]), dtype=torch.float32)
-        for node, answer in _answers(extractor, pictures(clips), device).items():
-            found[nodes[node]].append(answer.mean(dim=(2, 3)) if answer.ndim == 4 else answer)
-    return {layer: torch.cat(answers).numpy() for layer, answers in found.items()}
+        inputs = imagenet_inputs(clips).to(device.name)
+        with torch.inference_mode(), device.autocast():
+            outputs = extractor(inputs)
+        for layer, output in outputs.items():
+            output = output.float().cpu()
+            batches[layer].append(output.mean(dim=(2, 3)) if output.ndim == 4 else output)
+    return {layer: torch.cat(parts).numpy() for layer, parts in batches.items()}
 
 
-def all_heard(folder, features, *, weights="", device):
-    """What all of `LAYERS` say of clips, kept in a folder.
+def cached_layer_outputs(folder, features, *, weights="", device):
+    """Outputs of all `LAYERS`, computed once and kept in a folder.
 
     Parameters
     ----------
     folder : path-like
-        Gets a ``.npy`` a layer.
+        Gets one file per layer.
     features : ndarray, shape (clips, frames, bands)
     weights, device
-        As in `heard`; with 'none' no network is asked.
+        As in `layer_outputs`; with weights 'none' there are no layers.
 
     Returns
     -------
     dict
-        Name of the layer, with "untrained" behind it where the weights are random, to ndarray, shape (clips, numbers).
+        Name of the layer, followed by "untrained" if the weights are random, to ndarray, shape (clips, numbers).
     """
-    of = [zlib.crc32(np.ascontiguousarray(features)), str(weights), torchvision.__version__]
-    found, note = {}, ", untrained" if str(weights) == "random" else ""
-    for name in _NETWORKS if str(weights) != _NONE else ():
-        answers = functools.cache(lambda name=name: heard(features, name, weights=weights, device=device))
-        for layer in _layers(name):
-            found[layer + note] = kept(Path(folder, f"{layer}.npy"), [*of, layer], lambda: answers()[layer])
-    return found
+    source = [checksum(features), str(weights), torchvision.__version__]
+    outputs, note = {}, ", untrained" if str(weights) == "random" else ""
+    for name, layers in LAYERS.items() if str(weights) != "none" else ():
+        compute = functools.cache(functools.partial(layer_outputs, features, name, weights=weights, device=device))
+        for layer in layers:
+            outputs[layer + note] = cached_array(folder, layer, [*source, layer], lambda: compute()[layer])
+    return outputs
 
 
-@torch.inference_mode()
-def _answers(extractor, clips, device):
-    with device.autocast():
-        answers = extractor(clips.to(device.name))
-    return {node: answer.float().cpu() for node, answer in answers.items()}
-
-
-def on_layer(features, *, shares=SHARES, cv=10):
-    """Principal components and a classifier whose choices are the best of a grid: list of `Method`.
+def layer_methods(features, *, shares, cv):
+    """Principal components and a classifier whose parameters a grid search chooses: list of `Method`.
 
     Parameters
     ----------
     features : str
-        What layer it is, for the table.
+        Name of the layer, for the table.
     shares : sequence of float
-        Of the variance.
+        Of the variance, that the components keep; a method for each.
     cv : int
-        Parts of a cross-validation among the clips to train on, drawn clip by clip as in the study: artists that two
-        parts share may sway which choices are taken, but not the judgement that follows.
+        Parts of the cross-validation in which the grid is searched, within the training set. They are drawn clip by
+        clip, as in the study. An artist may be in two parts, which may affect the choice but not the evaluation.
     """
+    def make(share, name, seed):
+        search = BestOfGrid(*GRIDS[name], cv, seed)
+        return make_pipeline(StandardScaler(), PCA(share, svd_solver="full"), search)
+
     return [
-        Method(name=f"PCA {share:.0%}, {name}", features=features, make=_reduced(share, *GRIDS[name], cv),
-               parameters=learned)
+        Method(f"PCA {share:.0%}, {name}", features, functools.partial(make, share, name), count_parameters)
         for share in shares for name in GRIDS
     ]
 
 
-def _reduced(share, classifier, grid, cv):
-    return lambda seed: make_pipeline(
-        StandardScaler(), PCA(share, svd_solver="full"), BestOfGrid(classifier, grid, cv, seed)
-    )
-
-
 class BestOfGrid(ClassifierMixin, BaseEstimator):
-    """A classifier with the choices that scikit-learn's grid search found best; probabilities are added at the end.
+    """A classifier with the best parameters of a grid search; an SVM is then calibrated, for its probabilities.
 
     Parameters
     ----------
     classifier : estimator
     grid : dict
-        Name to the values that are tried.
+        Name of a parameter to the values that are tried.
     cv, seed : int
     """
 
@@ -236,8 +231,9 @@ class BestOfGrid(ClassifierMixin, BaseEstimator):
         parts = StratifiedKFold(self.cv, shuffle=True, random_state=self.seed)
         search = GridSearchCV(self.classifier, self.grid, cv=parts, refit=False).fit(inputs, labels)
         best = clone(self.classifier).set_params(**search.best_params_)
-        answering = CalibratedClassifierCV(best, ensemble=False) if isinstance(best, SVC) else best
-        self.fitted_ = answering.fit(inputs, labels)
+        if isinstance(best, SVC):
+            best = CalibratedClassifierCV(best, ensemble=False)
+        self.fitted_ = best.fit(inputs, labels)
         self.classes_ = self.fitted_.classes_
         return self
 

@@ -13,7 +13,7 @@ PIECES = 14             # of 3 seconds in a song
 _LEVEL = 0.05           # root mean square of a noise; full scale is 1
 
 
-def make_songs(folder, *, seed=0, songs=12, noises=24, jobs=-1):
+def make(folder, *, seed=0, songs=12, noises=24, jobs=-1):
     """Make ``songs/*.mp3`` and ``noise/*.mp3`` in a folder, unless they exist.
 
     Parameters

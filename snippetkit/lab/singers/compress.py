@@ -1,4 +1,4 @@
-"""A network made smaller: pruned, in 8-bit integers, as ONNX; with what that costs in accuracy and gains in time."""
+"""Smaller versions of a network: as ONNX, with 8-bit integers, pruned; their size, speed and accuracy."""
 
 import copy
 import io
@@ -16,45 +16,41 @@ from ...utils.storage import replacing
 _BATCH = 32
 
 
-def export(network, path, *, frames, bands, channels=1):
+def export_onnx(network, path, shape):
     """Write a network as ONNX, for any number of clips.
 
     Parameters
     ----------
     network : nn.Module
-        On the CPU.
+        On the CPU, in single precision and in evaluation mode.
     path : path-like
-    frames, bands, channels : int
-        Of an example.
+    shape : tuple of int
+        Channels, frames and bands of a clip.
     """
-    example = torch.zeros(2, channels, frames, bands)
-    network = copy.deepcopy(network).float().to(memory_format=torch.contiguous_format).eval()
     with replacing(path) as temporary, torch.no_grad():
         torch.onnx.export(
-            network, (example,), temporary, input_names=["features"], output_names=["logits"], dynamo=True,
-            dynamic_shapes=({0: "clips"},), external_data=False, verbose=False,
+            network, (torch.zeros(2, *shape),), temporary, input_names=["features"], output_names=["logits"],
+            dynamic_shapes=({0: "clips"},), dynamo=True, external_data=False, verbose=False,
         )
 
 
-def quantise(path, target, features):
-    """Write an ONNX network with 8-bit weights and activations, whose ranges come from some clips.
+def quantise_onnx(path, target, features):
+    """Write a version of an ONNX network with 8-bit weights and activations.
 
     Parameters
     ----------
     path, target : path-like
     features : ndarray, shape (clips, channels, frames, bands), float32
-        Clips to measure the activations on; not those that it is judged by.
+        Clips for measuring the ranges of the activations; not those of the evaluation.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Clips(CalibrationDataReader):
-        def __init__(self):
-            self._batches = iter(np.array_split(features, max(1, len(features) // _BATCH)))
+    batches = iter([{"features": batch} for batch in np.array_split(features, max(1, len(features) // _BATCH))])
 
+    class Clips(CalibrationDataReader):
         def get_next(self):
-            batch = next(self._batches, None)
-            return None if batch is None else {"features": batch.astype(np.float32)}
+            return next(batches, None)
 
     prepared = Path(path).with_suffix(".prepared.onnx")
     try:
@@ -68,37 +64,38 @@ def quantise(path, target, features):
         prepared.unlink(missing_ok=True)
 
 
-class OnnxNetwork:
-    """An ONNX file that answers as a network does.
+def open_onnx(path):
+    """Load an ONNX network: a function from features, ndarray (clips, channels, frames, bands), float32, to logits."""
+    import onnxruntime
 
-    Parameters
-    ----------
-    path : path-like
-    """
-
-    def __init__(self, path):
-        import onnxruntime
-
-        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def __call__(self, features):
-        """Logits of clips: ndarray (clips, channels, frames, bands), float32, to (clips, classes)."""
-        parts = [features[start : start + _BATCH] for start in range(0, len(features), _BATCH)]
-        return np.concatenate([self._session.run(None, {"features": part})[0] for part in parts])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return _in_batches(lambda features: session.run(None, {"features": features})[0])
 
 
-def pruned(network, share):
-    """A copy without the smallest weights of all convolutions and dense layers together.
+def _in_batches(predict):
+    def predict_all(features):
+        return np.concatenate([predict(features[start : start + _BATCH]) for start in range(0, len(features), _BATCH)])
+
+    return predict_all
+
+
+def prune_network(network, share):
+    """Copy a network and set the smallest weights of its convolutions and dense layers, taken together, to 0.
 
     Parameters
     ----------
     network : nn.Module
     share : float, 0 to 1
-        Of the weights, which become 0.
+        Of the weights.
 
     Returns
     -------
     nn.Module
+
+    Examples
+    --------
+    >>> (prune_network(torch.nn.Linear(10, 10), 0.7).weight == 0).sum().item()
+    70
     """
     network = copy.deepcopy(network)
     layers = [(layer, "weight") for layer in network.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
@@ -108,8 +105,8 @@ def pruned(network, share):
     return network
 
 
-def ways(network, folder, features, *, shares=(0.5, 0.8, 0.9)):
-    """A network as it is, and all that this module makes of it.
+def make_versions(network, folder, features, *, shares=(0.5, 0.8, 0.9)):
+    """Make all smaller versions of a network.
 
     Parameters
     ----------
@@ -117,78 +114,77 @@ def ways(network, folder, features, *, shares=(0.5, 0.8, 0.9)):
     folder : path-like
         Gets ``network.onnx`` and ``network_int8.onnx``.
     features : ndarray, shape (clips, channels, frames, bands), float32
-        As in `quantise`.
+        As in `quantise_onnx`.
     shares : sequence of float
-        To prune.
+        As in `prune_network`.
 
     Returns
     -------
     dict
-        For `compared`. Pruned networks count with their bytes after compression, as zeros take no room only then.
+        Name to a function from features to logits and its size in bytes, for `compare_versions`. The size of a pruned
+        network is that after compression, since zeros take no less room than other numbers.
     """
     network = copy.deepcopy(network).float().cpu().to(memory_format=torch.contiguous_format).eval()
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     plain, small = folder / "network.onnx", folder / "network_int8.onnx"
-    export(network, plain, frames=features.shape[2], bands=features.shape[3], channels=features.shape[1])
-    quantise(plain, small, features)
-    found = {
-        "as it was": (_answering(network), len(_written(network))),
-        "ONNX": (OnnxNetwork(plain), plain.stat().st_size),
-        "ONNX, 8 bits": (OnnxNetwork(small), small.stat().st_size),
+    export_onnx(network, plain, features.shape[1:])
+    quantise_onnx(plain, small, features)
+    versions = {
+        "as it was": (_torch_predictor(network), len(_serialise(network))),
+        "ONNX": (open_onnx(plain), plain.stat().st_size),
+        "ONNX, 8 bits": (open_onnx(small), small.stat().st_size),
     }
     for share in shares:
-        smaller = pruned(network, share)
-        found[f"{share:.0%} pruned"] = _answering(smaller), len(zlib.compress(_written(smaller)))
-    return found
+        pruned = prune_network(network, share)
+        versions[f"{share:.0%} pruned"] = _torch_predictor(pruned), len(zlib.compress(_serialise(pruned)))
+    return versions
 
 
-def _answering(network):
+def _torch_predictor(network):
     @torch.inference_mode()
-    def answer(features):
-        parts = [features[start : start + _BATCH] for start in range(0, len(features), _BATCH)]
-        return np.concatenate([network(torch.from_numpy(part)).numpy() for part in parts])
+    def predict(features):
+        return network(torch.from_numpy(features)).numpy()
 
-    return answer
+    return _in_batches(predict)
 
 
-def _written(network):
+def _serialise(network):
     content = io.BytesIO()
     torch.save(network.state_dict(), content)
     return content.getvalue()
 
 
-def compared(ways, features, labels, *, rounds=3):
-    """What networks answer, and how long they take.
+def compare_versions(versions, features, labels, *, rounds=3):
+    """Predict clips with every version of a network, and measure the time.
 
     Parameters
     ----------
-    ways : dict
-        Name to a callable, features to logits, and the bytes that it takes on the disk.
+    versions : dict
+        Name to a function from features to logits and its size in bytes.
     features : ndarray, shape (clips, channels, frames, bands), float32
     labels : ndarray, shape (clips,)
     rounds : int
-        Of which the median counts.
+        Measurements, of which the median is reported.
 
     Returns
     -------
     DataFrame
-        ``way``, ``megabytes``, ``milliseconds`` a clip, ``accuracy``, ``agreement`` with the first way's answers, and
-        ``difference``, the largest of a logit from the first way's.
+        ``version``, ``megabytes``, ``milliseconds`` per clip, ``accuracy``, ``agreement`` (share of clips that are
+        predicted as by the first version) and ``difference`` (largest of a logit from the first version's).
     """
-    found, seconds = {}, {name: [] for name in ways}
+    logits, seconds = {}, {name: [] for name in versions}
     for _ in range(rounds):
-        for name, (answer, _) in ways.items():
+        for name, (predict, _) in versions.items():
             start = time.perf_counter()
-            found[name] = answer(features)
+            logits[name] = predict(features)
             seconds[name].append(time.perf_counter() - start)
-    first = next(iter(found.values()))
+    first = next(iter(logits.values()))
     return pd.DataFrame([
         {
-            "way": name, "megabytes": size / 1e6, "milliseconds": 1000 * np.median(seconds[name]) / len(features),
-            "accuracy": np.mean(found[name].argmax(1) == labels),
-            "agreement": np.mean(found[name].argmax(1) == first.argmax(1)),
-            "difference": np.abs(found[name] - first).max(),
+            "version": name, "megabytes": size / 1e6, "milliseconds": 1000 * np.median(seconds[name]) / len(features),
+            "accuracy": np.mean(logits[name].argmax(1) == labels),
+            "agreement": np.mean(logits[name].argmax(1) == first.argmax(1)),
+            "difference": np.abs(logits[name] - first).max(),
         }
-        for name, (_, size) in ways.items()
+        for name, (_, size) in versions.items()
     ])

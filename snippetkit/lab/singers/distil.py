@@ -1,4 +1,4 @@
-"""An ensemble's knowledge in one network: a student that learns what the members answer, not only what people said.
+"""Distillation: one network, the student, learns the predictions of an ensemble, not the labels alone.
 
 Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (arXiv:1503.02531).
 """
@@ -10,110 +10,102 @@ import numpy as np
 import torch
 
 from ...data.labels import CLASSES
-from ...dataset import SnippetDataset
-from ...features.extraction import band_statistics
-from ...prediction.scores import average
+from ...prediction.evaluation import out_of_fold_table
 from ...songs import folds
-from ...training.checkpoint import load_network
-from ...training.epoch import predict
+from ...training.data import TrainingData
 from ...training.members import finished_members, member_folder, shared_recipe
 from ...utils.artifacts import digest
 from ...utils.errors import KitError
-from .standing import StandIn
+from ..methods import load_networks, predict_average
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lessons(StandIn):
-    """What a student learns from; it stands where `members.TrainingData` stands.
+class DistillationData(TrainingData):
+    """Training data whose targets come from an ensemble and from the labels.
+
+    It is made from other training data: ``DistillationData(**vars(data), teachers=…)``.
 
     Attributes
     ----------
     teachers : Path
-        ``members`` of the ensemble's work folder.
+        ``members`` in the ensemble's work folder.
     students : int
-        How many learn, each judged by a fold of its own; other teachers than theirs may come and go.
+        Number of students, one per fold. Only members that teach one of them count in the fingerprint.
     temperature : float
-        By which the teachers' logits are divided: the higher, the more the student hears of the wrong answers.
-    trust : float, 0 to 1
-        Share of the teachers' answer in a target; the rest is the label.
+        Divides the teachers' logits: the higher, the more a target says about the wrong classes.
+    teacher_weight : float, 0 to 1
+        Weight of the teachers' probabilities in a target; the rest is the label.
     """
 
     teachers: Path
     students: int = 1
     temperature: float = 2.0
-    trust: float = 0.7
+    teacher_weight: float = 0.7
 
     def fingerprint(self, recipe):
-        teachers = sorted({
-            i for member in range(self.students) for i in self._teachers(folds.split(self.data, recipe, member)[1])
-        })
-        marks = [(member_folder(self.teachers, i) / "done.json").read_text() for i in teachers]
-        return digest([self.data.fingerprint(recipe), marks, self.temperature, self.trust])
+        teachers = {i for student in range(self.students) for i in self._teachers_of(recipe, student)}
+        records = [(member_folder(self.teachers, i) / "done.json").read_text() for i in sorted(teachers)]
+        return digest([super().fingerprint(recipe), records, self.temperature, self.teacher_weight])
 
     def datasets(self, recipe, member, device):
-        """As `TrainingData.datasets`, with probabilities instead of the labels that are trained on.
+        """As `TrainingData.datasets`, with probabilities as targets of the training set.
 
-        The teachers of a student are those members that held out the clips that it is judged by, so that nothing it
-        learns from ever heard their songs.
+        The teachers of a student are the members that have the same validation set. So neither the student nor its
+        teachers have seen the songs on which it is evaluated.
 
         Raises
         ------
         KitError
-            If no member held out the same clips.
+            If no member has the same validation set.
         """
-        train, valid, test = self.data.datasets(recipe, member, device)
-        rows, held_out = folds.split(self.data, recipe, member)
-        answers = self._answers(rows, held_out, device)
-        taught = torch.from_numpy(answers / self.temperature).softmax(dim=1).float().to(device.name)
-        told = torch.nn.functional.one_hot(train.labels, self.classes).float()
-        train.labels = self.trust * taught + (1 - self.trust) * told
+        train, valid, test = super().datasets(recipe, member, device)
+        teachers = self._teachers_of(recipe, member)
+        if not teachers:
+            raise KitError(
+                f"no member in {self.teachers} has the validation set of student {member}. Evaluate fewer folds, or "
+                "train more members."
+            )
+        teacher_recipe, _ = shared_recipe(self.teachers, teachers)
+        networks = load_networks(self.teachers, teachers, teacher_recipe, classes=self.classes, device=device)
+        clips, _, _ = super().datasets(teacher_recipe, teachers[0], device)
+        logits = torch.from_numpy(predict_average(networks, clips, device))
+        probabilities = (logits / self.temperature).softmax(dim=1).float().to(device.name)
+        labels = torch.nn.functional.one_hot(train.labels, self.classes).float()
+        train.labels = self.teacher_weight * probabilities + (1 - self.teacher_weight) * labels
         return train, valid, test
 
-    def _answers(self, rows, held_out, device):
-        teachers = self._teachers(held_out)
-        if not teachers:
-            raise KitError(f"no member in {self.teachers} held out the clips that the student is judged by.")
-        recipe, _ = shared_recipe(self.teachers, teachers)
-        array = self.data.train.array[rows]
-        statistics = band_statistics(array) if recipe.standardise else None
-        clips = SnippetDataset(array, device=device.name, statistics=statistics, channels=recipe.channels)
-        paths = (member_folder(self.teachers, i) / "last.pt" for i in teachers)
-        networks = (load_network(path, recipe, classes=self.classes, device=device) for path in paths)
-        return average(np.stack([predict(network, clips, device) for network in networks]))
-
-    def _teachers(self, held_out):
-        """Numbers of the members that held out these clips."""
-        members = finished_members(self.teachers)
-        recipe, _ = shared_recipe(self.teachers, members)
-        return [i for i in members if np.array_equal(folds.split(self.data, recipe, i)[1], held_out)]
+    def _teachers_of(self, recipe, student):
+        """Numbers of the members with the student's validation set."""
+        members, (_, valid) = finished_members(self.teachers), folds.split(self, recipe, student)
+        teacher_recipe, _ = shared_recipe(self.teachers, members)
+        return [i for i in members if np.array_equal(folds.split(self, teacher_recipe, i)[1], valid)]
 
 
-def agreement(student, ensemble):
-    """How much of an ensemble a student is, on clips whose songs neither had heard, and on the test clips.
+def compare_with_ensemble(student, ensemble, data):
+    """Accuracies of student and ensemble, and how often they agree.
 
     Parameters
     ----------
     student, ensemble : Result
+    data : TrainingData
 
     Returns
     -------
     dict
-        ``student`` and ``ensemble``: accuracy on the clips that both held out; ``agreement`` there, and
-        ``test_agreement``: share of clips with the same answer.
+        On the clips that both predicted out-of-fold: ``student`` and ``ensemble``, their accuracies, and ``agreement``,
+        the share of equal predictions. On the test clips: ``test_agreement``.
     """
-    clips = np.intersect1d(student.valid_clips, ensemble.valid_clips)
-    one, other = (
-        average(each.valid_logits)[np.isin(each.valid_clips, clips)].argmax(axis=1) for each in (student, ensemble)
+    both = out_of_fold_table(student, data).merge(
+        out_of_fold_table(ensemble, data), on="id", suffixes=("", "_ensemble")
     )
-    labels = student.valid_labels[np.isin(student.valid_clips, clips)]
     return {
-        "student": float(np.mean(one == labels)), "ensemble": float(np.mean(other == labels)),
-        "agreement": float(np.mean(one == other)),
-        "test_agreement": float(np.mean(student.predictions == ensemble.predictions)),
+        "student": (both["predicted"] == both["label"]).mean(),
+        "ensemble": (both["predicted_ensemble"] == both["label"]).mean(),
+        "agreement": (both["predicted"] == both["predicted_ensemble"]).mean(),
+        "test_agreement": (student.predictions == ensemble.predictions).mean(),
     }
 
 
 def load_student(folder, recipe, device):
-    """The network of a student that `ensemble.train_ensemble` left, in single precision: nn.Module."""
-    path = member_folder(folder, 0) / "last.pt"
-    return load_network(path, recipe, classes=len(CLASSES), device=device).float()
+    """Load the network of the first student in a folder of members, in single precision: nn.Module."""
+    return load_networks(folder, [0], recipe, classes=len(CLASSES), device=device)[0].float()

@@ -1,4 +1,4 @@
-"""Where a network looks: saliency and class activation over the spectrogram, by captum."""
+"""Explanations of a network's predictions, by captum: saliency and class activation over the spectrogram."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from ...filterbank import log_mel
 
 
 def saliency(network, features, target):
-    """How much each point of a spectrogram moves the logit of a class: the gradient's magnitude.
+    """Magnitude of the gradient of a class's logit at each point of the spectrogram.
 
     Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks" (arXiv:1312.6034).
 
@@ -30,30 +30,34 @@ def saliency(network, features, target):
     from captum.attr import Saliency
 
     network.eval()
-    found = Saliency(network).attribute(features.float().requires_grad_(), target=target)
-    return _scaled(found[0].amax(dim=0))
+    gradients = Saliency(network).attribute(features.float().requires_grad_(), target=target)
+    return _scaled(gradients[0].amax(dim=0))
 
 
 def class_activation(network, features, target):
-    """Which places of the last maps speak for a class, brought to the spectrogram's size.
+    """Grad-CAM: the feature maps of the last convolution, weighted by their influence on a class.
 
     Selvaraju et al., "Grad-CAM" (ICCV 2017).
 
     Parameters
     ----------
     network, features, target
-        As in `saliency`; the last convolution of the network is looked at.
+        As in `saliency`.
 
     Returns
     -------
     ndarray, shape (frames, bands), 0 to 1
+        Interpolated to the size of the spectrogram.
     """
     from captum.attr import LayerAttribution, LayerGradCam
 
     network.eval()
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
-    found = LayerGradCam(network, last).attribute(features.float(), target=target, relu_attributions=True)
-    return _scaled(LayerAttribution.interpolate(found, features.shape[2:], "bilinear")[0, 0])
+    activation = LayerGradCam(network, last).attribute(features.float(), target=target, relu_attributions=True)
+    return _scaled(LayerAttribution.interpolate(activation, features.shape[2:], "bilinear")[0, 0])
+
+
+EXPLANATIONS = {"saliency": saliency, "class activation": class_activation}
 
 
 def _scaled(values):
@@ -61,43 +65,38 @@ def _scaled(values):
     return values / max(float(values.max()), np.finfo(np.float32).tiny)
 
 
-def both(network, features, target):
-    """A clip as the network sees it, its saliency and its class activation: three ndarrays, (frames, bands)."""
-    seen = features[0, 0].float().cpu().numpy()
-    return seen, saliency(network, features, target), class_activation(network, features, target)
-
-
-def right_and_wrong(network, clips):
-    """The surest right and the surest wrong answer, explained.
+def explain_most_confident(network, clips):
+    """Explain the most confident correct prediction and the most confident wrong one.
 
     Parameters
     ----------
     network : nn.Module
     clips : SnippetDataset
-        With labels, that the network never heard.
+        With labels; the network's validation set.
 
     Returns
     -------
     dict
-        Title to the clip's row and the three pictures of `both`.
+        Title to the clip's row and three ndarrays of shape (frames, bands): features, saliency, class activation.
     """
     with torch.inference_mode():
-        likely = torch.cat([network(part).float().softmax(dim=1) for part in clips.features.float().split(64)])
-    sure, answers = likely.max(dim=1)
-    found = {}
-    for is_right in (True, False):
-        rows = torch.nonzero((answers == clips.labels) == is_right)[:, 0]
+        probabilities = torch.cat([network(part).float().softmax(dim=1) for part in clips.features.float().split(64)])
+    confidence, predicted = probabilities.max(dim=1)
+    explanations = {}
+    for title, is_correct in (("correct", True), ("wrong", False)):
+        rows = torch.nonzero((predicted == clips.labels) == is_correct)[:, 0]
         if len(rows):
-            row = int(rows[sure[rows].argmax()])
-            answer, truth = int(answers[row]), int(clips.labels[row])
-            title = f"{'right' if is_right else 'wrong'}: heard as {CLASSES[answer]} ({sure[row]:.2f})"
-            title += "" if is_right else f"\nlabelled {CLASSES[truth]}"
-            found[title] = row, both(network, clips.features[row : row + 1], answer)
-    return found
+            row = int(rows[confidence[rows].argmax()])
+            label, features = int(predicted[row]), clips.features[row : row + 1]
+            title += f": predicted {CLASSES[label]} ({confidence[row]:.2f})"
+            title += "" if is_correct else f"\nlabelled {CLASSES[int(clips.labels[row])]}"
+            maps = (explain(network, features, label) for explain in EXPLANATIONS.values())
+            explanations[title] = row, (features[0, 0].float().cpu().numpy(), *maps)
+    return explanations
 
 
-def on_known_voices(network, recipe, statistics, count, *, device, seed=0):
-    """How much of the explanations of `half_sung` clips falls on the voice.
+def measure_on_voices(network, recipe, statistics, count, *, device, seed=0):
+    """Measure how much of the explanations of `half_sung_clips` falls on the voice.
 
     Parameters
     ----------
@@ -106,45 +105,49 @@ def on_known_voices(network, recipe, statistics, count, *, device, seed=0):
     statistics : tuple of ndarray, or None
         As in `SnippetDataset`.
     count : int
+        Number of clips.
     device : Device
     seed : int
 
     Returns
     -------
     DataFrame
-        A row a clip, ``saliency`` and ``class activation``: see `on_the_voice`.
+        A row per clip, ``saliency`` and ``class activation``: see `ratio_on_voice`.
     """
-    features, sounds, labels = half_sung(recipe, count, seed=seed)
+    features, is_sung, labels = half_sung_clips(recipe, count, seed=seed)
     clips = SnippetDataset(features, device=device.name, statistics=statistics, channels=recipe.channels)
-    ways = {"saliency": saliency, "class activation": class_activation}
     return pd.DataFrame([
-        {name: on_the_voice(way(network, clips.features[i : i + 1], int(label)), sounds[i])
-         for name, way in ways.items()}
+        {name: ratio_on_voice(explain(network, clips.features[i : i + 1], int(label)), is_sung[i])
+         for name, explain in EXPLANATIONS.items()}
         for i, label in enumerate(labels)
     ])
 
 
-def on_the_voice(found, sounds):
-    """How much of an explanation falls on the time when a voice sounds, over how much would by chance.
+def ratio_on_voice(explanation, is_sung):
+    """Share of an explanation in the frames with a voice, divided by the share of those frames.
 
     Parameters
     ----------
-    found : ndarray, shape (frames, bands)
-    sounds : ndarray, shape (frames,), bool
-        Whether a voice sounds.
+    explanation : ndarray, shape (frames, bands)
+    is_sung : ndarray, shape (frames,), bool
 
     Returns
     -------
     float
-        1 is chance; NaN where the voice sounds all the time or never, or the explanation is empty.
+        1 is chance. NaN if all frames or none have a voice, or the explanation is zero everywhere.
+
+    Examples
+    --------
+    >>> ratio_on_voice(np.array([[3.0], [1.0]]), np.array([True, False]))
+    1.5
     """
-    if sounds.all() or not sounds.any() or not found.sum():
+    if is_sung.all() or not is_sung.any() or not explanation.sum():
         return float("nan")
-    return float(found[sounds].sum() / found.sum() / sounds.mean())
+    return float(explanation[is_sung].sum() / explanation.sum() / is_sung.mean())
 
 
-def half_sung(recipe, count, *, seed=0):
-    """Synthetic clips in which one person sings for one half and nobody for the other, so that it is known when.
+def half_sung_clips(recipe, count, *, seed=0):
+    """Synthesise clips in which one person sings in one half only.
 
     Parameters
     ----------
@@ -156,17 +159,17 @@ def half_sung(recipe, count, *, seed=0):
     Returns
     -------
     features : ndarray, shape (count, frames, columns), float32
-    sounds : ndarray, shape (count, frames), bool
-        Whether the person sings there; the turn may lie 0.1 s off.
+    is_sung : ndarray, shape (count, frames), bool
+        Whether the person sings, to within 0.1 s.
     labels : ndarray, shape (count,)
-        1 for a man, 2 for a woman.
+        1 male voice, 2 female voice.
     """
     rng = np.random.default_rng([seed, 7])
-    signals, labels, sounds_first = [], 1 + np.arange(count) % 2, rng.random(count) < 0.5
-    for label, is_first in zip(labels, sounds_first):
+    signals, labels, is_first_half = [], 1 + np.arange(count) % 2, rng.random(count) < 0.5
+    for label, is_first in zip(labels, is_first_half):
         whole = song([label, 0] if is_first else [0, label], rng)
         middle = whole[CLIP_SAMPLES // 2 : CLIP_SAMPLES // 2 + CLIP_SAMPLES]
         signals.append(soxr.resample(middle, CLIP_RATE, recipe.sample_rate))
     features = np.stack([log_mel(signal, recipe) for signal in signals]).astype(np.float32)
     is_early = np.arange(features.shape[1]) < features.shape[1] / 2
-    return features, np.where(sounds_first[:, None], is_early, ~is_early), labels
+    return features, is_first_half[:, None] == is_early, labels

@@ -1,4 +1,4 @@
-"""A decision every half second while a song goes on, smoothed, and how long it takes to compute."""
+"""A smoothed decision every half second while a song is playing, and its delay."""
 
 import time
 
@@ -13,28 +13,27 @@ STEP = 0.5      # seconds from one decision to the next
 
 
 class Stream:
-    """Takes samples as they come and gives decisions.
+    """Takes samples as they arrive and returns decisions.
 
     Parameters
     ----------
-    probabilities : callable
-        ndarray (samples,) of one window to (classes,).
+    predict : callable
+        From the samples of one window, ndarray (samples,) or (samples, channels), to probabilities, ndarray (classes,).
     sample_rate : int, in Hz
     window : float
-        Seconds that a decision looks back.
+        Length of a window in seconds.
     memory : float, 0 to 1
-        How much of the last answer is in the next: ``answer = memory · last + (1 - memory) · new``.
+        Weight of the last decision in the next: ``memory · last + (1 - memory) · predicted``.
     """
 
-    def __init__(self, probabilities, *, sample_rate, window=3.0, memory=0.6):
-        self._probabilities = probabilities
+    def __init__(self, predict, *, sample_rate, window=3.0, memory=0.6):
+        self._predict, self._rate, self._memory = predict, sample_rate, memory
         self._size, self._step = round(window * sample_rate), round(STEP * sample_rate)
-        self._heard = None      # until the first samples tell how many channels there are
-        self._rate, self._memory = sample_rate, memory
-        self._waiting, self._samples, self._answer = 0, 0, None
+        self._window = None     # until the first samples show the number of channels
+        self._samples, self._probabilities = 0, None
 
     def push(self, samples):
-        """Hear so many samples more.
+        """Take more samples.
 
         Parameters
         ----------
@@ -43,43 +42,49 @@ class Stream:
         Returns
         -------
         list of dict
-            The decisions that became due: ``seconds`` (of the stream, at which it is due), ``answer`` (ndarray
-            (classes,), smoothed), ``milliseconds`` that it took.
+            The decisions that became due: ``seconds`` since the start of the stream, ``probabilities`` (smoothed,
+            ndarray (classes,)) and ``milliseconds`` of computation.
         """
+        if self._window is None:
+            self._window = np.zeros((self._size, *samples.shape[1:]), np.float32)
         decisions = []
-        if self._heard is None:
-            self._heard = np.zeros((self._size, *samples.shape[1:]), np.float32)
         while len(samples):
-            part = samples[: self._step - self._waiting]
+            part = samples[: self._step - self._samples % self._step]
             samples = samples[len(part) :]
-            self._heard = np.concatenate([self._heard[len(part) :], part])
-            self._waiting += len(part)
+            self._window = np.concatenate([self._window[len(part) :], part])
             self._samples += len(part)
-            if self._waiting == self._step:
-                self._waiting = 0
-                decisions.append(self._decision())
+            if self._samples % self._step == 0:
+                decisions.append(self._decide())
         return decisions
 
-    def _decision(self):
+    def _decide(self):
         start = time.perf_counter()
-        new = self._probabilities(self._heard)
-        last = new if self._answer is None else self._answer
-        self._answer = self._memory * last + (1 - self._memory) * new
+        predicted = self._predict(self._window)
+        last = predicted if self._probabilities is None else self._probabilities
+        self._probabilities = self._memory * last + (1 - self._memory) * predicted
         milliseconds = 1000 * (time.perf_counter() - start)
-        return {"seconds": self._samples / self._rate, "answer": self._answer, "milliseconds": milliseconds}
+        return {
+            "seconds": self._samples / self._rate, "probabilities": self._probabilities, "milliseconds": milliseconds,
+        }
 
 
-def over(signal, stream, *, chunk=1024):
-    """All decisions over a recording, in pieces as a sound card gives them: DataFrame of what `Stream.push` gives."""
-    pieces = (signal[start : start + chunk] for start in range(0, len(signal), chunk))
-    return pd.DataFrame([decision for piece in pieces for decision in stream.push(piece)])
+def run_stream(signal, stream, *, chunk=1024):
+    """Push a recording in chunks, as a sound card delivers it: DataFrame of all decisions, see `Stream.push`.
+
+    Examples
+    --------
+    >>> stream = Stream(lambda window: np.array([1.0]), sample_rate=100)
+    >>> run_stream(np.zeros(120, np.float32), stream)["seconds"].tolist()
+    [0.5, 1.0]
+    """
+    chunks = (signal[start : start + chunk] for start in range(0, len(signal), chunk))
+    return pd.DataFrame([decision for samples in chunks for decision in stream.push(samples)])
 
 
-def lateness(**options):
-    """How late decisions are by their window and their memory alone, whatever the network.
+def measure_delay(**options):
+    """Delay of decisions that comes from their window and their memory, whatever the network.
 
-    The stream is asked with a network that answers each window by the shares of it that two voices sing, one after the
-    other.
+    It is measured with a predictor that returns the shares of two voices in a window, on one voice after the other.
 
     Parameters
     ----------
@@ -89,22 +94,27 @@ def lateness(**options):
     Returns
     -------
     float
-        Seconds after the change of voices at which the decision follows.
+        Seconds from a change of voices to the decision for the new one.
+
+    Examples
+    --------
+    >>> measure_delay(window=3.0, memory=0.0)
+    1.5
     """
     rate, before = 100, 20.0
     voices = np.repeat(np.float32([0, 1]), round(before * rate))
-    stream = Stream(lambda heard: np.array([1 - heard.mean(), heard.mean()]), sample_rate=rate, **options)
-    decisions = over(voices, stream)
-    return float(decisions["seconds"][np.stack(decisions["answer"])[:, 1] >= 0.5].min() - before)
+    stream = Stream(lambda window: np.array([1 - window.mean(), window.mean()]), sample_rate=rate, **options)
+    decisions = run_stream(voices, stream)
+    return float(decisions["seconds"][np.stack(decisions["probabilities"])[:, 1] >= 0.5].min() - before)
 
 
-def recording(path="", *, sample_rate, mono=True):
-    """A song to listen to while it goes on.
+def load_recording(path="", *, sample_rate, mono=True):
+    """Load a recording to stream.
 
     Parameters
     ----------
     path : path-like
-        Empty: a synthetic song of 30 s, with a break, a man, a woman, and both.
+        Empty: a synthetic song of 30 s, with no voice, a male voice, a female voice, and both.
     sample_rate, mono
         As `who_sings.WhoSings.wanted` says.
 
@@ -112,11 +122,11 @@ def recording(path="", *, sample_rate, mono=True):
     -------
     signal : ndarray, shape (samples,) or (samples, channels)
     truth : list of (start, end, class), or None
-        What is really heard, in seconds, where that is known.
+        Times in seconds, for the synthetic song.
     """
     if str(path):
         return sound.load(path, sample_rate=sample_rate, mono=mono), None
-    pieces = [0, 1, 1, 3, 3, 0, 2, 2, 3, 0]
-    signal = soxr.resample(song(pieces, np.random.default_rng(11)), CLIP_RATE, sample_rate)
-    truth = [(3 * i, 3 * i + 3, label) for i, label in enumerate(pieces)]
+    classes = [0, 1, 1, 3, 3, 0, 2, 2, 3, 0]
+    signal = soxr.resample(song(classes, np.random.default_rng(11)), CLIP_RATE, sample_rate)
+    truth = [(3 * i, 3 * i + 3, label) for i, label in enumerate(classes)]
     return (signal if mono else np.stack([signal, signal], axis=1)), truth

@@ -1,14 +1,16 @@
-"""Methods side by side on the clips of one run: what notebook 07 asks for, a line of the table at a time."""
+"""Methods side by side on the clips of one run: what notebook 07 evaluates, one row of its table after another."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ...data.competition import Competition
 from ...features.extraction import Features, band_statistics
-from ...prediction.scores import collect
+from ...prediction.evaluation import compare_runs, out_of_fold_table
+from ...prediction.scores import average, collect, together
 from ...recipe import Recipe
 from ...songs import folds
 from ...training.checkpoint import load_network
@@ -19,42 +21,40 @@ from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ...utils.hardware import Device
 from .. import classical, handcrafted
-from ..board import Board
-from ..kept import kept
-from ..methods import Judged, cost, judge_network, row, sorted_table
+from ..cache import Comparison, cached_array
+from ..methods import Evaluation, cross_validate_network, measure_cost, sorted_table, table_row
 from . import inputs, waves
-from .joined import joined, worth
 
 _SPLITS = ("train", "test")
-_INPUT_RATE = 22_050    # Hz, librosa's own, for all that is computed by it
+_RATE = 22_050      # Hz, librosa's default, for everything that it computes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """The clips of a run, and the methods that were judged on them.
+    """The clips of a run, and the methods that were evaluated on them.
 
     Attributes
     ----------
     folder : Path
-        Gets the networks and whatever takes long to compute.
+        Gets the networks and everything that takes long to compute.
     competition : Competition
     data : TrainingData
-        The run's own: its features, labels and folds.
+        Features, labels and folds of the run.
     recipe : Recipe
-        The run's own; networks are trained by it but for what is said otherwise.
+        Of the run; networks are trained with it, except for the choices that a method names.
     run : Path
-        Its work folder.
+        Work folder of the run.
     device : Device
     networks, kinds : list of str
-        What is asked for: names as in `models.build`, and some of `inputs.KINDS`.
-    judged : int
-        Folds in which every method is fitted and judged, from the first on: of five, 1 is a fifth of the songs.
+        Requested names, as in `models.build`, and requested `inputs.KINDS`.
+    valid_folds : int
+        Every method is evaluated on the first so many folds: one of five is a fifth of the songs.
     clock : Clock
     rows : list of dict
-        Lines of the table, so far.
-    answers : dict of str to Result
-        What each of them said, but for the ensemble itself; networks by their name, others by name and features, as in
-        'SVM, linear on 518 numbers'.
+        The table so far, see `methods.table_row`.
+    results : dict of str to Result
+        Predictions of every method except the ensemble. A network is found under its name, another method under name
+        and features, as in 'SVM, linear on 518 numbers'.
     """
 
     folder: Path
@@ -65,179 +65,214 @@ class Study:
     device: Device
     networks: list = field(default_factory=list)
     kinds: list = field(default_factory=list)
-    judged: int = 1
+    valid_folds: int = 1
     clock: Clock = field(default_factory=Clock)
     rows: list = field(default_factory=list)
-    answers: dict = field(default_factory=dict)
+    results: dict = field(default_factory=dict)
 
     @cached_property
     def ensemble(self):
-        """What the members of the run say of the clips that everything is judged on: `results.Result`."""
+        """Predictions of the run's members for the clips that everything is evaluated on: Result."""
         result = collect(self.run / "members", self.data)
-        asked = self.data.songs.fold[result.valid_clips] < self.judged
+        is_used = self.data.songs.fold[result.valid_clips] < self.valid_folds
         return replace(
-            result, valid_logits=result.valid_logits[:, asked], valid_clips=result.valid_clips[asked],
-            valid_labels=result.valid_labels[asked], valid_songs=result.valid_songs[asked],
+            result, valid_logits=result.valid_logits[:, is_used], valid_clips=result.valid_clips[is_used],
+            valid_labels=result.valid_labels[is_used], valid_songs=result.valid_songs[is_used],
         )
 
     @property
     def chance(self):
-        """What guessing would get: the share of the commonest class among the clips that are judged."""
+        """Accuracy of guessing: the share of the most frequent class among the clips that are evaluated."""
         return float(np.bincount(self.ensemble.valid_labels).max() / len(self.ensemble.valid_labels))
 
     @property
-    def unlearned(self):
-        """Names of what is no better than guessing, as far as its interval tells: list of str."""
-        return [line["method"] for line in self.rows if not line["low"] > self.chance]
+    def no_better_than_chance(self):
+        """Names of the methods whose confidence interval includes `chance`: list of str."""
+        return [row["method"] for row in self.rows if not row["low"] > self.chance]
 
     @property
     def table(self):
-        """DataFrame, the most accurate first; see `methods.row`."""
+        """All rows as a DataFrame, the most accurate first."""
         return sorted_table(self.rows)
 
-    def on_numbers(self):
-        """Judge the textbooks' methods on the 518 numbers of the clips as they are, vocals or not."""
-        found = [self._kept("numbers", split, handcrafted.of_clips) for split in _SPLITS]
-        self.judge_methods(classical.on_clips("518 numbers"), *found)
+    def evaluate_numbers(self):
+        """Evaluate the classical methods on the 518 numbers of the original clips."""
+        self.evaluate_methods(classical.clip_methods("518 numbers"), *self._compute("numbers", handcrafted.extract))
 
-    def on_frames(self, kind):
-        """Judge densities over frames, and an SVM on means and deviations over time, of one of `inputs.KINDS`."""
-        def frames(paths, **options):
-            return inputs.of_clips(kind, paths, **options)
+    def evaluate_frames(self, kind):
+        """Evaluate densities over the frames of one of `inputs.KINDS`, and an SVM on their means and deviations."""
+        compute = partial(handcrafted.extract, compute=inputs.KINDS[kind], title=kind)
+        arrays = self._compute(kind.replace(" ", "_"), compute)
+        self.evaluate_methods(classical.frame_methods(kind), *arrays)
+        moments = [np.concatenate([array.mean(axis=1), array.std(axis=1)], axis=1) for array in arrays]
+        methods = classical.clip_methods(f"{kind}, mean and deviation")
+        self.evaluate_methods([method for method in methods if method.name == "SVM, RBF"], *moments)
 
-        found = [self._kept(kind.replace(" ", "_"), split, frames) for split in _SPLITS]
-        self.judge_methods(classical.on_frames(kind), *found)
-        moments = [np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1) for each in found]
-        svm = next(method for method in classical.on_clips(f"{kind}, mean and deviation") if "RBF" in method.name)
-        self.judge_methods([svm], *moments)
+    def evaluate_methods(self, methods, train_inputs, test_inputs):
+        """Cross-validate methods on ndarrays (clips, ...), and add their rows."""
+        comparison = Comparison(self.folder / "rows", self.data, self.recipe)
+        evaluations = comparison.evaluate(methods, train_inputs, test_inputs, folds=self.valid_folds)
+        for method, evaluation in zip(methods, evaluations):
+            self.rows.append(table_row(method.name, method.features, evaluation, self.data))
+            self.results[f"{method.name} on {method.features}"] = evaluation.result
 
-    def train(self, name, epochs, **changes):
-        """Train a network on the features of the run, and judge it.
+    def train(self, model, epochs, **changes):
+        """Train and evaluate a network on the features of the run.
 
         Parameters
         ----------
-        name : str
+        model : str
             As in `models.build`.
         epochs : int
         **changes
             Other choices of the recipe, which are named in the table.
         """
-        recipe = self.recipe.with_values(model=name, epochs=epochs, members=self.judged, **changes)
-        what = ", ".join([name, *(f"{key} {value}" for key, value in changes.items())])
-        self.judge(what, "as the ensemble", recipe, self.data)
+        name = ", ".join([model, *(f"{key} {value}" for key, value in changes.items())])
+        recipe = self.recipe.with_values(model=model, epochs=epochs, members=self.valid_folds, **changes)
+        self.evaluate_network(name, recipe, self.data)
 
     def train_on_samples(self, epochs):
-        """Train the network that takes samples as they are, and judge it."""
-        train, test = (self._kept("samples", split, waves.of_clips, sample_rate=waves.RATE) for split in _SPLITS)
-        mark = f"samples at {waves.RATE} Hz, "
-        data = replace(
-            self.data,
-            train=Features(train, self.data.train.ids, mark + self.data.train.fingerprint),
-            test=Features(test, self.data.test.ids, mark + self.data.test.fingerprint),
-        )
+        """Train and evaluate ``lab.wave``, which takes samples."""
+        arrays = self._compute("samples", waves.load_samples, sample_rate=waves.RATE)
+        samples = {
+            split: Features(array, features.ids, f"samples at {waves.RATE} Hz, {features.fingerprint}")
+            for split, array, features in zip(_SPLITS, arrays, (self.data.train, self.data.test))
+        }
         recipe = self.recipe.with_values(
-            model="lab.wave", epochs=epochs, members=self.judged, standardise=False, crop=0, time_mask=0, band_mask=0,
-            second_n_fft=0,
+            model="lab.wave", epochs=epochs, members=self.valid_folds, standardise=False, crop=0, time_mask=0,
+            band_mask=0, second_n_fft=0,
         )
-        self.judge("lab.wave", f"samples, {waves.RATE} Hz", recipe, data)
+        self.evaluate_network("lab.wave", recipe, replace(self.data, **samples), features=f"samples, {waves.RATE} Hz")
 
-    def train_on_versions(self, name, epochs, count):
-        """Train a network on clips that were stretched, shifted and laid under noise, and judge it.
+    def train_on_versions(self, model, epochs, count):
+        """Train and evaluate a network on clips that were stretched, shifted in pitch and laid under noise.
 
         Raises
         ------
         KitError
-            If the run's features are of separated vocals: the changed clips would be the only mixtures.
+            If the run separated vocals: the changed clips would be the only ones with music.
         """
         if self.recipe.separator != "none":
-            raise KitError("versions are of the clips as they are, and this run separated vocals: set versions to 0.")
-        what = ["versions", count, waves.SEMITONES, waves.STRETCH, waves.NOISE, self.recipe.part("features")]
+            raise KitError("versions are of clips with music, but this run separated the vocals. Set versions to 0.")
         paths = self._paths("train")
-        versions = kept(
-            self.folder / "versions.npy", [*what, fingerprint(paths)],
-            lambda: waves.versions(paths, self.recipe, count),
-        )
-        recipe = self.recipe.with_values(model=name, epochs=epochs, members=self.judged)
-        self.judge(f"{name}, {count} changed versions", "as the ensemble", recipe,
-                   waves.Varied(data=self.data, versions=versions))
-
-    def held_out_clips(self, member):
-        """Paths of the clips that a member held out, in the order of its data set: list of Path."""
-        paths = self._paths("train")
-        return [paths[row] for row in folds.split(self.data, self.recipe, member)[1]]
-
-    def statistics(self, member):
-        """What a member's features are standardised with, or None: see `SnippetDataset`."""
-        rows, _ = folds.split(self.data, self.recipe, member)
-        return band_statistics(self.data.train.array[rows]) if self.recipe.standardise else None
-
-    def add_ensemble(self):
-        """Add the line of the run's own members, all together."""
-        result = self.ensemble
-        networks = [
-            load_network(folder / "last.pt", self.recipe, classes=self.data.classes, device=self.device)
-            for folder in result.members
+        source = [
+            "versions", count, waves.SEMITONES, waves.STRETCH, waves.NOISE, self.recipe.part("features"),
+            fingerprint(paths),
         ]
-        _, held_out, _ = self.data.datasets(self.recipe, 0, self.device)
-        parameters, milliseconds = cost(networks, held_out, self.device)
-        seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
-        judged = Judged(result, parameters, seconds, milliseconds)
-        name, answers = f"the ensemble of {len(networks)}", len(result.valid_logits)
-        if answers < len(networks):     # the others have heard the songs
-            name += f", {answers} a clip"
-        self.rows.append(row(name, "its own", judged, self.data))
+        compute = partial(waves.make_versions, paths, self.recipe, count)
+        data = waves.VersionedData(**vars(self.data), versions=cached_array(self.folder, "versions", source, compute))
+        recipe = self.recipe.with_values(model=model, epochs=epochs, members=self.valid_folds)
+        self.evaluate_network(f"{model}, {count} changed versions", recipe, data)
 
-    def judge(self, name, features, recipe, data):
-        """Train a network by a recipe on data, or what stands in for them, and add its line; gives its folder."""
-        folder = self.folder / "networks" / "".join(each if each.isalnum() else "_" for each in name)
-        judged = judge_network(folder, recipe, data, device=self.device, clock=self.clock)
-        self.rows.append(row(name, features, judged, data))
-        self.answers[name] = judged.result
+    def evaluate_network(self, name, recipe, data, *, features="as the ensemble"):
+        """Train the members of a recipe, one per fold, add their row, and return their folder."""
+        folder = self.folder / "networks" / "".join(letter if letter.isalnum() else "_" for letter in name)
+        evaluation = cross_validate_network(folder, recipe, data, device=self.device, clock=self.clock)
+        self.rows.append(table_row(name, features, evaluation, self.data))
+        self.results[name] = evaluation.result
         return folder
 
-    def judge_methods(self, methods, inputs, test_inputs):
-        """Fit and judge methods on what was computed of the clips, ndarray (clips, ...), and add their lines."""
-        board = Board(self.folder / "rows", self.data, self.recipe)
-        for method, judged in zip(methods, board.judge(methods, inputs, test_inputs, members=self.judged)):
-            self.rows.append(row(method.name, method.features, judged, self.data))
-            self.answers[f"{method.name} on {method.features}"] = judged.result
+    def add_ensemble(self):
+        """Add the row of the run's members, averaged."""
+        result = self.ensemble
+        networks = [load_network(folder / "last.pt", self.recipe, classes=self.data.classes, device=self.device)
+                    for folder in result.members]
+        _, valid, _ = self.data.datasets(self.recipe, 0, self.device)
+        seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
+        evaluation = Evaluation(result, seconds=seconds, **measure_cost(networks, valid, self.device))
+        name, predictions = f"the ensemble of {len(networks)}", len(result.valid_logits)
+        if predictions < len(networks):     # the other members were trained on the clip's song
+            name += f", {predictions} a clip"
+        self.rows.append(table_row(name, "its own", evaluation, self.data))
 
-    def worth_joining(self):
-        """What each method adds to the ensemble: see `joined.worth`."""
-        return worth(self.ensemble, self.answers, self.data)
+    def blending_gains(self):
+        """What each method adds to the ensemble: see `blending_gains`."""
+        return blending_gains(self.ensemble, self.results, self.data)
 
-    def joined(self, names):
-        """What the ensemble and some of the methods say together.
+    def blend(self, names):
+        """Average some methods with the ensemble: see `blend`.
 
         Parameters
         ----------
         names : sequence of str
-            As in `answers`.
-
-        Returns
-        -------
-        Result
-            Of which each method, and the ensemble, is one part.
+            As in `results`.
 
         Raises
         ------
         KitError
-            If nothing was judged under such a name.
+            If there is no such method.
         """
         for name in names:
-            if name not in self.answers:
-                those = "; ".join(self.answers)
-                raise KitError(f"there is no method {name!r} that could join the ensemble; there are: {those}.")
-        return joined(self.ensemble, [self.answers[name] for name in names])
+            if name not in self.results:
+                raise KitError(f"there is no method {name!r} to blend. Choose from: {'; '.join(self.results)}.")
+        return blend(self.ensemble, [self.results[name] for name in names])
 
-    def _kept(self, name, split, compute, **options):
-        """What is computed of the clips of a split: ndarray."""
-        options = {"sample_rate": _INPUT_RATE, "seconds": self.recipe.seconds, **options}
-        paths = self._paths(split)
-        identity = [name, options["sample_rate"], options["seconds"], fingerprint(paths)]
-        return kept(self.folder / f"{name}_{split}.npy", identity, lambda: compute(paths, **options))
+    def valid_paths(self, member):
+        """Paths of a member's validation set, in the order of its dataset: list of Path."""
+        paths = self._paths("train")
+        return [paths[row] for row in folds.split(self.data, self.recipe, member)[1]]
+
+    def statistics(self, member):
+        """Mean and deviation of the bands in a member's training set, or None: see `SnippetDataset`."""
+        rows, _ = folds.split(self.data, self.recipe, member)
+        return band_statistics(self.data.train.array[rows]) if self.recipe.standardise else None
+
+    def _compute(self, name, compute, sample_rate=_RATE):
+        """Arrays of the train clips and of the test clips."""
+        options, arrays = {"sample_rate": sample_rate, "seconds": self.recipe.seconds}, []
+        for split in _SPLITS:
+            paths = self._paths(split)
+            source = [name, *options.values(), fingerprint(paths)]
+            arrays.append(cached_array(self.folder, f"{name}-{split}", source, partial(compute, paths, **options)))
+        return arrays
 
     def _paths(self, split):
         if split == "test":
             return list(self.competition.test)
         return [self.competition.train[i] for i in self.data.train.ids]
+
+
+def blend(result, others):
+    """Average several methods with equal weights, however many members each has.
+
+    Parameters
+    ----------
+    result : Result
+    others : sequence of Result
+
+    Returns
+    -------
+    Result
+        Of the clips that all of them predicted out-of-fold.
+    """
+    means = [
+        replace(part, valid_logits=average(part.valid_logits)[None], test_logits=average(part.test_logits)[None])
+        for part in (result, *others)
+    ]
+    return together(means[0], means[1:])
+
+
+def blending_gains(ensemble, others, data):
+    """What each method adds to the ensemble when the two are averaged.
+
+    Parameters
+    ----------
+    ensemble : Result
+    others : dict of str to Result
+    data : TrainingData
+
+    Returns
+    -------
+    DataFrame
+        A row per method, the highest gain first: ``method``, ``ensemble`` and ``blended`` (accuracies on the clips that
+        both predicted out-of-fold), ``gain`` with ``low`` and ``high`` (95% confidence interval, over songs).
+    """
+    alone, rows = out_of_fold_table(ensemble, data), []
+    for name, other in others.items():
+        comparison = compare_runs(out_of_fold_table(blend(ensemble, [other]), data), alone)
+        accuracy, blended, bounds = comparison["theirs"], comparison["ours"], comparison["interval"] or {}
+        rows.append({
+            "method": name, "ensemble": accuracy, "blended": blended, "gain": blended - accuracy,
+            "low": bounds.get("low", np.nan), "high": bounds.get("high", np.nan),
+        })
+    return pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)

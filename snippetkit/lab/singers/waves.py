@@ -1,33 +1,28 @@
-"""Samples themselves: as they are, for a network that takes them, or changed before anything is computed of them.
+"""Samples: as inputs for a network that takes them, or changed at random before features are computed."""
 
-A network is shown a version of a clip that is drawn anew in every epoch.
-"""
-
+import random
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from ... import audio
 from ...dataset import SnippetDataset
 from ...features.extraction import band_statistics
 from ...filterbank import log_mel
 from ...songs import folds
+from ...training.data import TrainingData
 from ...utils.artifacts import digest
-from ...utils.progress import progress
-from .standing import StandIn
+from ...utils.parallel import parallel_map
 
-SEMITONES = 1.0         # more would make a man of a woman
+SEMITONES = 1.0         # most that the pitch is shifted; more would make a male voice sound female
 STRETCH = 0.9, 1.1
-NOISE = 10.0, 40.0      # dB of signal to noise
+NOISE = 10.0, 40.0      # signal-to-noise ratio, dB
+RATE = 8_000            # Hz, of samples as inputs of a network
 
 
-RATE = 8_000            # Hz, of samples that a network takes as they are
-
-
-def of_clips(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
-    """Samples of many clips of one length.
+def load_samples(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
+    """Decode clips as features with one band.
 
     Parameters
     ----------
@@ -35,23 +30,23 @@ def of_clips(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
     sample_rate : int, in Hz
     seconds : float
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
 
     Returns
     -------
     ndarray, shape (clips, samples, 1), float32
-        A clip whose frames are its samples, with one band; mean square 1, so that loudness tells nothing.
+        Each clip has mean square 1, so that loudness carries no information.
     """
-    waiting = Parallel(jobs, return_as="generator")(
-        delayed(audio.load)(path, sample_rate=sample_rate, seconds=seconds) for path in paths
-    )
-    signals = np.stack(list(progress(waiting, total=len(paths), title="samples", unit="clip")))
+    def load(path):
+        return audio.load(path, sample_rate=sample_rate, seconds=seconds)
+
+    signals = np.stack(parallel_map(load, paths, jobs=jobs, title="samples"))
     loudness = np.sqrt(np.mean(signals**2, axis=1, keepdims=True))
     return (signals / np.maximum(loudness, 1e-6))[..., None].astype(np.float32)
 
 
-def versions(paths, recipe, count, *, seed=0, jobs=-1):
-    """Features of clips that were changed at random, by audiomentations.
+def make_versions(paths, recipe, count, *, seed=0, jobs=-1):
+    """Features of clips that audiomentations stretched, shifted in pitch and laid under noise.
 
     Parameters
     ----------
@@ -62,22 +57,20 @@ def versions(paths, recipe, count, *, seed=0, jobs=-1):
         Versions of each clip.
     seed : int
     jobs : int
-        Processes, as joblib counts them.
+        Number of processes, as joblib counts them.
 
     Returns
     -------
     ndarray, shape (count, clips, frames, bands), float32
     """
-    waiting = Parallel(jobs, return_as="generator")(
-        delayed(_versions)(path, recipe, count, [seed, i]) for i, path in enumerate(paths)
-    )
-    found = progress(waiting, total=len(paths), title=f"{count} versions", unit="clip")
-    return np.stack(list(found), axis=1)
+    def change(path, number):
+        return _change(path, recipe, count, [seed, number])
+
+    versions = parallel_map(change, paths, range(len(paths)), jobs=jobs, title=f"{count} versions")
+    return np.stack(versions, axis=1)
 
 
-def _versions(path, recipe, count, seed):
-    import random
-
+def _change(path, recipe, count, seed):
     from audiomentations import AddGaussianSNR, Compose, PitchShift, TimeStretch
 
     change = Compose([
@@ -86,48 +79,50 @@ def _versions(path, recipe, count, seed):
         AddGaussianSNR(*NOISE, p=0.5),
     ])
     signal = audio.load(path, sample_rate=recipe.sample_rate, seconds=recipe.seconds)
-    # mirrored at its end, so that a clip that is played faster does not end in silence
+    # mirrored at its end, or a clip that is played faster would end in silence
     longer = np.pad(signal, (0, len(signal) // 8), mode="reflect")
-    # audiomentations draws from the global generators; who else draws from them finds them as they were
-    before = random.getstate(), np.random.get_state()
+    # audiomentations draws from the global generators, which are restored for other code
+    states = random.getstate(), np.random.get_state()
     random.seed(repr(seed))
     np.random.seed(np.random.SeedSequence(seed).generate_state(1)[0])
     changed = [change(longer, sample_rate=recipe.sample_rate)[: len(signal)] for _ in range(count)]
-    random.setstate(before[0])
-    np.random.set_state(before[1])
-    return np.stack([log_mel(each, recipe) for each in changed]).astype(np.float32)
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    return np.stack([log_mel(version, recipe) for version in changed]).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Varied(StandIn):
-    """Training data whose train clips come in several versions; it stands where `members.TrainingData` stands.
+class VersionedData(TrainingData):
+    """Training data with several versions of each train clip; made as ``VersionedData(**vars(data), versions=…)``.
+
+    Every epoch draws one version of each clip anew.
 
     Attributes
     ----------
     versions : ndarray, shape (versions, clips, frames, bands)
-        Besides the clips as they are, which count as one version more.
+        Besides the original clips, which count as one more version.
     """
 
     versions: np.ndarray
 
     def fingerprint(self, recipe):
-        return digest([self.data.fingerprint(recipe), list(self.versions.shape), float(self.versions.sum())])
+        return digest([super().fingerprint(recipe), list(self.versions.shape), float(self.versions.sum())])
 
     def datasets(self, recipe, member, device):
-        """As `TrainingData.datasets`, with versions to train on."""
-        _, valid, test = self.data.datasets(recipe, member, device)
-        rows, _ = folds.split(self.data, recipe, member)
-        arrays = [self.data.train.array[rows], *(each[rows] for each in self.versions)]
-        statistics = band_statistics(arrays[0]) if recipe.standardise else None
+        """As `TrainingData.datasets`, with versions in the training set."""
+        original, valid, test = super().datasets(recipe, member, device)
+        rows, _ = folds.split(self, recipe, member)
+        statistics = band_statistics(self.train.array[rows]) if recipe.standardise else None
         options = {"device": device.name, "statistics": statistics, "channels": recipe.channels}
-        return _Versions([SnippetDataset(each, self.data.labels[rows], **options) for each in arrays]), valid, test
+        changed = [SnippetDataset(version[rows], self.labels[rows], **options) for version in self.versions]
+        return _Versions([original, *changed]), valid, test
 
 
 class _Versions:
-    """Data sets of the same clips, one of which is drawn for each clip of a batch."""
+    """Datasets of the same clips; one of them is drawn for each clip of a batch."""
 
     def __init__(self, datasets):
-        self._datasets = datasets
+        self._features = torch.stack([dataset.features for dataset in datasets])
         self.labels = datasets[0].labels
 
     def __len__(self):
@@ -136,8 +131,5 @@ class _Versions:
     def batches(self, size, *, order=None, generator=None):
         order = torch.arange(len(self)) if order is None else order
         for rows in order.to(self.labels.device).split(size):
-            version = torch.randint(len(self._datasets), (len(rows),), generator=generator)
-            features = torch.stack([
-                self._datasets[number].features[row] for number, row in zip(version.tolist(), rows.tolist())
-            ])
-            yield features, self.labels[rows]
+            version = torch.randint(len(self._features), (len(rows),), generator=generator)
+            yield self._features[version.to(rows.device), rows], self.labels[rows]

@@ -1,23 +1,21 @@
-"""The ensemble of the main road, asked about a recording of any length: who sings in each of its 3-second windows."""
+"""Who sings in each 3-second window of a recording of any length, predicted by the ensemble of a finished run."""
 
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import soxr
+from scipy.special import softmax
 
 from ...data.labels import CLASSES
 from ...dataset import SnippetDataset
-from ...features.extraction import band_statistics
-from ...features.extraction import load as load_features
+from ...features import extraction
 from ...filterbank import log_mel
-from ...prediction.scores import average
-from ...training.checkpoint import load_network
-from ...training.epoch import predict
-from ...training.members import finished_members, member_folder, shared_recipe
+from ...training.members import finished_members, shared_recipe
 from ...utils.hardware import find_devices
 from ...vocals.separation import RATE, open_backend, stereo
 from ...vocals.weights import find_weights
+from ..methods import load_networks, predict_average
 
 
 class WhoSings:
@@ -26,15 +24,15 @@ class WhoSings:
     Parameters
     ----------
     folder : path-like
-        The work folder of a run.
+        The work folder of the run.
     weights : path-like
-        Spleeter's weights, as in `weights.find_weights`, where the members heard separated vocals.
+        Spleeter's weights, as in `weights.find_weights`, if the run separated vocals.
     device : Device or None
 
     Attributes
     ----------
     wanted : dict
-        How a recording is to be loaded: ``sample_rate`` and ``mono`` of `sound.load`.
+        How to load a recording: ``sample_rate`` and ``mono`` of `sound.load`.
 
     Raises
     ------
@@ -48,40 +46,34 @@ class WhoSings:
         folder = Path(folder)
         members = finished_members(folder / "members")
         self.recipe, _ = shared_recipe(folder / "members", members)
-        self._separate = None
         self.wanted = {"sample_rate": self.recipe.sample_rate, "mono": True}
+        self._separate = None
         if self.recipe.separator != "none":
             self.wanted = {"sample_rate": RATE, "mono": False}
-            backend = open_backend(
-                self.recipe.separator, find_weights(weights), fast=self.recipe.fast_separation
-            )
-            self._separate = ExitStack().enter_context(backend)     # for as long as the process lives
-        device = device or find_devices(self.recipe.precision)[0]
-        self._device = device
-        # Over all train clips, where each member has those of its own folds: a difference far below the noise.
+            backend = open_backend(self.recipe.separator, find_weights(weights), fast=self.recipe.fast_separation)
+            self._separate = ExitStack().enter_context(backend)     # open until the process ends
+        self._device = device or find_devices(self.recipe.precision)[0]
+        # Of all train clips. Each member was trained with those of its own training set; the difference is negligible.
         self._statistics = None
         if self.recipe.standardise:
-            self._statistics = band_statistics(load_features(folder / "features" / "train.npy").array)
-        self._networks = [
-            load_network(
-                member_folder(folder / "members", i) / "last.pt", self.recipe, classes=len(CLASSES), device=device
-            )
-            for i in members
-        ]
+            self._statistics = extraction.band_statistics(extraction.load(folder / "features" / "train.npy").array)
+        self._networks = load_networks(
+            folder / "members", members, self.recipe, classes=len(CLASSES), device=self._device
+        )
 
     def levels(self, signal):
-        """The mel spectrogram of a recording: ndarray (frames, bands), in dB relative to the loudest."""
+        """Mel spectrogram of a recording: ndarray (frames, bands), in dB relative to the loudest point."""
         signal = self._resampled(signal if signal.ndim == 1 else signal.mean(axis=1))
-        levels = log_mel(signal, self.recipe)[:, : self.recipe.n_mels] / 2   # published as twenty times the logarithm
+        levels = log_mel(signal, self.recipe)[:, : self.recipe.n_mels] / 2   # published as 20 log10, of an energy
         return levels - levels.max()
 
     def probabilities(self, signal):
-        """Class probabilities of windows of 3 seconds, one each second.
+        """Class probabilities of windows of 3 seconds, one per second.
 
         Parameters
         ----------
         signal : ndarray, shape (samples,) or (samples, channels), float32
-            As `wanted` says; what is shorter than a window is followed by silence.
+            Loaded as `wanted` says. Silence is appended if it is shorter than a window.
 
         Returns
         -------
@@ -96,9 +88,7 @@ class WhoSings:
         dataset = SnippetDataset(
             features, device=self._device.name, statistics=self._statistics, channels=self.recipe.channels
         )
-        logits = average(np.stack([predict(network, dataset, self._device) for network in self._networks]))
-        likely = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return likely / likely.sum(axis=1, keepdims=True)
+        return softmax(predict_average(self._networks, dataset, self._device), axis=1)
 
     def _vocals(self, window):
         if self._separate is None:
