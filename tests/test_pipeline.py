@@ -192,7 +192,7 @@ def test_songs_of_ones_own_are_kept_apart_to_the_end(short_run, small_demo, tmp_
     blended = np.array([(row + its[train == song].mean(axis=0)) / 2 for row, song in zip(its, train)])
     for answers, name in ((its, "without"), (blended, "accuracy")):
         assert neighbours[name] == pytest.approx((answers.argmax(axis=1) == held_out["label"]).mean())
-    assert any(note.startswith("neighbours=0.5 moved") for note in report["notes"])
+    assert any(note.startswith("neighbours=0.5 changed") for note in report["notes"])
     logits = np.mean([np.load(path) for path in sorted(out.glob("members/*/test_logits.npy"))], axis=0)
     test = truth[truth["split"] == "test"]["song"].to_numpy()
     blended = [(row + logits[test == song].mean(axis=0)) / 2 for row, song in zip(logits, test)]
@@ -218,7 +218,7 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
     report = json.loads((out / "report.json").read_text())
     assert (report["members"], report["members_wanted"], report["validation"]["members_per_clip"]) == (3, 3, 3)
     assert [each["members"] for each in report["beside"]] == [2] and report["beside"][0]["recipe"]["n_mels"] == 40
-    assert "Averaged with the members of other runs: 2 of out." in report["notes"]
+    assert "Averaged with the members of other runs: 2 of short_run." in report["notes"]
 
 
 @pytest.mark.parametrize(["beside", "settings", "sentence"], [

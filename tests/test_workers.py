@@ -23,9 +23,9 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 import conftest
-from snippetkit import ensemble
-from snippetkit.utils.hardware import Device
 from snippetkit.recipe import Recipe
+from snippetkit.training import ensemble
+from snippetkit.utils.hardware import Device
 if __name__ == "__main__":
     recipe = Recipe.published().with_values(model="cnn3", epochs=5000, batch_size=8, members=2, precision="fp32")
     cpu = Device("cpu", "CPU", "fp32")

@@ -1,1 +1,1 @@
-"""The rest of the family that people compare the kit with, built from its parts. The core never needs anything here."""
+"""Other systems for music that the kit is compared with, built from its parts. The core does not need them."""

@@ -1,6 +1,6 @@
-"""A page for a browser: record or upload, and read which song it is and who sings.
+"""A page for the browser of a phone: record or upload music, and read which song it is and who sings.
 
-An upload is deleted before its answer is shown; one without a request is deleted after some minutes.
+A recording is deleted before its answer is shown. A recording without a question is deleted after some minutes.
 """
 
 import atexit
@@ -11,39 +11,38 @@ import signal
 import socket
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from ..data.labels import CLASSES
 from ..utils.errors import KitError
 from . import pictures, sound
-from .identify.recogniser import STEP, Recogniser
+from .identify.recogniser import Recogniser, conclude
 from .singers.who_sings import WhoSings
 
-PORT = 7860
-_LONGEST = 120.0        # seconds
-_LARGEST = 20e6         # bytes
-_SWEEP, _OLD = 60, 300  # seconds: interval and age at which unused uploads are deleted
+_LIMITS = {"longest": 120.0, "largest": 20e6}   # seconds and bytes of a recording
+_DELETE_CACHE = 60, 300     # seconds: how often old recordings are deleted, and at which age
 _INTRODUCTION = """# snippetkit
-Record or upload some seconds of music, at most two minutes. Nothing is kept. (Browsers allow recording only on HTTPS
-pages and on pages of this machine.)"""
+Record or upload some seconds of music, two minutes at most. Nothing is kept. (Browsers give access to the microphone
+only to pages that use HTTPS or come from this machine.)"""
 
 
-def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate="", key="", block=True):
-    """Show the page until it is interrupted.
+def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate="", key="", block=True):
+    """Serve the page until the process is interrupted.
 
     Parameters
     ----------
     network : path-like
-        A network from `recogniser.train`; empty: the page does not identify songs.
+        A network that knows songs, as from `recogniser.train`; empty: the page does not identify songs.
     singers : path-like
-        The work folder of a run of the four notebooks; empty: the page does not classify singers.
+        The work folder of a run of the four notebooks; empty: the page does not tell who sings.
     host : str
         '0.0.0.0' makes the page reachable from the local network.
     port : int
     certificate, key : path-like
-        For HTTPS, in PEM; without them a phone can upload but not record.
+        For HTTPS, in PEM. A phone cannot record without HTTPS, only upload.
     block : bool
-        False returns at once, for notebooks; the page then runs as long as the process.
+        False returns at once, for notebooks. The page then lives as long as the process.
 
     Returns
     -------
@@ -52,141 +51,93 @@ def serve(network="", singers="", *, host="127.0.0.1", port=PORT, certificate=""
     Raises
     ------
     KitError
-        If neither network nor singers are given, one is unusable, Gradio is not installed, a certificate is missing, or
-        the address cannot be used.
+        If neither a network nor a run is given, one of them or the address cannot be used, or Gradio is not installed.
     """
-    gradio = _gradio()
-    _check(host, port, certificate, key)
-    # Uploads get a folder of their own, which is deleted when the process ends.
+    try:
+        import gradio
+    except ImportError:
+        raise KitError("the page needs Gradio: pip install -r requirements-lab.txt") from None
+    try:    # Gradio would try only after the networks are loaded
+        socket.create_server((host, port)).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise KitError(f"the page cannot use {host}:{port} ({reason}). Choose another --host or --port.") from error
+    # Recordings go to a folder of this process, which is removed when the process ends.
     uploads = Path(tempfile.mkdtemp(prefix="snippetkit-")).resolve()
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    page = build(gradio, uploads, network, singers)
-    scheme = "https" if certificate else "http"
-    secure = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key) or None, "ssl_verify": False}
+    page = _build_page(gradio, uploads, network, singers)
     page.launch(
-        server_name=host, server_port=port, max_file_size=int(_LARGEST), share=False, quiet=True, show_error=True,
-        prevent_thread_lock=True, **(secure if certificate else {}),
+        server_name=host, server_port=port, max_file_size=int(_LIMITS["largest"]), share=False, quiet=True,
+        show_error=True, prevent_thread_lock=True, ssl_certfile=str(certificate) or None, ssl_keyfile=str(key) or None,
+        ssl_verify=not certificate,
     )
-    print(f"{scheme}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""), flush=True)
+    print(f"http{'s' if certificate else ''}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""), flush=True)
     if block:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that exit handlers run
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that the folder is removed
         page.block_thread()
     return page
 
 
-def _check(host, port, certificate, key):
-    """Report what Gradio would only report later, less clearly."""
-    for name, path in (("certificate", certificate), ("key", key)):
-        if str(path) and not Path(path).is_file():
-            raise KitError(f"there is no {name} {path}. Give the PEM file, or leave --{name} out.")
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise KitError(
-            f"the page cannot listen on {host}:{port} ({reason}). Choose another --host or --port."
-        ) from error
-
-
-def build(gradio, uploads, network="", singers=""):
-    """The page itself: gradio.Blocks, for `serve`."""
-    if not network and not singers:
-        raise KitError(
-            "the page needs a network that knows songs (--network), a finished run (--singers), or both."
-        )
-    parts = ([_Songs(network)] if network else []) + ([_Singers(singers)] if singers else [])
-    with gradio.Blocks(title="snippetkit", analytics_enabled=False, delete_cache=(_SWEEP, _OLD)) as page:
+def _build_page(gradio, uploads, network, singers):
+    parts = {}
+    if network:
+        songs = Recogniser(network)
+        parts["Which song is it?"] = partial(_answer, songs, songs.names, songs.step, songs.conclude)
+    if singers:
+        ensemble = WhoSings(singers)
+        parts["Who sings?"] = partial(_answer, ensemble, CLASSES, ensemble.STEP, partial(conclude, names=CLASSES))
+    if not parts:
+        raise KitError("the page needs a network that knows songs (--network), a run (--singers), or both.")
+    with gradio.Blocks(title="snippetkit", analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gradio.Markdown(_INTRODUCTION)
         recording = gradio.Audio(sources=["microphone", "upload"], type="filepath", label="Recording")
-        ask = gradio.Button("Tell me", variant="primary")
-        shown = [recording]
-        for part in parts:
-            gradio.Markdown(f"## {part.question}")
-            shown += [
+        button = gradio.Button("Tell me", variant="primary")
+        outputs = [recording]
+        for question in parts:
+            gradio.Markdown(f"## {question}")
+            outputs += [
                 gradio.HTML(), gradio.Label(num_top_classes=5, label="Probabilities", show_heading=False),
                 gradio.Plot(show_label=False), gradio.Plot(show_label=False),
             ]
 
+        def show_message(text):
+            return [_headline(text), None, None, None] * len(parts)
+
         def answer(path):
             if path is None:
-                # the recorder is not cleared: a recording may still be arriving
-                return [gradio.skip(), *_sentence("There is no recording yet. Record or upload one first.", parts)]
+                # The recorder keeps its state: the recording may still be on its way and would be lost.
+                return [gradio.skip(), *show_message("There is no recording yet: record or upload one first.")]
             try:
-                return [None, *(output for part in parts for output in part.answer(path))]
+                return [None, *(value for part in parts.values() for value in part(path))]
             except KitError as error:
-                return [None, *_sentence(str(error), parts)]
+                return [None, *show_message(str(error))]
             finally:
-                forget(path, uploads)
+                delete_upload(path, uploads)
 
-        ask.click(answer, recording, shown, api_visibility="private")
+        button.click(answer, recording, outputs, api_visibility="private")
     return page
 
 
-def forget(path, uploads):
-    """Delete an upload. The path comes from a browser, so only files two folders below `uploads` are deleted."""
+def delete_upload(path, uploads):
+    """Delete a recording. The browser gives the path, so only a file two folders below `uploads` is deleted."""
     path = Path(path).resolve()
     if path.parent.parent == uploads and path.is_file():
         path.unlink()
 
 
-def _sentence(sentence, parts):
-    """A message in place of the answers."""
-    return [_headline(sentence), None, None, None] * len(parts)
-
-
-def _gradio():
-    try:
-        import gradio
-    except ImportError:
-        raise KitError("the page needs Gradio: pip install -r requirements-lab.txt") from None
-    return gradio
+def _answer(system, names, step, conclusion, path):
+    """The values of the four outputs, for a recording."""
+    samples = sound.load(path, **system.wanted, **_LIMITS)
+    probabilities = system.probabilities(samples)
+    title, top = conclusion(probabilities)
+    seconds = len(samples) / system.wanted["sample_rate"]
+    return (
+        _headline(title), top,
+        pictures.mixes([system.levels(samples)], ["the recording"], seconds=seconds),
+        pictures.evolution(probabilities, names, step=step),
+    )
 
 
 def _headline(text):
     return f"<h3>{html.escape(text)}</h3>"
-
-
-class _Songs:
-    """The part of the page that identifies songs."""
-
-    question = "Which song is it?"
-
-    def __init__(self, network):
-        self._recogniser = Recogniser(network)
-
-    def answer(self, path):
-        recogniser = self._recogniser
-        rate = recogniser.recipe.sample_rate
-        signal = sound.load(path, sample_rate=rate, longest=_LONGEST, largest=_LARGEST)
-        probabilities = recogniser.probabilities(signal)
-        answer = recogniser.concluded(probabilities)
-        levels = recogniser.spectrogram.levels(signal)
-        step = STEP * recogniser.recipe.hop / rate
-        return (
-            _headline(answer.title), answer.top,
-            pictures.mixes([levels], ["recording"], seconds=len(signal) / rate),
-            pictures.evolution(probabilities, recogniser.names, step=step),
-        )
-
-
-class _Singers:
-    """The part of the page that classifies singers."""
-
-    question = "Who sings?"
-
-    def __init__(self, folder):
-        self._ensemble = WhoSings(folder)
-
-    def answer(self, path):
-        ensemble = self._ensemble
-        signal = sound.load(path, longest=_LONGEST, largest=_LARGEST, **ensemble.wanted)
-        probabilities = ensemble.probabilities(signal)
-        mean = dict(zip(CLASSES, probabilities.mean(axis=0).tolist()))
-        seconds = len(signal) / ensemble.wanted["sample_rate"]
-        return (
-            _headline(max(mean, key=mean.get)), mean,
-            pictures.mixes([ensemble.levels(signal)], ["recording"], seconds=seconds),
-            pictures.evolution(probabilities, CLASSES, step=ensemble.STEP),
-        )

@@ -1,4 +1,4 @@
-"""The lab's commands: identify a song, and the page for a browser."""
+"""The lab's commands: which song is it, and a page for the browser of a phone."""
 
 from pathlib import Path
 
@@ -7,22 +7,23 @@ import click
 from ..utils.errors import KitError
 from ..utils.storage import write_table
 
-_FOLDER = click.Path(path_type=Path)
+_FOLDER, _FILE = click.Path(path_type=Path), click.Path(exists=True, dir_okay=False, path_type=Path)
 _NETWORK = click.option("--network", type=_FOLDER, help="Work folder of notebook 05, or one of its networks.")
 
 
 @click.command()
 @_NETWORK
-@click.option("--singers", type=_FOLDER, help="Work folder of a run, to classify who sings.")
+@click.option("--singers", type=_FOLDER, help="Work folder of a run, to tell who sings.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0: reachable from the local network.")
 @click.option("--port", default=7860, show_default=True)
-@click.option("--certificate", type=_FOLDER, help="For HTTPS (PEM), which phones need to record.")
-@click.option("--key", type=_FOLDER, help="Key of the certificate, unless it is in the same file.")
+@click.option("--certificate", type=_FILE, help="PEM file for HTTPS, which phones need to record.")
+@click.option("--key", type=_FILE, help="PEM file of the certificate's key, if it is a separate file.")
 def app(network, singers, host, port, certificate, key):
-    """Show a page that records in a browser: which song is it, and who sings."""
+    """Serve a page that records from the browser: which song is it, and who sings."""
     from .app import serve
+    from .identify.recogniser import find_network
 
-    network = "" if singers and not network else _network(network)
+    network = "" if singers and not network else find_network(network)
     serve(network, singers or "", host=host, port=port, certificate=certificate or "", key=key or "")
 
 
@@ -31,45 +32,33 @@ def app(network, singers, host, port, certificate, key):
 @_NETWORK
 @click.option("--out", type=_FOLDER, default="identified.csv", show_default=True, help="Table for a folder.")
 def identify(recording, network, out):
-    """Name the five most probable songs of RECORDING, or write a table for a folder of recordings."""
+    """Name the five likeliest songs of RECORDING, or write a table for a folder of recordings."""
     import pandas as pd
 
     from . import sound
-    from .identify.recogniser import Recogniser
+    from .identify.recogniser import UNKNOWN, Recogniser, find_network
 
-    recogniser = Recogniser(_network(network))
+    recogniser = Recogniser(find_network(network))
 
     def answer(path):
-        rate = recogniser.recipe.sample_rate
-        return recogniser.answer(sound.load(path, sample_rate=rate, longest=sound.LONGEST, largest=sound.LARGEST))
+        return recogniser.conclude(recogniser.probabilities(sound.load(path, **recogniser.wanted, **sound.LIMITS)))
 
     if not recording.is_dir():
-        result = answer(recording)
-        if result.is_unknown:
-            click.echo(f"unknown song: no probability reaches {recogniser.threshold:.3f}; the highest are")
-        for name, probability in result.top.items():
+        title, top = answer(recording)
+        if title == UNKNOWN:
+            click.echo(f"unknown song: no probability reaches {recogniser.threshold:.3f}; the likeliest songs are")
+        for name, probability in top.items():
             click.echo(f"{probability:6.3f}  {name}")
         return
     rows = []
     for path in sound.recordings(recording):
         row = {"recording": path.name, "answer": "", "fault": ""}
         try:
-            result = answer(path)
+            row["answer"], top = answer(path)
+            for place, (name, probability) in enumerate(top.items(), 1):
+                row |= {f"song_{place}": name, f"probability_{place}": round(probability, 4)}
         except KitError as error:
             row["fault"] = str(error)
-        else:
-            row["answer"] = result.title
-            for place, (name, probability) in enumerate(result.top.items(), 1):
-                row |= {f"song_{place}": name, f"probability_{place}": round(probability, 4)}
         rows.append(row)
     write_table(out, pd.DataFrame(rows))
     click.echo(out)
-
-
-def _network(folder):
-    """The folder of a network: itself, or the best one of a work folder; None: the default work folder."""
-    from ..utils.paths import runs_folder
-    from .identify.comparison import best_network
-
-    folder = folder or runs_folder() / "identify"
-    return folder if (folder / "songs.json").exists() else best_network(folder)

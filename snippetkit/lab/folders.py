@@ -1,23 +1,24 @@
-"""Work folder and data folder of the lab's notebooks."""
+"""The folders of the lab's notebooks: recordings and results."""
 
 from pathlib import Path
 
-from ..utils.errors import KitError
+from ..utils.errors import KitError, report_os_error
 from ..utils.paths import runs_folder
 
 
 def lab_folder(name, data="", out="", *, make):
-    """Find the data folder and create the work folder.
+    """Find the data folder of a notebook and create its work folder.
 
     Parameters
     ----------
     name : str
-        Of the work folder below ``runs``, such as 'identify'.
-    data, out : path-like
-        Empty `data`: what `make` makes in the work folder. Empty `out`: ``runs/<name>``, with own data
-        ``runs/<name>-<name of the data folder>``.
+        Of the notebook, such as 'identify'.
+    data : path-like
+        The data folder; empty: `make` makes one in the work folder.
+    out : path-like
+        The work folder; empty: ``runs/<name>``, or ``runs/<name>-<name of the data folder>``.
     make : callable
-        Takes a folder, fills it and returns it.
+        Takes a path, makes a demo there and returns the path.
 
     Returns
     -------
@@ -26,13 +27,11 @@ def lab_folder(name, data="", out="", *, make):
     Raises
     ------
     KitError
-        If the data folder does not exist, or the work folder cannot be created.
+        If there is no such data folder, or the work folder cannot be created.
     """
     work = Path(out).resolve() if str(out) else runs_folder() / (f"{name}-{Path(data).name}" if str(data) else name)
     if str(data) and not Path(data).is_dir():
-        raise KitError(f"there is no data folder {data}. Give the folder with the recordings.")
-    try:
+        raise KitError(f"there is no data folder {data}. Give the folder that holds the recordings.")
+    with report_os_error(f"the work folder {work} cannot be created"):
         work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KitError(f"the work folder {work} cannot be created: {error.strerror or error}.") from error
     return work, Path(data).resolve() if str(data) else make(work / "sounds")

@@ -1,5 +1,6 @@
-"""Recordings of any length and format: decoded by libsndfile, or by PyAV (what phones record); demos written as MP3."""
+"""Recordings of any length: decoded from every usual format, listed, and made for demos."""
 
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -7,63 +8,60 @@ import soundfile
 
 from .. import audio
 from ..utils.artifacts import make_folder_once
-from ..utils.errors import KitError
+from ..utils.errors import KitError, report_os_error
 from ..utils.parallel import parallel_map
 
-LARGEST = 50e6          # bytes of a user's recording
-LONGEST = 600.0         # seconds
-_SILENT = 1e-4          # full scale is 1
+LIMITS = {"longest": 600.0, "largest": 50e6}    # seconds and bytes of a recording for the command line
 SUFFIXES = (".mp3", ".m4a", ".wav", ".ogg", ".flac", ".aac", ".webm", ".mp4", ".opus")
+_SILENT = 1e-4          # highest peak of a silent recording; full scale is 1
+_DEMO_VERSION = 2       # of the synthesis
 
 
 def load(path, *, sample_rate, longest=None, largest=None, mono=True):
-    """Decode and resample a recording, as `audio.load` does for clips.
+    """Decode a recording and resample it, as `audio.load` does with clips.
+
+    libsndfile decodes it, or PyAV if libsndfile cannot (m4a, as phones record).
 
     Parameters
     ----------
     path : path-like
     sample_rate : int, in Hz
     longest : float or None
-        Longest accepted recording in seconds; no more is decoded.
+        Longest duration in seconds.
     largest : float or None
-        Largest accepted file in bytes.
+        Largest file in bytes.
     mono : bool
-        False keeps the channels apart.
+        False keeps the channels.
 
     Returns
     -------
-    ndarray, shape (samples,), float32, or with its channels (samples, channels)
+    ndarray, shape (samples,) or (samples, channels), float32
 
     Raises
     ------
     KitError
-        If the file is missing, too large, too long, silent or cannot be decoded.
+        If the file is missing, empty, too large, too long, silent, or cannot be decoded.
     """
     path = Path(path)
-    try:
+    with report_os_error(f"{path} cannot be read"):
         size = path.stat().st_size
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not size:
         raise KitError(f"{path.name} is empty (0 bytes).")
     if largest and size > largest:
-        raise KitError(
-            f"{path.name} has {size / 1e6:.0f} MB, but at most {largest / 1e6:.0f} MB are accepted. Cut it, or save it "
-            "as MP3."
-        )
-    signal, rate = _by_soundfile(path, longest) or _by_av(path, longest)
+        raise KitError(f"{path.name} has {size / 1e6:.0f} MB, more than {largest / 1e6:.0f}. Cut it or save it as MP3.")
+    signal, rate = _read_with_soundfile(path, longest) or _read_with_av(path, longest)
     if longest and len(signal) > longest * rate:
-        raise KitError(f"{path.name} is longer than {longest / 60:g} minutes, the accepted length. Cut it.")
+        raise KitError(f"{path.name} lasts longer than {longest / 60:g} minutes. Cut it.")
     if not len(signal):
-        raise KitError(f"{path.name} contains no sound.")
+        raise KitError(f"{path.name} holds no sound.")
     signal = audio.from_samples(path.name, signal, rate, sample_rate=sample_rate, mono=mono)
     if not np.any(np.abs(signal) > _SILENT):
         raise KitError(f"{path.name} is silent.")
     return signal
 
 
-def _by_soundfile(path, longest):
-    """Samples, shape (samples, channels), and their rate, at most one more than `longest`; None if it cannot decode."""
+def _read_with_soundfile(path, longest):
+    """Samples, shape (samples, channels), slightly more than `longest` at most, and their rate; None if it cannot."""
     try:
         with soundfile.SoundFile(path) as file:
             most = file.frames if longest is None else min(file.frames, round(longest * file.samplerate) + 1)
@@ -72,35 +70,24 @@ def _by_soundfile(path, longest):
         return None
 
 
-def _by_av(path, longest):
-    """The same with PyAV.
-
-    Raises
-    ------
-    KitError
-        If PyAV is not installed or cannot decode the file, either.
-    """
+def _read_with_av(path, longest):
     try:
         import av
     except ImportError:
-        raise KitError(
-            f"{path.name} cannot be decoded by libsndfile. For recordings of phones (m4a): "
-            "pip install -r requirements-lab.txt"
-        ) from None
+        raise KitError(f"to read {path.name}, PyAV is needed: pip install -r requirements-lab.txt") from None
     pieces, samples = [], 0
     try:
         with av.open(str(path)) as file:
             if not file.streams.audio:
-                raise KitError(f"{path.name} contains no sound.")
+                raise KitError(f"{path.name} holds no sound.")
             rate = file.streams.audio[0].rate
-            planes = av.AudioResampler(format="fltp")   # only the sample format; soxr resamples
+            converter = av.AudioResampler(format="fltp")    # converts the sample format only, not the rate
             for frame in file.decode(audio=0):
-                for piece in planes.resample(frame):
-                    pieces.append(piece.to_ndarray().T)
-                    samples += len(pieces[-1])
+                pieces += [piece.to_ndarray().T for piece in converter.resample(frame)]
+                samples += frame.samples
                 if longest and samples > longest * rate:
                     break
-    except (av.FFmpegError, ValueError) as error:   # ValueError: the format changes inside the stream
+    except (av.FFmpegError, ValueError) as error:   # ValueError: the stream changes its format half-way
         raise KitError(f"{path.name} is not audio that can be decoded, or is damaged inside.") from error
     return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32), rate
 
@@ -115,39 +102,40 @@ def recordings(folder):
     """
     paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise KitError(f"{folder} contains no recordings ({', '.join(SUFFIXES)}).")
+        raise KitError(f"{folder} holds no recordings ({', '.join(SUFFIXES)}).")
     return paths
 
 
-def make_recordings(folder, made_by, files, *, title, jobs):
-    """Make a folder of synthetic recordings once: see `artifacts.make_folder_once`.
+def make_recordings(folder, made_by, writers, *, title, jobs=-1):
+    """Make the recordings of a demo in parallel, unless they exist.
 
     Parameters
     ----------
     folder : path-like
     made_by : dict
-    files : dict
-        Name of each file, with its subfolder, to a tuple: the function that writes it, and the function's arguments
-        after the path.
+        Arguments of the demo, as JSON values.
+    writers : dict
+        Name of a file, with its folder, to the function that writes it; it takes the path.
     title : str
         Of the progress bar.
     jobs : int
         Number of processes, as joblib counts them.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    KitError
+        As `artifacts.make_folder_once`.
     """
     def build(building):
-        for name in files:
-            (building / name).parent.mkdir(parents=True, exist_ok=True)
-        paths = [building / name for name in files]
-        parallel_map(_write_file, paths, list(files.values()), jobs=jobs, title=title, unit="recording")
+        paths = [building / name for name in writers]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        parallel_map(operator.call, list(writers.values()), paths, jobs=jobs, title=title, unit="recording")
 
-    return make_folder_once(folder, made_by, build, contents={Path(name).parts[0] for name in files})
-
-
-def write_mp3(path, signal, sample_rate):
-    """Write a signal as an MP3."""
-    soundfile.write(path, signal, sample_rate, format="MP3", subtype="MPEG_LAYER_III")
-
-
-def _write_file(path, content):
-    write, *arguments = content
-    write(path, *arguments)
+    contents = {Path(name).parts[0] for name in writers}
+    return make_folder_once(folder, {"version": _DEMO_VERSION, **made_by}, build, contents=contents)

@@ -1,107 +1,86 @@
-"""Songs of tones under noise: a network learns them, resumes to the bit, and recognises a recording of any length."""
+"""A network learns songs of tones under noise, resumes with the same bits, and identifies recordings of any length."""
+
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from conftest import same_bits
-from lab.sounds import CPU, RATE, small_data, small_recipe, songs, trained_network
+from lab.sounds import CPU, RATE, make_songs, noisy_song, small_data, small_recipe, train_network
 
-from snippetkit.lab.identify import recogniser as identify
+from snippetkit.lab.identify import comparison, evaluation
 from snippetkit.lab.identify.noise import Mix
+from snippetkit.lab.identify.recogniser import UNKNOWN, Recogniser, find_network, song_recipe, train
 from snippetkit.lab.spectrogram import MelSpectrogram, decibels
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 
 
 @pytest.fixture(scope="module")
-def data():
-    return small_data()
+def network(make_once):
+    return make_once("song_network", train_network)
 
 
-@pytest.fixture(scope="module")
-def small():
-    return small_recipe()
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("identify") / "member"
-    trained_network(folder)
-    return folder
+@pytest.fixture
+def recogniser(network):
+    return Recogniser(network, device=CPU)
 
 
 def test_five_seconds_are_256_frames_of_128_bands():
-    heard = MelSpectrogram(identify.recipe())(torch.randn(2, 5 * RATE))
-    assert heard.shape == (2, 1, 256, 128)
-    torch.testing.assert_close(heard.mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-4, rtol=0)
-    torch.testing.assert_close(heard.std(dim=(1, 2, 3)), torch.ones(2), atol=1e-3, rtol=0)
-
-
-def test_levels_are_relative_to_the_loudest_and_silence_is_no_nan():
-    spectrogram = MelSpectrogram(identify.recipe())
-    sound = torch.from_numpy(np.stack(songs(1, 5.0)))
-    one, softer = decibels(spectrogram.energy(sound)), decibels(spectrogram.energy(0.01 * sound))
-    assert one.max() == 0 and one.min() == -80
-    torch.testing.assert_close(one, softer, atol=0.01, rtol=0)
+    spectrogram = MelSpectrogram(song_recipe())
+    images = spectrogram(torch.randn(2, 5 * RATE))
+    assert images.shape == (2, 1, 256, 128)
+    torch.testing.assert_close(images.mean(dim=(1, 2, 3)), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(images.std(dim=(1, 2, 3)), torch.ones(2), atol=1e-3, rtol=0)
     assert torch.equal(spectrogram(torch.zeros(1, 5 * RATE)), torch.zeros(1, 1, 256, 128))
 
 
-@pytest.mark.parametrize("frames, count", [(10, 1), (256, 1), (306, 1), (307, 2), (256 + 510, 11), (256 + 560, 11)])
-def test_windows_cover_a_recording_as_the_formula_says(frames, count):
-    assert identify.count_windows(frames) == count
+def test_levels_are_relative_to_the_loudest_point():
+    spectrogram = MelSpectrogram(song_recipe())
+    signal = torch.from_numpy(np.stack(make_songs(1, 5.0)))
+    levels, softer = decibels(spectrogram.energy(signal)), decibels(spectrogram.energy(0.01 * signal))
+    assert levels.max() == 0 and levels.min() == -80
+    torch.testing.assert_close(levels, softer, atol=0.01, rtol=0)
 
 
-def test_a_recording_of_any_length_is_recognised(trained, data):
-    recogniser = identify.Recogniser(trained, device=CPU)
-    for song, name in zip(data.songs, data.names):
-        # under noise, as in training: a tone in silence is nothing that the network ever saw
-        song = song + np.random.default_rng(1).normal(0, 0.04, len(song)).astype(np.float32)
-        for samples in (2 * RATE, 5 * RATE, len(song)):
-            found = recogniser.probabilities(song[:samples])
-            frames = max(identify.WINDOW, recogniser.spectrogram.frames(samples))
-            assert found.shape == (identify.count_windows(frames), 3)
-            np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-        found = recogniser.answer(song)
-        assert found.title == next(iter(found.top)) == name and not found.is_unknown
-        assert list(found.top.values()) == sorted(found.top.values(), reverse=True)
+@pytest.mark.parametrize("frames, windows", [(60, 1), (256, 1), (306, 1), (307, 2), (450, 4), (510, 5)])
+def test_windows_cover_a_recording(recogniser, frames, windows):
+    probabilities = recogniser.probabilities(noisy_song(0)[: (frames - 1) * 431])
+    assert probabilities.shape == (windows, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_below_the_threshold_it_is_an_unknown_song_and_the_likeliest_keep_their_probabilities(trained, data):
-    recogniser = identify.Recogniser(trained, device=CPU)
-    before = recogniser.answer(data.songs[0])
+@pytest.mark.parametrize("number, name", [(0, "low"), (1, "middle"), (2, "high")])
+def test_a_recording_is_identified(recogniser, number, name):
+    probabilities = recogniser.probabilities(noisy_song(number))
+    title, top = recogniser.conclude(probabilities)
+    assert title == next(iter(top)) == name
     recogniser.threshold = 1.01
-    after = recogniser.answer(data.songs[0])
-    assert after.title == "unknown song" and after.is_unknown and after.top == before.top
+    assert recogniser.conclude(probabilities) == (UNKNOWN, top)     # the probabilities stay the same
 
 
-def test_a_click_elsewhere_changes_no_other_window(trained, data):
-    recogniser = identify.Recogniser(trained, device=CPU)
-    song = data.songs[0] + np.random.default_rng(1).normal(0, 0.04, len(data.songs[0])).astype(np.float32)
-    clicked = song.copy()
-    clicked[-100:] = 1.0
-    one, other = recogniser.probabilities(song), recogniser.probabilities(clicked)
-    np.testing.assert_allclose(one[:-1], other[:-1], atol=1e-6)
+def test_a_click_changes_only_the_windows_that_contain_it(recogniser):
+    song = noisy_song(0)
+    clicked = np.append(song[:-100], np.ones(100, np.float32))
+    before, after = recogniser.probabilities(song), recogniser.probabilities(clicked)
+    np.testing.assert_allclose(before[:-1], after[:-1], atol=1e-6)
 
 
-def test_of_less_than_a_second_nothing_is_said(trained):
-    with pytest.raises(KitError, match="the recording of 0.5 s is too short. Record at least 1 s"):
-        identify.Recogniser(trained, device=CPU).probabilities(np.ones(RATE // 2, np.float32))
+def test_less_than_a_second_is_refused(recogniser):
+    with pytest.raises(KitError, match="the recording lasts 0.5 s. Record at least 1 s"):
+        recogniser.probabilities(np.ones(RATE // 2, np.float32))
 
 
-@pytest.mark.slow
-def test_an_interrupted_training_ends_with_the_same_bits(trained, data, small, tmp_path):
-    folder = tmp_path / "network"
-    assert not identify.train(folder, data, small, device=CPU, clock=Clock(1e-9))
-    state = {"epochs": 0}
-
-    class OneEpoch(Clock):
-        def would_overrun(self, seconds):
-            state["epochs"] += 1
-            return state["epochs"] > 1
-
-    assert not identify.train(folder, data, small, device=CPU, clock=OneEpoch(1))
-    assert identify.train(folder, data, small, device=CPU)
-    assert same_bits(trained / "member_00", folder / "member_00")
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
+    one_epoch, answers = Clock(), iter([False, True])
+    one_epoch.would_overrun = lambda seconds: next(answers)
+    data, recipe = small_data(fragments=4), small_recipe(2)
+    assert train(tmp_path / "whole", data, recipe, device=CPU)
+    finished = [train(tmp_path / "parts", data, recipe, device=CPU, clock=clock)
+                for clock in (Clock(1e-9), one_epoch, Clock())]
+    assert finished == [False, False, True]
+    assert same_bits(tmp_path / "whole" / "member_00", tmp_path / "parts" / "member_00")
 
 
 @pytest.mark.parametrize("changes, difference", [
@@ -109,11 +88,52 @@ def test_an_interrupted_training_ends_with_the_same_bits(trained, data, small, t
     ({"source": "others"}, "sounds: 'tones', now 'others'"),
     ({"mix": Mix(snr=(0, 5))}, r"snr: \[-5.0, 20.0\], now \[0, 5\]"),
 ])
-def test_other_songs_or_mixes_are_another_network(trained, small, changes, difference):
+def test_a_network_of_other_songs_or_another_mix_is_refused(network, changes, difference):
     with pytest.raises(KitError, match=f"was created differently .{difference}"):
-        identify.train(trained, small_data(**changes), small, device=CPU)
+        train(network, small_data(**changes), small_recipe(), device=CPU)
 
 
-def test_a_folder_without_a_network_is_a_sentence(tmp_path):
-    with pytest.raises(KitError, match="no network that knows songs"):
-        identify.Recogniser(tmp_path)
+def test_a_folder_without_a_network_is_named(tmp_path):
+    for find in (Recogniser, find_network):
+        with pytest.raises(KitError, match=f"{tmp_path} holds no network that knows songs"):
+            find(tmp_path)
+
+
+def test_the_threshold_of_the_best_network_is_kept(network, tmp_path, capsys):
+    shutil.copytree(network, tmp_path / "networks" / "dense")
+    data, recipes = small_data(unknown=make_songs(5, 10.0)[3:]), {"dense": small_recipe()}
+    networks = comparison.compare_networks(tmp_path, data, recipes, count=2, device=CPU, clock=Clock())
+    assert "member 00" not in capsys.readouterr().err       # it is not trained again
+    assert networks.table["test"].tolist() == ["other fragments", "simulated phone", "20 s by phone"]
+    rates, known, unknown = networks.choose_threshold(1)
+    assert len(known) == 3 and len(unknown) == 1 and known.max() <= 1
+    assert Recogniser(find_network(tmp_path), device=CPU).threshold == rates["threshold"]
+    assert ("cannot recognise unknown songs" in capsys.readouterr().err) == (rates["auc"] < 0.7)
+    with pytest.raises(KitError, match="a threshold needs two unknown songs"):
+        replace(networks, data=small_data()).choose_threshold(1)
+    curve = networks.accuracy_by_snr(1)["dense"]
+    assert curve["snr"].tolist() == list(evaluation.SNRS) and curve["top5"].eq(1).all()     # of three songs
+
+
+# --- metrics ---
+
+
+def test_metrics_of_a_handful_of_fragments():
+    # six songs; the third fragment is taken for song 0, its own song is the second likeliest
+    logits = 5 * np.eye(6)
+    logits[2] = [9, 0, 5, 0, 0, 0]
+    metrics = evaluation.compute_metrics(logits, np.arange(6))
+    assert metrics["accuracy"] == pytest.approx(5 / 6) and metrics["top5"] == 1 and 0.9 < metrics["auc"] <= 1
+    assert metrics["precision"] == pytest.approx((0.5 + 1 + 0 + 1 + 1 + 1) / 6)
+    last = np.tile(np.arange(6.0), (6, 1))      # song 0 is the sixth everywhere
+    assert evaluation.compute_metrics(last, np.arange(6))["top5"] == pytest.approx(5 / 6)
+
+
+def test_the_threshold_separates_known_from_unknown():
+    known, unknown = np.array([0.9, 0.8, 0.7, 0.4]), np.array([0.5, 0.3, 0.2])
+    assert evaluation.choose_threshold(known, unknown) == 0.7
+    assert evaluation.threshold_rates(known, unknown, 0.7) == {
+        "threshold": 0.7, "true_positive_rate": 0.75, "false_positive_rate": 0.0, "auc": pytest.approx(11 / 12),
+    }
+    rng = np.random.default_rng(0)
+    assert evaluation.threshold_rates(rng.random(4000), rng.random(4000), 0.5)["auc"] == pytest.approx(0.5, abs=0.03)

@@ -1,94 +1,96 @@
-"""Recordings in the formats that people send, and what is refused."""
+"""Recordings in the formats of phones and computers, what is refused, and the folders of the lab's notebooks."""
+
+import os
 
 import numpy as np
 import pytest
-import soundfile
-from lab.sounds import RATE, songs, write_m4a
+from lab.sounds import RATE, make_songs, write
 
-from snippetkit.lab import sound
-from snippetkit.lab.identify.collection import _for_tests, collect
-from snippetkit.lab.identify.recogniser import recipe
+from snippetkit.lab import folders, sound
+from snippetkit.lab.identify.collection import choose_test_noises, load_songs
+from snippetkit.lab.identify.recogniser import song_recipe
 from snippetkit.utils.errors import KitError
 
-pytest.importorskip("av", reason="what decodes m4a: pip install -r requirements-lab.txt")
-TONE = songs(1, 3.0)[0]
+pytest.importorskip("av", reason="decodes m4a: pip install -r requirements-lab.txt")
+TONE = make_songs(1, 3.0)[0]
 
 
-def test_an_m4a_sounds_as_the_same_wav(tmp_path):
-    write_m4a(tmp_path / "one.m4a", TONE)
-    soundfile.write(tmp_path / "two.wav", TONE, RATE)
-    one, two = (sound.load(tmp_path / name, sample_rate=16_000) for name in ("one.m4a", "two.wav"))
-    middle = slice(16_000, 32_000)     # an encoder delays by some hundred samples and fades in
-    assert abs(len(one) - len(two)) < 3000 and np.std(one[middle]) == pytest.approx(np.std(two[middle]), rel=0.02)
-    spectra = [np.abs(np.fft.rfft(each[middle])) for each in (one, two)]
-    assert spectra[0].argmax() == spectra[1].argmax()
+def test_an_m4a_sounds_like_the_same_wav(tmp_path):
+    signals = [sound.load(write(tmp_path / name, TONE), sample_rate=16_000) for name in ("one.m4a", "two.wav")]
+    assert abs(len(signals[0]) - len(signals[1])) < 3000
+    one, two = (signal[16_000:32_000] for signal in signals)    # an encoder delays and fades in
+    assert np.std(one) == pytest.approx(np.std(two), rel=0.02)
+    assert np.abs(np.fft.rfft(one)).argmax() == np.abs(np.fft.rfft(two)).argmax()
 
 
-def test_channels_are_kept_apart_where_wanted(tmp_path):
-    soundfile.write(tmp_path / "stereo.wav", np.stack([TONE, -0.5 * TONE], axis=1), RATE)
-    apart = sound.load(tmp_path / "stereo.wav", sample_rate=RATE, mono=False)
-    mixed = sound.load(tmp_path / "stereo.wav", sample_rate=RATE)
-    assert apart.shape == (len(TONE), 2) and mixed.shape == TONE.shape
-    np.testing.assert_allclose(mixed, apart.mean(axis=1), atol=1e-6)
+def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
+    path = write(tmp_path / "stereo.wav", np.stack([TONE, -0.5 * TONE], axis=1))
+    channels, mixed = (sound.load(path, sample_rate=RATE, mono=mono) for mono in (False, True))
+    assert channels.shape == (len(TONE), 2) and mixed.shape == TONE.shape
+    np.testing.assert_allclose(mixed, channels.mean(axis=1), atol=1e-6)
 
 
-@pytest.mark.parametrize("name, content, sentence", [
-    ("text.mp3", b"no music\n" * 99, "is not audio that can be decoded"),
-    ("empty.wav", b"", "is empty"),
-    ("gone.wav", None, "cannot be read"),
+@pytest.mark.parametrize("name, make, message", [
+    ("text.mp3", lambda path: path.write_bytes(b"no music\n" * 99), "is not audio that can be decoded"),
+    ("cut.m4a", lambda path: os.truncate(write(path, TONE), 20_000), "is not audio that can be decoded, or is damaged"),
+    ("empty.wav", lambda path: path.touch(), "is empty"),
+    ("missing.wav", lambda path: None, "cannot be read"),
+    ("zeros.wav", lambda path: write(path, 0 * TONE), "is silent"),
+    ("header.wav", lambda path: write(path, TONE[:0]), "holds no sound"),
+    ("long.wav", lambda path: write(path, np.tile(TONE, 3)), "lasts longer than 0.1 minutes. Cut it"),
+    ("large.wav", lambda path: write(path, np.tile(TONE, 9)), "has 1 MB, more than 0. Cut it or save it as MP3"),
 ])
-def test_what_cannot_be_decoded_is_a_sentence(tmp_path, name, content, sentence):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(KitError, match=sentence):
-        sound.load(tmp_path / name, sample_rate=RATE)
+def test_a_recording_that_cannot_be_used_is_refused(tmp_path, name, make, message):
+    make(tmp_path / name)
+    with pytest.raises(KitError, match=f"{name} {message}"):
+        sound.load(tmp_path / name, sample_rate=RATE, longest=6, largest=450_000)
 
 
-def test_a_truncated_m4a_is_a_sentence(tmp_path):
-    write_m4a(tmp_path / "whole.m4a", TONE)
-    content = (tmp_path / "whole.m4a").read_bytes()
-    (tmp_path / "cut.m4a").write_bytes(content[: len(content) // 2])
-    with pytest.raises(KitError, match="cut.m4a is not audio that can be decoded, or is damaged inside"):
-        sound.load(tmp_path / "cut.m4a", sample_rate=RATE)
+# --- folders ---
 
 
-def test_bounds_are_sentences_that_say_what_to_do(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.full(3 * RATE, 0.1), RATE)
-    with pytest.raises(KitError, match="is longer than 0.02 minutes, the accepted length. Cut it"):
-        sound.load(tmp_path / "a.wav", sample_rate=RATE, longest=1.2)
-    with pytest.raises(KitError, match="has 0 MB, but at most 0 MB are accepted. Cut it, or save it as MP3"):
-        sound.load(tmp_path / "a.wav", sample_rate=RATE, largest=1000)
-
-
-# --- collections ---
+def test_data_and_results_have_their_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "runs_folder", lambda: tmp_path / "runs")
+    (tmp_path / "mine").mkdir()
+    find, runs, data, out = folders.lab_folder, tmp_path / "runs", tmp_path / "mine", tmp_path / "out"
+    assert find("identify", make=lambda path: path) == (runs / "identify", runs / "identify" / "sounds")
+    assert find("identify", data, make=None) == (runs / "identify-mine", data)
+    assert find("identify", data, out, make=None) == (out, data) and out.is_dir()
+    with pytest.raises(KitError, match="there is no data folder .*nowhere"):
+        find("identify", tmp_path / "nowhere", make=None)
+    (tmp_path / "file").touch()
+    with pytest.raises(KitError, match="the work folder .*file cannot be created"):
+        find("identify", out=tmp_path / "file", make=None)
 
 
 def test_takes_of_one_source_stay_together():
     names = ["1-7-A", "1-7-B", "1-8-A", "1-9-A", "2-1-A", "2-2-A", "2-2-B", "2-3"]
-    is_test = dict(zip(names, _for_tests(names)))
-    assert is_test["1-7-A"] and is_test["1-7-B"] and is_test["2-2-A"] == is_test["2-2-B"]
-    assert not is_test["1-8-A"] and 0 < sum(is_test.values()) < len(names)
+    assert choose_test_noises(names) == [name[:3] in ("1-7", "2-2") for name in names]
 
 
-def test_all_that_cannot_be_used_is_named_at_once(tmp_path):
-    for kind in ("songs", "noise"):
-        (tmp_path / kind).mkdir()
+def test_songs_are_split_and_everything_unusable_is_named(tmp_path):
+    songs, noises = tmp_path / "songs", tmp_path / "noise"
+    for folder in (songs, noises):
+        folder.mkdir()
         for i in range(4):
-            soundfile.write(tmp_path / kind / f"{i}.wav", np.tile(TONE, 2), RATE)
-    (tmp_path / "songs" / "1.wav").write_bytes(b"")
-    soundfile.write(tmp_path / "noise" / "2.wav", np.zeros(RATE), RATE)
-    with pytest.raises(KitError, match=r"2 recordings cannot be used. .*1.wav is empty .*2.wav is silent"):
-        collect(tmp_path / "songs", tmp_path / "noise", recipe(), jobs=1)
-    soundfile.write(tmp_path / "songs" / "1.wav", TONE, RATE)
-    soundfile.write(tmp_path / "noise" / "2.wav", TONE, RATE)
-    with pytest.raises(KitError, match="shorter than 5 s: 1.wav. Leave them out"):
-        collect(tmp_path / "songs", tmp_path / "noise", recipe(), jobs=1)
-    (tmp_path / "songs" / "1.wav").unlink()
-    with pytest.raises(KitError, match="contain 3 songs and 4 noises, but 4 songs .2 are kept back"):
-        collect(tmp_path / "songs", tmp_path / "noise", recipe(), unknown=2, jobs=1)
-    found = collect(tmp_path / "songs", tmp_path / "noise", recipe(), unknown=1, jobs=1)
-    assert len(found.data.names) == 2 and len(found.unknown) == 1
-    assert (len(found.data.noises), len(found.data.test_noises)) == (3, 1)
-    soundfile.write(tmp_path / "songs" / "2.flac", TONE, RATE)
-    with pytest.raises(KitError, match="several recordings of one name: 2. Rename"):
-        collect(tmp_path / "songs", tmp_path / "noise", recipe(), jobs=1)
+            write(folder / f"{i}.wav", np.tile(TONE, 2))
+
+    def load(unknown=0):
+        return load_songs(songs, noises, song_recipe(), unknown=unknown, jobs=1)
+
+    data = load(unknown=1)
+    assert (len(data.names), len(data.unknown), len(data.noises), len(data.test_noises)) == (3, 1, 3, 1)
+    write(noises / "2.wav", np.zeros(RATE))
+    (songs / "1.wav").write_bytes(b"")
+    with pytest.raises(KitError, match=r"2 recordings cannot be used; .*1.wav is empty .*2.wav is silent"):
+        load()
+    write(songs / "1.wav", TONE)
+    write(noises / "2.wav", TONE)
+    with pytest.raises(KitError, match="are shorter than 5 s: 1.wav. Remove them"):
+        load()
+    (songs / "1.wav").unlink()
+    with pytest.raises(KitError, match="hold 3 songs and 4 noises. At least 4 songs .2 of them unknown. and 4 noises"):
+        load(unknown=2)
+    write(songs / "2.flac", TONE)
+    with pytest.raises(KitError, match="several recordings named 2. Rename or remove some"):
+        load()

@@ -1,28 +1,30 @@
-"""A demo for genre classification: synthetic recordings of four genres, and one file that is damaged on purpose."""
+"""Synthetic recordings of four genres for notebook 06, if there are none at hand."""
+
+import os
+from functools import partial
 
 import numpy as np
+import soundfile
 
 from ...data.synthesis.music import RATE
-from ..sound import make_recordings, write_mp3
+from .. import sound
 from . import bands
 
-ARTISTS, RECORDINGS = 6, 3      # per genre, and per artist
-SECONDS = 6
-_VERSION = 2
+SECONDS = 6     # of a recording
 
 
-def make(folder, *, seed=0, artists=ARTISTS, recordings=RECORDINGS, jobs=-1):
-    """Make a folder a genre with ``artist 07 - piece 1.mp3`` and so on, unless they exist.
+def make(folder, *, seed=0, artists=6, recordings=3, jobs=-1):
+    """Make one folder per genre with ``artist 07 - piece 1.mp3`` and so on, unless they exist.
 
-    One further file, of an artist of its own, is cut short on purpose.
+    One more file, by an artist of its own, is truncated on purpose, so that there is a damaged recording to report.
 
     Parameters
     ----------
     folder : path-like
-        Made by this function; must not exist, be empty, or hold the demo of the same arguments.
+        Must not exist, be empty, or hold the result of the same arguments.
     seed : int
     artists, recordings : int
-        Of each genre, and of each artist; a recording lasts 6 seconds.
+        Artists of each genre, and recordings of each artist; a recording lasts 6 seconds.
     jobs : int
         Number of processes, as joblib counts them.
 
@@ -34,24 +36,20 @@ def make(folder, *, seed=0, artists=ARTISTS, recordings=RECORDINGS, jobs=-1):
     Raises
     ------
     KitError
-        If the folder holds anything else, or the disk refuses.
+        As `sound.make_recordings`.
     """
-    arguments = {"version": _VERSION, "seed": seed, "artists": artists, "recordings": recordings}
-    files = {
-        f"{genre}/artist {artist:02d} - piece {i + 1}.mp3": (_write_piece, genre, [seed, artist], [seed, artist, 1 + i])
+    writers = {
+        f"{genre}/artist {artist:02d} - piece {i}.mp3": partial(_write, genre, [seed, artist], [seed, artist, i])
         for number, genre in enumerate(bands.GENRES)
-        for artist in range(number * artists, (number + 1) * artists) for i in range(recordings)
+        for artist in range(number * artists, (number + 1) * artists) for i in range(1, recordings + 1)
     }
-    last, stranger = list(bands.GENRES)[-1], artists * len(bands.GENRES)
-    files[f"{last}/artist {stranger:02d} - cut short.mp3"] = (_write_damaged, last, [seed, stranger])
-    return make_recordings(folder, arguments, files, title="recordings of genres", jobs=jobs)
+    genre, artist = list(bands.GENRES)[-1], [seed, artists * len(bands.GENRES)]
+    writers[f"{genre}/artist {artist[1]:02d} - cut short.mp3"] = partial(_write, genre, artist, artist, divisor=3)
+    made_by = {"seed": seed, "artists": artists, "recordings": recordings}
+    return sound.make_recordings(folder, made_by, writers, title="recordings of genres", jobs=jobs)
 
 
-def _write_piece(path, genre, artist, seed):
-    write_mp3(path, bands.piece(genre, artist, np.random.default_rng(seed), seconds=SECONDS), RATE)
-
-
-def _write_damaged(path, genre, artist):
-    _write_piece(path, genre, artist, artist)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 3])
+def _write(genre, artist, seed, path, *, divisor=1):
+    piece = bands.piece(genre, artist, np.random.default_rng(seed), seconds=SECONDS)
+    soundfile.write(path, piece, RATE)
+    os.truncate(path, path.stat().st_size // divisor)

@@ -1,118 +1,158 @@
-"""Songs and noises of two folders, decoded and split; some songs are kept back as unknown."""
+"""The recordings of two folders, songs and noises: decoded, split, and made into data sets for the networks."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ...recipe import Recipe
-from ...utils.artifacts import fingerprint
+from ...utils.artifacts import digest, fingerprint
 from ...utils.errors import KitError, listed
 from ...utils.parallel import parallel_map
 from .. import sound
+from ..spectrogram import MelSpectrogram
+from .fragments import NoisyFragments, SoundBank, Sounds
 from .noise import Mix
-from .recogniser import FRAGMENTS, SongData
 
-_TEST_EVERY = 4     # every fourth source of noise is kept for the tests
-_SEED = 0           # for the choice of unknown songs
+FRAGMENTS = 200         # of each song in an epoch, as published
+_HELD_OUT = 20          # of each song in the validation set and in the test set
+_VALID_SEED, _TEST_SEED = 1, 2
+_TEST_SHARE = 4         # every fourth source of noises is for the tests
+_UNKNOWN_SEED = 0       # of the choice of unknown songs
 
 
-@dataclass(frozen=True)
-class Collection:
-    """Songs and noises, decoded.
+@dataclass(frozen=True, kw_only=True)
+class SongData:
+    """What a network learns songs from. It has the interface of `training.data.TrainingData`.
 
     Attributes
     ----------
-    recipe : Recipe
-    data : SongData
-        Of the known songs.
+    names : list of str
+        Of the songs; each is a class.
+    songs, noises, test_noises : list of ndarray, shape (samples,), float32
+        At the sample rate of the recipe. The noises for the tests come from other sources than those for training.
+    source : str
+        Fingerprint of the files.
+    fragments : int
+        Of each song in an epoch.
+    mix : Mix
     unknown : list of ndarray, shape (samples,), float32
-        Songs that are in no training set.
+        Songs that are kept out of the training.
     """
 
-    recipe: Recipe
-    data: SongData
-    unknown: list
+    names: list
+    songs: list
+    noises: list
+    test_noises: list
+    source: str
+    fragments: int = FRAGMENTS
+    mix: Mix = field(default_factory=Mix)
+    unknown: list = ()
 
-    def test_sounds(self, device):
-        """Sources of test fragments: the known songs, and the noises kept for tests."""
-        return self.data.sounds(self.recipe, device, test=True)
+    @property
+    def classes(self):
+        return len(self.names)
 
-    def unknown_sounds(self, device):
-        """The same with the unknown songs."""
-        return replace(self.data, songs=self.unknown).sounds(self.recipe, device, test=True)
+    @property
+    def choices(self):
+        """What identifies the training data, as JSON values."""
+        mix = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.mix).items()}
+        return {"names": self.names, "sounds": self.source, "fragments": self.fragments, **mix}
+
+    def fingerprint(self, recipe):
+        return digest(self.choices)
+
+    def sounds(self, recipe, device, *, test=False, unknown=False):
+        """Move recordings to a device.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        device : Device
+        test : bool
+            Whether the noises are those for the tests.
+        unknown : bool
+            Whether the songs are the unknown ones.
+
+        Returns
+        -------
+        Sounds
+        """
+        return Sounds(
+            songs=SoundBank(self.unknown if unknown else self.songs, device=device.name),
+            noises=SoundBank(self.test_noises if test else self.noises, device=device.name),
+            spectrogram=MelSpectrogram(recipe, device=device.name), samples=recipe.samples,
+        )
+
+    def datasets(self, recipe, member, device):
+        """Training set, new in every epoch; validation set; test set, under the noises for the tests."""
+        training, test = self.sounds(recipe, device), self.sounds(recipe, device, test=True)
+        return (
+            NoisyFragments(training, self.fragments, mix=self.mix),
+            NoisyFragments(training, _HELD_OUT, mix=self.mix, seed=_VALID_SEED),
+            NoisyFragments(test, _HELD_OUT, mix=self.mix, seed=_TEST_SEED),
+        )
 
 
-def collect(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix(), jobs=-1):
-    """Read all recordings of two folders.
+def load_songs(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix(), jobs=-1):
+    """Decode the recordings of two folders and split them.
 
     Parameters
     ----------
     songs, noises : path-like
-        One recording per file; a song is named after its file. Noises whose names differ only in a last letter
-        (``007_2-188822-A``, ``-B``) are takes of one source, which is used either in training or in the tests.
+        Folders with one recording per file. A song is named after its file. Noises whose names differ only in a last
+        letter (``007_2-188822-A``, ``-B``) are takes of one source, which is used either for training or for tests.
     recipe : Recipe
     unknown : int
-        Number of randomly chosen songs that are kept back.
+        Number of songs, chosen at random, that are kept out of the training.
     fragments : int
-        As in `recogniser.SongData`.
+        As in `SongData`.
     mix : Mix
     jobs : int
         Number of processes, as joblib counts them.
 
     Returns
     -------
-    Collection
+    SongData
 
     Raises
     ------
     KitError
-        If a folder has too few recordings or two of the same name, a recording cannot be decoded, or a song is shorter
-        than a fragment.
+        If a folder holds too few recordings, or two that differ only in their suffix; if recordings cannot be decoded,
+        or songs are shorter than a fragment.
     """
-    paths, noise_paths = sound.recordings(songs), sound.recordings(noises)
-    _refuse_doubles(paths, songs)
-    _refuse_doubles(noise_paths, noises)
-    signals = _decoded([*paths, *noise_paths], recipe, jobs)
-    signals, background = signals[: len(paths)], signals[len(paths) :]
-    if short := [path.name for path, signal in zip(paths, signals) if len(signal) < recipe.samples]:
-        raise KitError(f"songs in {songs} that are shorter than {recipe.seconds:g} s: {listed(short)}. Leave them out.")
-    is_test = _for_tests([path.stem for path in noise_paths])
-    if len(signals) < unknown + 2 or len(set(is_test)) < 2:
-        raise KitError(
-            f"{songs} and {noises} contain {len(signals)} songs and {len(background)} noises, but {unknown + 2} songs "
-            f"({unknown} are kept back as unknown) and {_TEST_EVERY} noises are needed."
-        )
-    order = np.random.default_rng(_SEED).permutation(len(signals))
-    known = sorted(order[unknown:])
-    data = SongData(
-        names=[paths[i].stem for i in known], songs=[signals[i] for i in known],
-        noises=[noise for noise, test in zip(background, is_test) if not test],
-        test_noises=[noise for noise, test in zip(background, is_test) if test],
-        source=fingerprint([*(paths[i] for i in known), *noise_paths]), fragments=fragments, mix=mix,
+    paths, noise_paths = _unique_recordings(songs), _unique_recordings(noises)
+    every = [*paths, *noise_paths]
+    results = parallel_map(
+        _load, every, [recipe.sample_rate] * len(every), jobs=jobs, title="songs and noises", unit="recording"
     )
-    return Collection(recipe, data, [signals[i] for i in sorted(order[:unknown])])
+    if faults := [result for result in results if isinstance(result, str)]:
+        raise KitError(f"{len(faults)} recordings cannot be used; repair or remove them: {listed(faults)}")
+    signals, backgrounds = results[: len(paths)], results[len(paths) :]
+    if short := [path.name for path, signal in zip(paths, signals) if len(signal) < recipe.samples]:
+        raise KitError(f"songs in {songs} are shorter than {recipe.seconds:g} s: {listed(short)}. Remove them.")
+    is_test = choose_test_noises([path.stem for path in noise_paths])
+    if len(paths) < unknown + 2 or len(set(is_test)) < 2:
+        raise KitError(
+            f"{songs} and {noises} hold {len(paths)} songs and {len(backgrounds)} noises. At least {unknown + 2} songs "
+            f"({unknown} of them unknown) and {_TEST_SHARE} noises are needed."
+        )
+    order = np.random.default_rng(_UNKNOWN_SEED).permutation(len(paths))
+    known = sorted(order[unknown:])
+    return SongData(
+        names=[paths[i].stem for i in known], songs=[signals[i] for i in known],
+        noises=[noise for noise, test in zip(backgrounds, is_test) if not test],
+        test_noises=[noise for noise, test in zip(backgrounds, is_test) if test],
+        source=fingerprint([*(paths[i] for i in known), *noise_paths]), fragments=fragments, mix=mix,
+        unknown=[signals[i] for i in sorted(order[:unknown])],
+    )
 
 
-def _refuse_doubles(paths, folder):
+def _unique_recordings(folder):
+    paths = sound.recordings(folder)
     stems = [path.stem for path in paths]
     if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise KitError(f"{folder} contains several recordings of one name: {', '.join(doubled)}. Rename some.")
-
-
-def _for_tests(names):
-    """Whether each noise is for the tests: takes of one source stay together."""
-    sources = [re.sub(r"[-_ ]?[A-Za-z]$", "", name) for name in names]
-    kept = set(sorted(set(sources))[::_TEST_EVERY])
-    return [source in kept for source in sources]
-
-
-def _decoded(paths, recipe, jobs):
-    rates = [recipe.sample_rate] * len(paths)
-    signals = parallel_map(_load, paths, rates, jobs=jobs, title="songs and noises", unit="recording")
-    if faults := [message for message in signals if isinstance(message, str)]:
-        raise KitError(f"{len(faults)} recordings cannot be used. Repair or remove them: {listed(faults)}")
-    return signals
+        raise KitError(f"{folder} holds several recordings named {', '.join(doubled)}. Rename or remove some.")
+    return paths
 
 
 def _load(path, sample_rate):
@@ -120,3 +160,16 @@ def _load(path, sample_rate):
         return sound.load(path, sample_rate=sample_rate)
     except KitError as error:
         return str(error)
+
+
+def choose_test_noises(names):
+    """Decide which noises are for the tests; takes of one source stay together.
+
+    Examples
+    --------
+    >>> choose_test_noises(["1-7-A", "1-7-B", "1-8-A"])
+    [True, True, False]
+    """
+    sources = [re.sub(r"[-_ ]?[A-Za-z]$", "", name) for name in names]
+    test_sources = set(sorted(set(sources))[::_TEST_SHARE])
+    return [source in test_sources for source in sources]

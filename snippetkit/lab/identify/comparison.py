@@ -1,100 +1,92 @@
-"""Several networks for the same songs, trained and evaluated side by side."""
+"""Several networks for the same songs, trained and tested side by side; the best of them and its threshold."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ...models import MODELS
 from ...training.members import member_folder
-from ...utils.clock import Clock
 from ...utils.errors import KitError, listed
 from ...utils.lock import exclusive_task
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
-from . import evaluation
-from . import recogniser as identify
-from .collection import Collection
-from .recogniser import Recogniser
+from .collection import SongData
+from .evaluation import accuracy_by_snr, choose_threshold, evaluate, mean_probabilities, threshold_rates
+from .recogniser import Recogniser, song_recipe, train
 
-_LEAST_AUC = 0.7    # area under the ROC curve (chance: 0.5) from which "unknown song" is meaningful
+_LOWEST_AUC = 0.7   # from which the answer "unknown song" is of use; 0.5 is chance
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Networks trained on the same songs.
+    """Networks that were trained on the same songs.
 
     Attributes
     ----------
-    collection : Collection
-    folders : dict
-        Name of the model to the folder of its network.
+    data : SongData
+    recognisers : dict
+        Name of the model to Recogniser.
     table : DataFrame
-        One row per model and test: see `compare_networks`.
-    best : Path
-        The folder of the network with the highest validation accuracy; no test uses the validation fragments.
-    device : Device
+        One row per model and test, see `compare_networks`.
+    best : Recogniser
+        The one with the highest validation accuracy.
     """
 
-    collection: Collection
-    folders: dict
+    data: SongData
+    recognisers: dict
     table: pd.DataFrame
-    best: Path
-    device: object
+    best: Recogniser
 
-    def against_noise(self, count):
-        """`evaluation.against_noise` for each of them: dict of DataFrame."""
-        sounds, mix = self.collection.test_sounds(self.device), self.collection.data.mix
+    def accuracy_by_snr(self, count):
+        """`evaluation.accuracy_by_snr` of every network: dict of DataFrame."""
+        sounds = self.data.sounds(self.best.recipe, self.best.device, test=True)
         return {
-            name: evaluation.against_noise(
-                Recogniser(folder, device=self.device).network, sounds, count, mix, self.device
-            )
-            for name, folder in self.folders.items()
+            model: accuracy_by_snr(recogniser, sounds, self.data.mix, count)
+            for model, recogniser in self.recognisers.items()
         }
 
     def choose_threshold(self, count):
-        """Choose the threshold of "unknown" for the best network on half of the recordings; evaluate it on the others.
+        """Choose the threshold of the best network on one half of the recordings, and evaluate it on the other half.
+
+        The threshold is saved with the network. No unknown song is in both halves.
 
         Parameters
         ----------
         count : int
-            Recordings of each song, in each half. No unknown song is in both halves.
+            Recordings of each song in each half.
 
         Returns
         -------
-        dict
-            As `evaluation.rates`, with the highest probabilities of the second half as ``known`` and
-            ``unknown``.
+        rates : dict
+            As from `evaluation.threshold_rates`.
+        known, unknown : ndarray, shape (recordings,)
+            The highest probabilities in the second half.
 
         Raises
         ------
         KitError
-            If fewer than two songs are kept back as unknown.
+            If there are fewer than two unknown songs.
         """
-        unknown = self.collection.unknown
-        if len(unknown) < 2:
-            raise KitError("a threshold needs two songs that are kept back. Set unknown to 2 or more.")
-        recogniser = Recogniser(self.best, device=self.device)
+        if len(self.data.unknown) < 2:
+            raise KitError("a threshold needs two unknown songs: set unknown to 2 or more.")
         halves = []
-        for seed, kept in enumerate((unknown[::2], unknown[1::2])):
-            part = replace(self.collection, unknown=kept)
-            halves.append([
-                np.array([recogniser.probabilities(signal).mean(axis=0).max()
-                          for signal in evaluation.recordings(sounds, part, count, seed=seed)])
-                for sounds in (part.test_sounds(self.device), part.unknown_sounds(self.device))
-            ])
-        threshold = evaluation.choose_threshold(*halves[0])
-        write_json(self.best / "threshold.json", {"threshold": threshold})
-        known, others = halves[1]
-        rates = evaluation.rates(known, others, threshold)
-        if rates["auc"] < _LEAST_AUC:
-            say("this network cannot recognise unknown songs: do not rely on \"unknown song\". "
-                "Longer training or more songs kept back may help")
-        return {**rates, "known": known, "unknown": others}
+        for half in range(2):
+            data = replace(self.data, unknown=self.data.unknown[half::2])
+            pair = [data.sounds(self.best.recipe, self.best.device, test=True, unknown=unknown) for unknown in (0, 1)]
+            means = [mean_probabilities(self.best, sounds, data.mix, count, seed=half) for sounds in pair]
+            halves.append([mean.max(axis=1) for mean in means])
+        self.best.threshold = choose_threshold(*halves[0])
+        write_json(self.best.folder / "threshold.json", {"threshold": self.best.threshold})
+        rates = threshold_rates(*halves[1], self.best.threshold)
+        if rates["auc"] < _LOWEST_AUC:
+            say('this network cannot recognise unknown songs: do not rely on "unknown song". Longer training or more '
+                "unknown songs may help.")
+        return rates, *halves[1]
 
 
-def chosen(names, epochs):
-    """Models and their epochs, from two parameters of a notebook.
+def parse_models(names, epochs):
+    """Read two parameters of the notebook: models, and a number of epochs for each.
 
     Parameters
     ----------
@@ -104,92 +96,35 @@ def chosen(names, epochs):
     Returns
     -------
     dict
-        Name to epochs.
+        Name of the model to Recipe.
 
     Raises
     ------
     KitError
-        If there is no such model, or not a number of epochs for each.
+        If a model is unknown, or the numbers of epochs do not match the models.
+
+    Examples
+    --------
+    >>> parse_models("dense alexnet", "12 10")["alexnet"].epochs
+    10
     """
-    names, epochs = names.split(), str(epochs).split()      # papermill turns a single number into an int
-    if not names or len(names) != len(epochs) or not all(text.isdigit() and int(text) for text in epochs):
-        raise KitError(f"models {' '.join(names)!r} and epochs {' '.join(epochs)!r} must have the same length.")
-    for name in names:
-        identify.recipe(name)   # raises if there is no such model
-    return dict(zip(names, map(int, epochs)))
+    names, epochs = names.split(), str(epochs).split()      # papermill makes an int of a single number
+    if not names or len(names) != len(epochs) or not all(number.isdigit() and int(number) for number in epochs):
+        raise KitError(f"models {names} and epochs {epochs} do not match: give a number of epochs for each model.")
+    if unknown := [name for name in names if name not in MODELS]:
+        raise KitError(f"there is no model {listed(unknown)}. Choose among {', '.join(MODELS)}.")
+    return {name: song_recipe(name, epochs=int(number)) for name, number in zip(names, epochs)}
 
 
-def compare_networks(folder, collection, wanted, *, count, device, clock=None):
-    """Train a network of each model, unless it is trained, and evaluate all with the same tests.
-
-    Parameters
-    ----------
-    folder : path-like
-        Gets a folder per model below ``networks``, and ``networks.json`` with the table and the best model.
-    collection : Collection
-    wanted : dict
-        As `chosen` returns it.
-    count : int
-        As in `evaluation.evaluate`.
-    device : Device
-    clock : Clock or None
-
-    Returns
-    -------
-    Networks
-        Its table has ``model``, ``test``, ``accuracy``, ``precision``, ``auc``, ``top5``, ``parameters``, ``epochs``
-        and ``seconds`` (of training).
-
-    Raises
-    ------
-    KitError
-        As `recogniser.train`; if the time is up before all are trained.
-    """
-    folders = {name: Path(folder, "networks", name) for name in wanted}
-    clock = clock or Clock()
-    with exclusive_task(folder, "training"):
-        for name, epochs in wanted.items():
-            recipe = identify.recipe(name, epochs=epochs)
-            if not identify.train(folders[name], collection.data, recipe, device=device, clock=clock):
-                raise KitError("the time is up. What was trained is kept: run again to continue.")
-    rows, valid = [], {}
-    for name, epochs in wanted.items():
-        done = read_json(member_folder(folders[name], 0) / "done.json")
-        valid[name] = done["valid_accuracy"]
-        about = {"parameters": done["weights"], "epochs": epochs, "seconds": round(done["seconds"])}
-        results = evaluation.evaluate(Recogniser(folders[name], device=device), collection, count, device)
-        rows += [{"model": name, "test": test, **scores, **about} for test, scores in results.items()]
-    best = max(valid, key=valid.get)
-    write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
-    return Networks(collection, folders, pd.DataFrame(rows), folders[best], device)
-
-
-def best_network(folder):
-    """The folder of the best network of `compare_networks`.
-
-    Raises
-    ------
-    KitError
-        If there is none.
-    """
-    networks = read_json(Path(folder, "networks.json"))
-    if networks is None:
-        raise KitError(
-            f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first, or give "
-            "its work folder with --network."
-        )
-    return Path(folder, "networks", networks["best"])
-
-
-def fewer_songs(sizes, songs):
-    """Numbers of songs for further networks, from a parameter of a notebook.
+def parse_sizes(sizes, songs):
+    """Read a parameter of the notebook: numbers of songs on which further networks are trained.
 
     Parameters
     ----------
     sizes : str
-        With spaces between them; empty: none.
+        Separated by spaces; may be empty.
     songs : int
-        How many there are.
+        Number of all songs.
 
     Returns
     -------
@@ -198,7 +133,12 @@ def fewer_songs(sizes, songs):
     Raises
     ------
     KitError
-        If one is not a number from 2 to less than all songs.
+        If one is not a whole number from 2 to ``songs - 1``.
+
+    Examples
+    --------
+    >>> parse_sizes("2 4", 12)
+    [2, 4]
     """
     sizes = str(sizes).split()
     if wrong := [size for size in sizes if not size.isdigit() or not 2 <= int(size) < songs]:
@@ -206,21 +146,65 @@ def fewer_songs(sizes, songs):
     return [int(size) for size in sizes]
 
 
-def growth(folder, networks, sizes, model, epochs, *, count, clock=None):
-    """Accuracy and training time against the number of songs.
+def compare_networks(folder, data, recipes, *, count, device, clock):
+    """Train one network per model, unless that is done, and evaluate all of them with the same tests.
 
     Parameters
     ----------
     folder : path-like
+        Gets a folder per model in ``networks``, and ``networks.json`` with the table and the name of the best model.
+    data : SongData
+    recipes : dict
+        As from `parse_models`.
+    count : int
+        As in `evaluation.evaluate`.
+    device : Device
+    clock : Clock
+
+    Returns
+    -------
+    Networks
+        The columns of its table: ``model``, ``test``, ``accuracy``, ``precision``, ``auc``, ``top5``, ``parameters``,
+        ``epochs`` and ``seconds`` (of training).
+
+    Raises
+    ------
+    KitError
+        As `recogniser.train`; if the time is over before all networks are trained.
+    """
+    folders = {model: Path(folder, "networks", model) for model in recipes}
+    with exclusive_task(folder, "training"):
+        for model, recipe in recipes.items():
+            if not train(folders[model], data, recipe, device=device, clock=clock):
+                raise KitError("the time is over. What was trained is kept: run again to continue.")
+    rows, accuracies = [], {}
+    recognisers = {model: Recogniser(path, device=device) for model, path in folders.items()}
+    for model, recogniser in recognisers.items():
+        done = read_json(member_folder(folders[model], 0) / "done.json")
+        accuracies[model] = done["valid_accuracy"]
+        costs = {"parameters": done["weights"], "epochs": done["epochs"], "seconds": round(done["seconds"])}
+        metrics = evaluate(recogniser, data, count)
+        rows += [{"model": model, "test": test, **values, **costs} for test, values in metrics.items()]
+    best = max(accuracies, key=accuracies.get)
+    write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
+    return Networks(data, recognisers, pd.DataFrame(rows), recognisers[best])
+
+
+def measure_growth(folder, networks, sizes, model, *, count, clock):
+    """Accuracy and training time for several numbers of songs.
+
+    Parameters
+    ----------
+    folder : path-like
+        Gets a folder per number.
     networks : Networks
         Of all songs.
     sizes : sequence of int
-        As `fewer_songs` returns them.
+        As from `parse_sizes`.
     model : str
-        One of those in `networks`.
-    epochs, count
+        One of `networks`.
+    count, clock
         As in `compare_networks`.
-    clock : Clock or None
 
     Returns
     -------
@@ -232,13 +216,12 @@ def growth(folder, networks, sizes, model, epochs, *, count, clock=None):
     KitError
         As `compare_networks`.
     """
-    data = networks.collection.data
+    data, recogniser = networks.data, networks.recognisers[model]
     tables = {data.classes: networks.table}
     for size in sizes:
-        smaller = replace(data, names=data.names[:size], songs=data.songs[:size])
-        part = replace(networks.collection, data=smaller)
         tables[size] = compare_networks(
-            Path(folder, f"{size} songs"), part, {model: epochs}, count=count, device=networks.device, clock=clock
+            Path(folder, f"{size} songs"), replace(data, names=data.names[:size], songs=data.songs[:size]),
+            {model: recogniser.recipe}, count=count, device=recogniser.device, clock=clock,
         ).table
     rows = []
     for size, table in sorted(tables.items()):

@@ -1,6 +1,6 @@
-"""Evaluating song identification: on fragments, on recordings, against noise; the threshold of "unknown".
+"""How well a network identifies songs: metrics, the three tests, accuracy under noise, and the threshold for "unknown".
 
-All fragments and noises here are in no training set.
+Everything is measured on fragments and under noises that were not used in training.
 """
 
 from dataclasses import replace
@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import precision_score, roc_auc_score, roc_curve
 
 from ...training.epoch import predict
 from .fragments import NoisyFragments
-from .phone import recorded
 
 SNRS = tuple(range(-10, 21, 5))     # dB, of the curve
-SECONDS = 20                        # of a recording
+SECONDS = 20                        # length of a recording
 _SEED = 3
 
 
-def scores(logits, labels):
-    """Accuracy, precision, area under the ROC curve, and top-5, of logits.
+def compute_metrics(logits, labels):
+    """Accuracy, precision, area under the ROC curve, and top-5 accuracy.
 
     Parameters
     ----------
@@ -30,153 +30,184 @@ def scores(logits, labels):
     Returns
     -------
     dict
-        ``accuracy``, ``precision`` (mean over the songs; 0 for a song that is never predicted), ``auc`` (mean over
-        the songs, each against all others) and ``top5``, all 0 to 1.
-    """
-    from sklearn.metrics import precision_score, roc_auc_score
+        ``accuracy``, ``precision`` (mean over the songs; 0 for a song that is never predicted), ``auc`` (mean over the
+        songs, each against all others) and ``top5``, all from 0 to 1.
 
+    Examples
+    --------
+    >>> compute_metrics(np.array([[1.0, 0.0], [1.0, 0.0]]), np.arange(2))
+    {'accuracy': 0.5, 'precision': 0.25, 'auc': 0.5, 'top5': 1.0}
+    """
     predicted = logits.argmax(axis=1)
-    of_song = np.arange(logits.shape[1]) == labels[:, None]
+    is_song = np.arange(logits.shape[1]) == labels[:, None]
     probabilities = torch.from_numpy(np.asarray(logits, np.float64)).softmax(dim=1).numpy()
     return {
         "accuracy": float(np.mean(predicted == labels)),
         "precision": float(precision_score(labels, predicted, average="macro", zero_division=0)),
-        "auc": float(roc_auc_score(of_song, probabilities, average="macro")),
+        "auc": float(roc_auc_score(is_song, probabilities, average="macro")),
         "top5": float(np.any(np.argsort(-logits, axis=1)[:, :5] == labels[:, None], axis=1).mean()),
     }
 
 
-def phone(sample_rate):
-    """A function that sends mixes through a simulated phone, for `fragments.NoisyFragments`."""
-    def change(mixes, seed):
-        rngs = [np.random.default_rng([seed, i]) for i in range(len(mixes))]
-        signals = [recorded(mix, sample_rate, rng=rng) for mix, rng in zip(mixes.cpu().numpy(), rngs)]
-        return torch.from_numpy(np.stack(signals)).to(mixes.device)
-
-    return change
-
-
-def evaluate(recogniser, collection, count, device):
+def evaluate(recogniser, data, count):
     """The three tests of a network.
 
     Parameters
     ----------
     recogniser : Recogniser
-    collection : Collection
+    data : SongData
     count : int
         Fragments of each song.
-    device : Device
 
     Returns
     -------
     dict
-        Test to its `scores`: other fragments of the same recordings; those through a simulated room
-        and phone; and whole recordings of `SECONDS` through it, by the mean probability over their windows.
+        Name of the test to the result of `compute_metrics`: other fragments of the same recordings; such fragments
+        recorded by a simulated phone; recordings of `SECONDS` by the phone, by the mean probability over their windows.
     """
-    sounds, mix = collection.test_sounds(device), replace(collection.data.mix, colour=False)
-    through_phone = phone(collection.recipe.sample_rate)
-    results = {}
-    for name, change in {"other fragments": None, "simulated phone": through_phone}.items():
-        fragments = NoisyFragments(sounds, count, mix=mix, seed=_SEED, change=change)
-        results[name] = scores(predict(recogniser.network, fragments, device), fragments.labels.cpu().numpy())
-    results[f"{SECONDS} s by phone"] = _of_recordings(recogniser, sounds, collection, max(2, count // 4))
-    return results
+    sounds = data.sounds(recogniser.recipe, recogniser.device, test=True)
+    mix, recordings = replace(data.mix, colour=False), max(2, count // 4)
+    means = mean_probabilities(recogniser, sounds, mix, recordings)
+    labels = np.arange(len(sounds.songs)).repeat(recordings)
+    return {
+        "other fragments": _evaluate_fragments(recogniser, sounds, count, mix),
+        "simulated phone": _evaluate_fragments(recogniser, sounds, count, mix, phone=True),
+        f"{SECONDS} s by phone": compute_metrics(np.log(np.maximum(means, 1e-12)), labels),
+    }
 
 
-def _of_recordings(recogniser, sounds, collection, count):
-    means = [recogniser.probabilities(signal).mean(axis=0) for signal in recordings(sounds, collection, count)]
-    labels = np.arange(len(sounds.songs)).repeat(count)
-    return scores(np.log(np.maximum(means, 1e-12)), labels)
+def _evaluate_fragments(recogniser, sounds, count, mix, *, phone=False):
+    fragments = NoisyFragments(sounds, count, mix=mix, seed=_SEED, phone=phone)
+    logits = predict(recogniser.network, fragments, recogniser.device)
+    return compute_metrics(logits, fragments.labels.cpu().numpy())
 
 
-def recordings(sounds, collection, count, *, seed=_SEED, seconds=SECONDS, mix=None):
-    """Recordings by a simulated phone, `count` of each song: yields ndarray, shape (samples,), float32."""
-    rate = collection.recipe.sample_rate
-    longer = replace(sounds, samples=round(seconds * rate))
-    fragments = NoisyFragments(longer, count, mix=mix or collection.data.mix, change=phone(rate))
-    generator = torch.Generator().manual_seed(seed)
-    for label in fragments.labels.cpu().split(1):
-        yield fragments.mixed(label, generator)[0].cpu().numpy()
+def mean_probabilities(recogniser, sounds, mix, count, *, seed=_SEED):
+    """Mean probabilities over the windows of each of `make_recordings`: ndarray (recordings, songs)."""
+    recordings = make_recordings(sounds, mix, count, seed=seed)
+    return np.stack([recogniser.probabilities(recording).mean(axis=0) for recording in recordings])
 
 
-def example(collection, device, *, snrs):
-    """One fragment of the first song at several signal-to-noise ratios.
+def make_recordings(sounds, mix, count, *, seed=_SEED):
+    """Make recordings of `SECONDS` by a simulated phone.
 
     Parameters
     ----------
-    collection : Collection
-    device : Device
+    sounds : Sounds
+    mix : Mix
+    count : int
+        Recordings of each song.
+    seed : int
+
+    Yields
+    ------
+    ndarray, shape (samples,), float32
+    """
+    longer = replace(sounds, samples=round(SECONDS * sounds.spectrogram.recipe.sample_rate))
+    fragments = NoisyFragments(longer, count, mix=mix, phone=True)
+    generator = torch.Generator().manual_seed(seed)
+    for song in fragments.labels.cpu().split(1):
+        yield fragments.mix_fragments(song, generator)[0].cpu().numpy()
+
+
+def make_examples(sounds, mix, snrs):
+    """One fragment of the first song at several signal-to-noise ratios, to listen to.
+
+    Parameters
+    ----------
+    sounds : Sounds
+    mix : Mix
     snrs : sequence of float or None
         In dB; None is the fragment without noise.
 
     Returns
     -------
     dict
-        Title to ndarray, shape (samples,), with peaks of 0.9 at most.
+        Title to ndarray, shape (samples,), with peaks of at most 0.9.
     """
-    sounds, signals = collection.test_sounds(device), {}
+    examples, first = {}, torch.zeros(1, dtype=torch.int64)
     for snr in snrs:
-        mix = collection.data.mix.at(np.inf if snr is None else snr)
-        generator = torch.Generator().manual_seed(_SEED)    # the same fragment every time
-        signal = NoisyFragments(sounds, 1, mix=mix).mixed(torch.zeros(1, dtype=torch.int64), generator)[0].cpu().numpy()
-        signals["no noise" if snr is None else f"{snr} dB"] = signal * (0.9 / max(0.9, np.abs(signal).max()))
-    return signals
+        fragments = NoisyFragments(sounds, 1, mix=mix.at(np.inf if snr is None else snr))
+        generator = torch.Generator().manual_seed(_SEED)    # the same fragment for every ratio
+        signal = fragments.mix_fragments(first, generator)[0].cpu().numpy()
+        examples["no noise" if snr is None else f"{snr} dB"] = signal * (0.9 / max(0.9, np.abs(signal).max()))
+    return examples
 
 
-def against_noise(network, sounds, count, mix, device, *, snrs=SNRS):
+def accuracy_by_snr(recogniser, sounds, mix, count, *, snrs=SNRS):
     """Accuracy at fixed signal-to-noise ratios.
+
+    Parameters
+    ----------
+    recogniser : Recogniser
+    sounds : Sounds
+    mix : Mix
+    count : int
+        Fragments of each song.
+    snrs : sequence of float
+        In dB.
 
     Returns
     -------
     DataFrame
-        ``snr`` in dB, ``accuracy``, ``top5``.
+        ``snr``, and the columns of `compute_metrics`.
     """
-    rows = []
-    for snr in snrs:
-        fragments = NoisyFragments(sounds, count, mix=replace(mix.at(snr), colour=False), seed=_SEED)
-        results = scores(predict(network, fragments, device), fragments.labels.cpu().numpy())
-        rows.append({"snr": snr, "accuracy": results["accuracy"], "top5": results["top5"]})
-    return pd.DataFrame(rows)
+    mix = replace(mix, colour=False)
+    return pd.DataFrame({"snr": snr, **_evaluate_fragments(recogniser, sounds, count, mix.at(snr))} for snr in snrs)
 
 
 def choose_threshold(known, unknown):
-    """The probability below which a song is "unknown": the point of the ROC curve farthest from chance.
+    """Choose the probability below which the answer is "unknown song".
 
-    Youden, "Index for rating diagnostic tests" (Cancer 3, 1950): the largest ``true positives - false positives``.
+    Youden, "Index for rating diagnostic tests" (Cancer 3, 1950): the point of the ROC curve with the largest difference
+    of true positive rate and false positive rate.
 
     Parameters
     ----------
     known, unknown : ndarray, shape (recordings,)
-        The highest probability of each recording of known and of unknown songs.
+        The highest probability in each recording of known songs, and of unknown songs.
 
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> choose_threshold(np.array([0.9, 0.7]), np.array([0.5, 0.2]))
+    0.7
     """
-    from sklearn.metrics import roc_curve
+    false_positives, true_positives, thresholds = roc_curve(*_roc_input(known, unknown))
+    # the first threshold accepts nothing
+    return float(thresholds[1 + np.argmax((true_positives - false_positives)[1:])])
 
-    false_positives, true_positives, thresholds = roc_curve(*_roc(known, unknown))
-    return float(thresholds[1 + np.argmax((true_positives - false_positives)[1:])])  # the first accepts nothing
 
+def threshold_rates(known, unknown, threshold):
+    """How well a threshold separates known from unknown songs.
 
-def rates(known, unknown, threshold):
-    """Evaluate a threshold on recordings that it was not chosen on.
+    Parameters
+    ----------
+    known, unknown
+        As in `choose_threshold`, of other recordings.
+    threshold : float
 
     Returns
     -------
     dict
-        ``threshold``, ``true_positive_rate`` (of the known, at or above it), ``false_positive_rate`` (of the unknown),
-        and ``auc``, the area under the ROC curve.
-    """
-    from sklearn.metrics import roc_auc_score
+        ``threshold``; ``true_positive_rate``, the share of known recordings at or above it; ``false_positive_rate``,
+        that of unknown ones; ``auc``, the area under the ROC curve.
 
+    Examples
+    --------
+    >>> threshold_rates(np.array([0.9, 0.6]), np.array([0.5, 0.2]), 0.7)
+    {'threshold': 0.7, 'true_positive_rate': 0.5, 'false_positive_rate': 0.0, 'auc': 1.0}
+    """
     return {
         "threshold": threshold,
         "true_positive_rate": float(np.mean(known >= threshold)),
         "false_positive_rate": float(np.mean(unknown >= threshold)),
-        "auc": float(roc_auc_score(*_roc(known, unknown))),
+        "auc": float(roc_auc_score(*_roc_input(known, unknown))),
     }
 
 
-def _roc(known, unknown):
+def _roc_input(known, unknown):
     return np.concatenate([np.ones(len(known)), np.zeros(len(unknown))]), np.concatenate([known, unknown])

@@ -1,56 +1,142 @@
-"""A data set of noisy song fragments that are mixed on the fly, new in every epoch.
+"""Fragments of songs under noise, mixed on request: a data set that is new in every epoch.
 
-It has the interface of the core's `SnippetDataset`, so that a network is trained and resumed like any member.
+It has the interface of `dataset.SnippetDataset`, so a network is trained and resumed like every member.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from .noise import Mix, ambience, amplify, microphones, mix_at_snr, uniform
+from .noise import Mix, amplify, draw_uniform, make_backgrounds, mix_at_snr, random_responses
+from .phone import record_batch
+
+
+class SoundBank:
+    """Recordings of any length in one tensor, and fragments of them in batches.
+
+    Parameters
+    ----------
+    signals : sequence of ndarray, shape (samples,)
+        None may be empty.
+    device : str
+
+    Attributes
+    ----------
+    device : torch.device
+    lengths : Tensor, shape (recordings,), int64, on the CPU
+        In samples.
+    """
+
+    def __init__(self, signals, *, device="cpu"):
+        self._samples = torch.tensor(np.concatenate(signals), dtype=torch.float32, device=device)
+        self.device = self._samples.device
+        self.lengths = torch.tensor([len(signal) for signal in signals])
+        self._starts = (torch.cumsum(self.lengths, 0) - self.lengths).tolist()
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def cut_fragments(self, recordings, offsets, samples):
+        """Cut one fragment per row. A recording that is too short is repeated.
+
+        Parameters
+        ----------
+        recordings : Tensor, shape (fragments,), int64
+            Numbers of recordings.
+        offsets : Tensor, shape (fragments,), int64
+            First sample of each fragment within its recording.
+        samples : int
+            Length of a fragment.
+
+        Returns
+        -------
+        Tensor, shape (fragments, samples), float32
+
+        Examples
+        --------
+        >>> SoundBank([[1.0, 2.0, 3.0]]).cut_fragments(torch.tensor([0]), torch.tensor([1]), 4)
+        tensor([[2., 3., 1., 2.]])
+        """
+        fragments = torch.zeros(len(recordings), samples, device=self.device)
+        self.add_fragments(fragments, recordings, offsets, torch.ones(len(recordings)))
+        return fragments
+
+    def add_fragments(self, sums, recordings, offsets, factors):
+        """Add a fragment to each row of a tensor, in place.
+
+        Fragments are slices, one after the other: a gather with an index per sample takes several times as long.
+
+        Parameters
+        ----------
+        sums : Tensor, shape (fragments, samples)
+        recordings, offsets
+            As in `cut_fragments`.
+        factors : Tensor, shape (fragments,)
+        """
+        columns = recordings.tolist(), self.lengths[recordings].tolist(), offsets.tolist(), factors.tolist()
+        for row, number, length, offset, factor in zip(sums, *columns):
+            start, done = self._starts[number], 0
+            while factor and done < len(row):
+                end = min(length, offset + len(row) - done)
+                row[done : done + end - offset].add_(self._samples[start + offset : start + end], alpha=factor)
+                done, offset = done + end - offset, 0
+
+    def draw_offsets(self, recordings, samples, *, generator):
+        """Draw where a fragment of each recording starts, uniformly from all places where it fits.
+
+        Parameters
+        ----------
+        recordings : Tensor, shape (fragments,), int64
+        samples : int
+        generator : torch.Generator, on the CPU
+
+        Returns
+        -------
+        Tensor, shape (fragments,), int64
+            Any place if the recording is shorter than a fragment, because it is repeated.
+        """
+        lengths = self.lengths[recordings]
+        places = torch.where(lengths > samples, lengths - samples + 1, lengths)
+        return (torch.rand(len(recordings), generator=generator, dtype=torch.float64) * places).long()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sounds:
-    """The sources of fragments.
+    """What fragments are made from, on one device.
 
     Attributes
     ----------
-    songs, noises : Bank
-        On the same device.
+    songs, noises : SoundBank
     spectrogram : MelSpectrogram
-        On the same device.
     samples : int
-        Of a fragment.
+        Length of a fragment.
     """
 
-    songs: object
-    noises: object
+    songs: SoundBank
+    noises: SoundBank
     spectrogram: object
     samples: int
 
 
 class NoisyFragments:
-    """A number of fragments of each song, at random positions and with random noise.
+    """Some fragments of each song, from random places and under random noise.
 
     Parameters
     ----------
     sounds : Sounds
     count : int
-        Fragments of each song per epoch.
+        Fragments of each song in an epoch.
     mix : Mix
     seed : int or None
-        With a seed the fragments are the same every time (for batches of one size): for validation and tests. None
-        draws new ones from the generator of `batches`.
-    change : callable or None
-        Applied to mixes before the spectrogram: takes Tensor (batch, samples) and a seed, returns such a Tensor.
+        With a seed, the fragments are the same whenever they are requested in batches of the same size: for validation
+        and tests. With None they are drawn from the generator that `batches` gets.
+    phone : bool
+        Whether the mixes are recorded by a simulated phone, see `phone.record_with_phone`.
     """
 
-    def __init__(self, sounds, count, *, mix=Mix(), seed=None, change=None):
-        self.sounds = sounds
-        self.mix = mix
-        self.seed = seed
-        self.change = change
+    def __init__(self, sounds, count, *, mix=Mix(), seed=None, phone=False):
+        self.sounds, self.mix, self.seed, self.phone = sounds, mix, seed, phone
         self.labels = torch.arange(len(sounds.songs)).repeat_interleave(count).to(sounds.songs.device)
 
     def __len__(self):
@@ -63,9 +149,9 @@ class NoisyFragments:
         ----------
         size : int
         order : Tensor, shape (fragments,), int64, or None
-            Order of the rows; None: ascending.
+            Order of the rows; None is ascending.
         generator : torch.Generator or None
-            On the CPU; not used if there is a seed.
+            On the CPU; ignored if there is a seed.
 
         Yields
         ------
@@ -76,18 +162,30 @@ class NoisyFragments:
             generator = torch.Generator().manual_seed(self.seed)
         for rows in order.split(size):
             labels = self.labels[rows.to(self.labels.device)]
-            mixes, gains = self.mixed(labels.cpu(), generator), None
+            signals, gains = self.mix_fragments(labels.cpu(), generator), None
             if self.mix.colour:
-                gains = microphones(len(labels), self.sounds.spectrogram.frequencies, generator=generator)
-            yield self.sounds.spectrogram(mixes, gains), labels
+                gains = random_responses(len(labels), self.sounds.spectrogram.frequencies, generator=generator)
+            yield self.sounds.spectrogram(signals, gains), labels
 
-    def mixed(self, songs, generator):
-        """Noisy fragments of these songs: Tensor (batch,) of int64 to (batch, samples)."""
-        sounds, count = self.sounds, len(songs)
-        offsets = sounds.songs.draw(songs, sounds.samples, generator=generator)
-        signals = amplify(sounds.songs.cut(songs, offsets, sounds.samples), self.mix.gain)
-        noises = ambience(sounds.noises, count, sounds.samples, self.mix, generator=generator)
-        mixes = mix_at_snr(signals, noises, uniform(count, *self.mix.snr, generator=generator))
-        if self.change is None:
+    def mix_fragments(self, songs, generator):
+        """Mix a fragment of each song.
+
+        Parameters
+        ----------
+        songs : Tensor, shape (batch,), int64
+            Numbers of songs.
+        generator : torch.Generator, on the CPU
+
+        Returns
+        -------
+        Tensor, shape (batch, samples)
+        """
+        sounds, mix, count = self.sounds, self.mix, len(songs)
+        offsets = sounds.songs.draw_offsets(songs, sounds.samples, generator=generator)
+        signals = amplify(sounds.songs.cut_fragments(songs, offsets, sounds.samples), mix.gain)
+        noises = make_backgrounds(sounds.noises, count, sounds.samples, mix, generator=generator)
+        mixes = mix_at_snr(signals, noises, draw_uniform(count, *mix.snr, generator=generator))
+        if not self.phone:
             return mixes
-        return self.change(mixes, torch.randint(2**31, (1,), generator=generator).item())
+        seed = torch.randint(2**31, (1,), generator=generator).item()
+        return record_batch(mixes, sounds.spectrogram.recipe.sample_rate, seed=seed)

@@ -1,39 +1,36 @@
-"""Song identification: one class per song, trained on noisy fragments, applied to the windows of a recording.
+"""One network that identifies songs: its recipe, its training, and its answer about a recording of any length.
 
-What the networks are and how a member is trained and resumed is the core's; how noise is mixed is `fragments`'.
+Every song is a class. The networks, their training and how it is resumed belong to the core.
 """
 
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ...dataset import SnippetDataset
 from ...recipe import Recipe
 from ...training.checkpoint import load_network
 from ...training.epoch import predict
 from ...training.member import train_member
 from ...training.members import finished_members, member_folder, shared_recipe
-from ...utils.artifacts import claim, digest, read_record
+from ...utils.artifacts import claim, read_record
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
+from ...utils.paths import runs_folder
 from ...utils.storage import read_json
-from ..spectrogram import MelSpectrogram, decibels, normalised
-from .bank import Bank
-from .fragments import NoisyFragments, Sounds
-from .noise import Mix
+from ..spectrogram import MelSpectrogram, decibels, normalise
 
-FRAGMENTS = 200         # of each song, an epoch, as published
 WINDOW, STEP = 256, 51  # frames, as published
-_HELD_OUT = 20          # fragments of each song to validate on
-_VALID_SEED, _TEST_SEED = 1, 2
-_SHORTEST = 1.0         # seconds of a recording of which anything can be said
+UNKNOWN = "unknown song"
+_SHORTEST = 1.0         # seconds of a recording
 
 
-def recipe(model="alexnet", *, epochs=32):
-    """The published features: 22,050 Hz, 128 mel bands, hop 431, which makes 256 frames of 5 s.
+def song_recipe(model="alexnet", *, epochs=32):
+    """The recipe of song identification, with the published features.
 
-    How it is trained is the kit's own (see `Recipe.best`); the numbers of epochs were published for each model.
+    22,050 Hz, 128 mel bands and a hop of 431 samples give 256 frames for 5 s. The numbers of epochs were published for
+    each model. The rest of the training is the kit's own, see `Recipe.best`.
     """
     return Recipe(
         members=1, separator="none", sample_rate=22_050, seconds=5.0, preemphasis=0.0, frame_length=2048, n_fft=2048,
@@ -42,108 +39,58 @@ def recipe(model="alexnet", *, epochs=32):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SongData:
-    """The data of song identification, with the interface of `training.data.TrainingData`.
-
-    Attributes
-    ----------
-    names : list of str
-        Of the songs, one class each.
-    songs, noises, test_noises : list of ndarray, shape (samples,), float32
-        At the recipe's rate. The test noises have other sources than the training noises.
-    source : str
-        Fingerprint of the files.
-    fragments : int
-        Of each song, per epoch.
-    mix : Mix
-    """
-
-    names: list
-    songs: list
-    noises: list
-    test_noises: list
-    source: str
-    fragments: int = FRAGMENTS
-    mix: Mix = field(default_factory=Mix)
-
-    @property
-    def classes(self):
-        return len(self.names)
-
-    @property
-    def choices(self):
-        """Everything besides the recipe that determines a training, as JSON values."""
-        mix = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.mix).items()}
-        return {"names": self.names, "sounds": self.source, "fragments": self.fragments, **mix}
-
-    def fingerprint(self, recipe):
-        return digest(self.choices)
-
-    def sounds(self, recipe, device, *, test=False):
-        """Sources of fragments on a device: `Sounds` with the noises of the training or of the tests."""
-        return Sounds(
-            songs=Bank(self.songs, device=device.name),
-            noises=Bank(self.test_noises if test else self.noises, device=device.name),
-            spectrogram=MelSpectrogram(recipe, device=device.name), samples=recipe.samples,
-        )
-
-    def datasets(self, recipe, member, device):
-        """Training set (new fragments in every epoch), validation set, and test set with the test noises."""
-        training, test = self.sounds(recipe, device), self.sounds(recipe, device, test=True)
-        return (
-            NoisyFragments(training, self.fragments, mix=self.mix),
-            NoisyFragments(training, _HELD_OUT, mix=self.mix, seed=_VALID_SEED),
-            NoisyFragments(test, _HELD_OUT, mix=self.mix, seed=_TEST_SEED),
-        )
-
-
-def train(folder, data, recipe, *, device=None, clock=None):
-    """Train a network, or continue an earlier run; returns whether it is finished.
+def train(folder, data, recipe, *, device, clock=None):
+    """Train a network, or continue an interrupted training.
 
     Parameters
     ----------
     folder : path-like
-        Gets ``songs.json`` and ``member_00``: see `member.train_member`.
+        Gets the record ``songs.json``, and in ``member_00`` the files of a member, see `member.train_member`.
     data : SongData
     recipe : Recipe
-    device : Device or None
+    device : Device
     clock : Clock or None
+
+    Returns
+    -------
+    bool
+        Whether the training is finished.
 
     Raises
     ------
     KitError
-        As `member.train_member`; if the folder contains a network of other songs, noises or mixes.
+        As `member.train_member`; if the folder holds a network of other songs, other noises or another mix.
     """
-    folder = Path(folder)
-    device = device or find_devices(recipe.precision)[0]
-    claim(folder / "songs.json", data.choices, artifact=folder)
+    claim(Path(folder, "songs.json"), data.choices, artifact=folder)
     return train_member(member_folder(folder, 0), 0, recipe, data, device=device, clock=clock)
 
 
-def count_windows(frames):
-    """Windows of a recording: one each STEP frames that fits, ``1 + (frames - WINDOW) // STEP``, and one at least."""
-    return 1 + max(0, (frames - WINDOW) // STEP)
+def conclude(probabilities, names, *, threshold=0.0, count=5):
+    """Name the likeliest songs by their mean probability over the windows of a recording.
 
-
-@dataclass(frozen=True)
-class Answer:
-    """Which song a recording is.
-
-    Attributes
+    Parameters
     ----------
+    probabilities : ndarray, shape (windows, songs)
+    names : sequence of str
+    threshold : float
+        If no probability reaches it, the title is `UNKNOWN`.
+    count : int
+        Number of songs.
+
+    Returns
+    -------
+    title : str
     top : dict
-        The most probable songs and their probabilities, in descending order.
-    is_unknown : bool
-        Whether the highest probability is below the threshold.
+        The likeliest songs and their probabilities, in descending order.
+
+    Examples
+    --------
+    >>> conclude(np.array([[0.25, 0.75], [0.5, 0.5]]), ["one", "two"])
+    ('two', {'two': 0.625, 'one': 0.375})
     """
-
-    top: dict
-    is_unknown: bool
-
-    @property
-    def title(self):
-        return "unknown song" if self.is_unknown else next(iter(self.top))
+    mean = probabilities.mean(axis=0)
+    best = np.argsort(-mean)[:count]
+    return names[best[0]] if mean.max() >= threshold else UNKNOWN, {names[i]: float(mean[i]) for i in best}
 
 
 class Recogniser:
@@ -152,85 +99,100 @@ class Recogniser:
     Parameters
     ----------
     folder : path-like
-        As `train` makes it.
+        Of a finished `train`.
     device : Device or None
 
     Attributes
     ----------
+    folder : Path
     names : list of str
         Of the songs.
     recipe : Recipe
+    device : Device
+    wanted : dict
+        How to load a recording: ``sample_rate`` of `sound.load`.
+    step : float
+        Seconds from one window to the next.
+    levels : callable
+        `MelSpectrogram.levels`.
     threshold : float
-        Lowest probability of a known song; 0 until it is chosen.
+        Lowest probability of a known song; 0 until `comparison.Networks.choose_threshold` has chosen it.
 
     Raises
     ------
     KitError
-        If there is no trained network.
+        If the folder holds no finished network.
     """
 
     def __init__(self, folder, *, device=None):
-        folder = Path(folder)
+        self.folder = folder = Path(folder)
         record = read_record(folder / "songs.json")
         if record is None or not finished_members(folder):
-            raise KitError(f"{folder} contains no network that knows songs. Run the notebook 05_identify_songs first.")
+            raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs first.")
         self.names = record["made_by"]["names"]
         self.threshold = (read_json(folder / "threshold.json") or {}).get("threshold", 0.0)
         self.recipe, _ = shared_recipe(folder, [0])
         self.device = device or find_devices(self.recipe.precision)[0]
+        self.wanted = {"sample_rate": self.recipe.sample_rate}
+        self.step = STEP * self.recipe.hop / self.recipe.sample_rate
         self.spectrogram = MelSpectrogram(self.recipe, device=self.device.name)
+        self.levels = self.spectrogram.levels
         self.network = load_network(
             member_folder(folder, 0) / "last.pt", self.recipe, classes=len(self.names), device=self.device
         )
 
     @torch.inference_mode()
     def probabilities(self, signal):
-        """Probabilities of the songs for each window of a recording.
+        """Probability of each song in each window of a recording.
 
         Parameters
         ----------
         signal : ndarray, shape (samples,), float32
-            At the recipe's rate; repeated if it is shorter than a window.
+            At the sample rate of the recipe. It is repeated if it is shorter than a window.
 
         Returns
         -------
-        ndarray, shape (count_windows(frames), songs), float32
+        ndarray, shape (1 + (frames - WINDOW) // STEP, songs), float32
 
         Raises
         ------
         KitError
-            If it is shorter than a second.
+            If the recording is shorter than a second.
         """
         rate = self.recipe.sample_rate
         if len(signal) < _SHORTEST * rate:
-            seconds = len(signal) / rate
-            raise KitError(f"the recording of {seconds:.1f} s is too short. Record at least {_SHORTEST:g} s.")
-        shortest = (WINDOW - 1) * self.recipe.hop
-        if len(signal) < shortest:
-            signal = np.resize(signal, shortest)
+            raise KitError(f"the recording lasts {len(signal) / rate:.1f} s. Record at least {_SHORTEST:g} s.")
+        signal = np.resize(signal, max(len(signal), (WINDOW - 1) * self.recipe.hop))
         energy = self.spectrogram.energy(torch.tensor(signal, device=self.device.name)[None])[0]
         windows = energy.unfold(0, WINDOW, STEP).transpose(1, 2)    # (windows, frames, bands)
-        logits = predict(self.network, _Windows(normalised(decibels(windows))[:, None]), self.device)
-        return torch.from_numpy(logits).softmax(dim=1).numpy()
+        dataset = SnippetDataset(normalise(decibels(windows)).cpu(), device=self.device.name)
+        return torch.from_numpy(predict(self.network, dataset, self.device)).softmax(dim=1).numpy()
 
-    def answer(self, signal, count=5):
-        """The most probable songs of a recording, by the mean over its windows: `Answer`."""
-        return self.concluded(self.probabilities(signal), count)
-
-    def concluded(self, probabilities, count=5):
-        """`answer` for given probabilities of the windows."""
-        mean = probabilities.mean(axis=0)
-        best = np.argsort(-mean)[:count]
-        return Answer({self.names[i]: float(mean[i]) for i in best}, bool(mean.max() < self.threshold))
+    def conclude(self, probabilities):
+        """`conclude` with the names and the threshold of the network."""
+        return conclude(probabilities, self.names, threshold=self.threshold)
 
 
-class _Windows:
-    """Windows as `epoch.predict` takes them."""
+def find_network(folder=None):
+    """Find the folder of a network.
 
-    labels = None
+    Parameters
+    ----------
+    folder : path-like or None
+        Of the network, or of a `comparison.compare_networks`, whose best network is meant; None is ``runs/identify``.
 
-    def __init__(self, windows):
-        self._windows = windows
+    Returns
+    -------
+    Path
 
-    def batches(self, size, *, order=None, generator=None):
-        yield from self._windows.split(size)
+    Raises
+    ------
+    KitError
+        If there is none.
+    """
+    folder = Path(folder or runs_folder() / "identify")
+    if (folder / "songs.json").exists():
+        return folder
+    if comparison := read_json(folder / "networks.json"):
+        return folder / "networks" / comparison["best"]
+    raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs or set --network.")
