@@ -1,4 +1,4 @@
-"""Losses by hand, and classes that come as often as others."""
+"""Loss functions by hand, class weights, and oversampling."""
 
 import pytest
 import torch
@@ -15,12 +15,12 @@ def batch():
     return torch.randn(16, 4), torch.randint(4, (16,))
 
 
-def test_with_nothing_asked_for_it_is_cross_entropy(batch):
+def test_loss_without_options_is_cross_entropy(batch):
     logits, labels = batch
     assert torch.equal(loss(logits, labels), torch.nn.functional.cross_entropy(logits, labels))
 
 
-def test_an_exponent_of_almost_nothing_is_cross_entropy(batch):
+def test_focal_loss_tends_to_cross_entropy(batch):
     logits, labels = batch
     for smoothing in (0.0, 0.1):
         expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
@@ -40,7 +40,7 @@ def test_balanced_weights_give_every_class_the_same_sum():
     torch.testing.assert_close(torch.bincount(labels, weights=weights[labels]), torch.tensor([10, 10, 0, 10]) / 3.0)
 
 
-def test_oversampling_shows_every_class_as_often():
+def test_oversampling_draws_all_classes_equally_often():
     labels = torch.tensor([0] * 900 + [1] * 100)
     state = type("State", (), {"generator": torch.Generator().manual_seed(0), "classes": 2})()
     dataset = type("Dataset", (), {"labels": labels, "__len__": lambda self: 1000})()
@@ -50,11 +50,11 @@ def test_oversampling_shows_every_class_as_often():
     assert sorted(order.tolist()) == list(range(1000))
 
 
-def test_weights_count_alike_for_labels_and_for_probabilities(batch):
+def test_class_weights_act_equally_on_labels_and_probabilities(batch):
     logits, labels = batch
-    weights, told = balanced(labels, 4), torch.nn.functional.one_hot(labels, 4).float()
+    weights, probabilities = balanced(labels, 4), torch.nn.functional.one_hot(labels, 4).float()
     expected = (weights[labels] * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
-    for targets in (labels, told):
+    for targets in (labels, probabilities):
         torch.testing.assert_close(loss(logits, targets, class_weights=weights), expected)
         torch.testing.assert_close(loss(logits, targets, class_weights=weights, focal=1e-6), expected)
 

@@ -1,18 +1,52 @@
-"""A process that trains one small member, for tests that kill it: python train_one_member.py FOLDER."""
+"""Train one small member in a process that may kill itself on the way. For tests of killed runs."""
 
+import io
+import itertools
+import os
+import signal
 import sys
+from pathlib import Path
 
-from conftest import make_data
+import numpy as np
+import torch
+from tqdm import tqdm
 
 from snippetkit.recipe import Recipe
 from snippetkit.training.member import train_member
 from snippetkit.utils.hardware import Device
 
-# Everything that draws random numbers or keeps a state of its own takes part. A ResNet18's checkpoint is large enough
-# for a kill to hit it half-written.
-RECIPE = Recipe.best().with_values(
-    model="resnet18", folds=3, epochs=4, batch_size=16, crop=30, time_mask=8, precision="fp32"
-)
 
-if __name__ == "__main__":
-    train_member(sys.argv[1], 3, RECIPE, make_data(seed=0), device=Device("cpu", "CPU", "fp32"))
+def train(folder, data, model, moment="", count=1):
+    """Train member 3.
+
+    Parameters
+    ----------
+    folder : Path
+    data : TrainingData
+    model : str
+    moment : str
+        When the process kills itself: 'batch', after that many batches; 'checkpoint', when that many halves of
+        checkpoints are written; the name of a file, before the file gets this name for that many times.
+    count : int
+        Within this process.
+    """
+    events, save, update = itertools.count(1), torch.save, tqdm.update
+
+    def kill_if(is_moment):
+        if is_moment and next(events) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def save_in_halves(content, file):
+        save(content, buffer := io.BytesIO())
+        for half in np.array_split(np.frombuffer(buffer.getvalue(), np.uint8), 2):
+            file.write(half)
+            file.flush()
+            kill_if(moment == "checkpoint")
+
+    torch.save = save_in_halves
+    tqdm.update = lambda bar, n=1: [kill_if(moment == "batch"), update(bar, n)]
+    sys.addaudithook(lambda event, arguments: kill_if(event == "os.rename" and Path(arguments[1]).name == moment))
+    # All that draws random numbers or has a state of its own takes part.
+    options = {"model": model, "folds": 3, "epochs": 4, "batch_size": 16, "crop": 30, "time_mask": 8}
+    recipe = Recipe.best().with_values(**options, precision="fp32")
+    train_member(folder, 3, recipe, data, device=Device("cpu", "CPU", "fp32"))
