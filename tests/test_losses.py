@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy, one_hot
 
 from snippetkit.recipe import Recipe
 from snippetkit.training import epoch
@@ -15,16 +16,11 @@ def batch():
     return torch.randn(16, 4), torch.randint(4, (16,))
 
 
-def test_loss_without_options_is_cross_entropy(batch):
-    logits, labels = batch
-    assert torch.equal(loss(logits, labels), torch.nn.functional.cross_entropy(logits, labels))
-
-
-def test_focal_loss_tends_to_cross_entropy(batch):
-    logits, labels = batch
-    for smoothing in (0.0, 0.1):
-        expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        torch.testing.assert_close(loss(logits, labels, focal=1e-6, label_smoothing=smoothing), expected)
+@pytest.mark.parametrize("focal", [0.0, 1e-6])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_without_focal_weighting_is_cross_entropy(batch, focal, smoothing):
+    expected = cross_entropy(*batch, label_smoothing=smoothing)
+    torch.testing.assert_close(loss(*batch, focal=focal, label_smoothing=smoothing), expected)
 
 
 def test_focal_loss_by_hand():
@@ -52,11 +48,11 @@ def test_oversampling_draws_all_classes_equally_often():
 
 def test_class_weights_act_equally_on_labels_and_probabilities(batch):
     logits, labels = batch
-    weights, probabilities = balanced(labels, 4), torch.nn.functional.one_hot(labels, 4).float()
-    expected = (weights[labels] * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
+    weights, probabilities = balanced(labels, 4), one_hot(labels, 4).float()
+    expected = (weights[labels] * cross_entropy(logits, labels, reduction="none")).mean()
     for targets in (labels, probabilities):
-        torch.testing.assert_close(loss(logits, targets, class_weights=weights), expected)
-        torch.testing.assert_close(loss(logits, targets, class_weights=weights, focal=1e-6), expected)
+        for focal in (0.0, 1e-6):
+            torch.testing.assert_close(loss(logits, targets, class_weights=weights, focal=focal), expected)
 
 
 def test_two_corrections_of_the_class_imbalance_are_refused():

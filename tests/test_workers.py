@@ -21,13 +21,13 @@ from snippetkit.utils.storage import read_json
 TESTS = os.path.dirname(__file__)
 # Trains two members for longer than any test waits.
 SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-import conftest
-from snippetkit.recipe import Recipe
-from snippetkit.training import ensemble
-from snippetkit.utils.hardware import Device
-if __name__ == "__main__":
+if __name__ == "__main__":      # not in the processes that it starts
+    import sys
+    sys.path.insert(0, {tests!r})
+    import conftest
+    from snippetkit.recipe import Recipe
+    from snippetkit.training import ensemble
+    from snippetkit.utils.hardware import Device
     recipe = Recipe.published().with_values(model="cnn3", epochs=5000, batch_size=8, members=2, precision="fp32")
     cpu = Device("cpu", "CPU", "fp32")
     ensemble.train_ensemble({out!r}, recipe, conftest.make_data(seed=0), devices=[cpu, cpu])
@@ -69,21 +69,19 @@ def test_killed_process_is_reported_and_the_others_continue(tmp_path, small_reci
 
 
 @pytest.mark.slow
-def test_error_in_one_process_is_reported_and_the_others_continue(tmp_path, small_recipe, small_data, cpu, capsys):
+def test_error_in_one_process_is_reported_and_the_other_continues(tmp_path, small_recipe, small_data, cpu, capsys):
     def break_checkpoint(member):
         shutil.rmtree(member_folder(tmp_path, member), ignore_errors=True)
         member_folder(tmp_path, member).mkdir()
         (member_folder(tmp_path, member) / "last.pt").write_bytes(b"no checkpoint")
 
-    recipe = small_recipe.with_values(members=3)
     break_checkpoint(1)
-    assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu]) == [0, 2]
+    assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu]) == [0]
     output = capsys.readouterr().err
     assert "member_01: its process ended with exit status 1" in output and "last.pt is damaged" in output
     break_checkpoint(0)
-    break_checkpoint(2)
     with pytest.raises(KitError, match="(?s)no member could be trained.*last.pt is damaged"):
-        ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu])
+        ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu])
 
 
 def test_members_are_left_for_the_next_session_when_the_time_is_up(tmp_path, small_recipe, small_data, cpu, capsys):
