@@ -110,7 +110,8 @@ def _machine():
 def _commit():
     """The version of the timed code; rows of another version are not kept."""
     command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=_SCRIPTS).stdout.strip() or importlib.metadata.version("snippetkit")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=_SCRIPTS)
+    return done.stdout.strip() or importlib.metadata.version("snippetkit")
 
 
 def _processor():

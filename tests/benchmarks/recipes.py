@@ -1,4 +1,4 @@
-"""Accuracy of the recipes and of their ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
+"""Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
 Every row is a run with a work folder of its own below FOLDER. Complete runs are not trained again, so the table can be
 made in several sessions. The rows with a random split show how much it overestimates the accuracy.
@@ -32,7 +32,7 @@ ROWS = {
     "cnn3": ("published", 5, ("split=songs", "model=cnn3")),
     "published": ("published", 5, ("split=songs",)),
     "best": ("best", 5, ()),
-    "without-crop": ("best", 1, ("crop=0", "time_mask=60", "epochs=10")),  # trains on as many frames
+    "without-crop": ("best", 1, ("crop=0", "time_mask=60", "epochs=10")),  # a training of about the same length
     "without-standardising": ("best", 1, ("standardise=false",)),
     "without-masks": ("best", 1, ("time_mask=0", "band_mask=0")),
     "without-mixup": ("best", 1, ("mixup=0",)),
@@ -71,7 +71,8 @@ def main(data, folder, rows, members, against, train):
     for name in rows if train else []:
         _train(data, folder, name, members)
     columns = [
-        "row", "members", "predictions per clip", "clips", "accuracy", "interval", f"against {against}, same clips", "s",
+        "row", "members", "predictions per clip", "clips", "accuracy", "interval",
+        f"against {against}, same clips", "s",
     ]
     _print_line(columns)
     click.echo("| --- " * len(columns) + "|")
