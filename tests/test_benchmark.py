@@ -35,14 +35,14 @@ def test_rows_of_another_commit_are_not_kept(small_demo, tmp_path, capsys):
     (tmp_path / "benchmarks.json").write_text(json.dumps({"machine": machine, "rows": [row]}))
     benchmark.run(small_demo, tmp_path, parts=["features"], rounds=1)
     assert {row["part"] for row in json.loads((tmp_path / "benchmarks.json").read_text())["rows"]} == {"features"}
-    assert "was of another commit, machine or version, and is begun anew" in capsys.readouterr().err
+    assert "is from another commit, machine or version, and is replaced" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_one_that_fails_is_named_and_what_was_there_is_kept(small_demo, tmp_path, monkeypatch):
     benchmark.run(small_demo, tmp_path / "out", parts=["features"], rounds=1)
     before = json.loads((tmp_path / "out" / "benchmarks.json").read_text())
-    sentence = "(?s)failed with status 1: .*no train clips.*What did not fail is in .*benchmarks.md"
+    sentence = "(?s)failed with status 1: .*no train clips.*The benchmarks that succeeded are in .*benchmarks.md"
     with pytest.raises(KitError, match=sentence):
         benchmark.run(tmp_path, tmp_path / "out", parts=["features"], rounds=1)
     assert json.loads((tmp_path / "out" / "benchmarks.json").read_text()) == before

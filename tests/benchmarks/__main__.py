@@ -1,6 +1,6 @@
-"""All benchmarks, one after the other, into one table: ``python -m tests.benchmarks DATA`` from the project's folder.
+"""Run all benchmarks and write one table: ``python -m tests.benchmarks DATA`` in the project's folder.
 
-Each benchmark is a script beside this file and can be run by itself.
+Each benchmark is a script in this folder and can also be run alone.
 """
 
 import importlib.metadata
@@ -21,26 +21,26 @@ from snippetkit.utils.storage import read_json, replacing, write_json
 from .side_by_side import table
 
 PARTS = ("features", "epoch", "prediction", "checkpoint", "startup", "songs")
-# It takes the environment of the Spleeter package and weights, so it runs only where it is asked for.
+# Separation needs the environment of the Spleeter package and weights, so it runs only when it is named.
 _ALL_PARTS = (*PARTS, "separation")
 _SCRIPTS = Path(__file__).parent
 _VERSIONS = ("numpy", "scipy", "librosa", "soundfile", "soxr", "joblib", "torch", "torchvision")
 
 
 def run(data, folder, *, parts=PARTS, rounds=0):
-    """Run benchmarks and write ``benchmarks.json`` and ``benchmarks.md``, after each of them anew.
+    """Run benchmarks, and update ``benchmarks.json`` and ``benchmarks.md`` after each of them.
 
-    What the tables held of other parts, from the same commit, machine and versions, they keep.
+    Earlier rows of other parts are kept if commit, machine and versions are the same.
 
     Parameters
     ----------
     data : path-like
         The folder of a competition.
     folder : path-like
-        Where the tables go.
+        Of the tables.
     parts : sequence of str
     rounds : int
-        0 is each benchmark's own number.
+        0 means the default of each benchmark.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def run(data, folder, *, parts=PARTS, rounds=0):
     Raises
     ------
     KitError
-        If there is no such benchmark, or a benchmark fails; the tables then hold the others.
+        If there is no such benchmark, or a benchmark fails. The tables then contain the other benchmarks.
     """
     if unknown := [part for part in parts if part not in _ALL_PARTS]:
         raise KitError(f"there is no benchmark {', '.join(unknown)}; choose among {', '.join(_ALL_PARTS)}.")
@@ -58,41 +58,39 @@ def run(data, folder, *, parts=PARTS, rounds=0):
     earlier = read_json(folder / "benchmarks.json") or {}
     rows = earlier["rows"] if earlier.get("machine") == machine else []
     if earlier and not rows:
-        say(f"{folder / 'benchmarks.md'} was of another commit, machine or version, and is begun anew")
+        say(f"{folder / 'benchmarks.md'} is from another commit, machine or version, and is replaced")
     for part in parts:
         say(f"{part} …")
         try:
-            found = _rows(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
+            new = _run_script(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
         except KitError as error:
             failed.append(str(error))
             continue
-        rows = [row for row in rows if row["part"] != part] + found
-        text = _written(folder, machine, sorted(rows, key=lambda row: _ALL_PARTS.index(row["part"])))
+        rows = [row for row in rows if row["part"] != part] + new
+        text = _write(folder, machine, sorted(rows, key=lambda row: _ALL_PARTS.index(row["part"])))
     if failed:
-        failed += [f"What did not fail is in {folder / 'benchmarks.md'}."] if rows else []
+        failed += [f"The benchmarks that succeeded are in {folder / 'benchmarks.md'}."] if rows else []
         raise KitError("\n".join(failed))
     return text
 
 
-def _written(folder, machine, rows):
-    about = ", ".join(f"{name} {value}" for name, value in machine.items())
-    text = f"{about}\n\n{table(rows)}"
+def _write(folder, machine, rows):
+    text = f"{', '.join(f'{name} {value}' for name, value in machine.items())}\n\n{table(rows)}"
     write_json(folder / "benchmarks.json", {"machine": machine, "rows": rows})
     with replacing(folder / "benchmarks.md") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return text
 
 
-def _rows(script, data, rounds):
+def _run_script(script, data, rounds):
+    """The rows of one benchmark, run in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "rows.json")
-        command = [sys.executable, script, data, "--json", target]
-        done = subprocess.run(
-            command + (["--rounds", str(rounds)] if rounds else []), capture_output=True, text=True, cwd=script.parent,
-        )
+        command = [sys.executable, script, data, "--json", target, *(["--rounds", str(rounds)] if rounds else [])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=_SCRIPTS)
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise KitError(f"{script.name} failed with status {done.returncode}: {said[-1]}")
+            reason = (done.stderr.strip().splitlines() or ["no error message"])[-1]
+            raise KitError(f"{script.name} failed with status {done.returncode}: {reason}")
         return json.loads(target.read_text())
 
 
@@ -100,7 +98,7 @@ def _machine():
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    # cores that this process may use, which may be fewer than there are
+    # the cores that this process may use; the machine may have more
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "kit": _commit(), "system": platform.system(), "processor": _processor(), "cores": cores,
@@ -110,11 +108,10 @@ def _machine():
 
 
 def _commit():
-    """What the timed code is; rows of other code are of another machine, so to speak, and are not kept."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=_SCRIPTS,
-    )
-    return said.stdout.strip() or importlib.metadata.version("snippetkit")
+    """The version of the timed code; rows of another version are not kept."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=_SCRIPTS)
+    return done.stdout.strip() or importlib.metadata.version("snippetkit")
 
 
 def _processor():
@@ -129,9 +126,9 @@ def _processor():
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("parts", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), default="runs/benchmarks", show_default=True)
-@click.option("--rounds", default=0, type=click.IntRange(min=0), help="Default: each benchmark's own.")
+@click.option("--rounds", default=0, type=click.IntRange(min=0), help="Default: that of each benchmark.")
 def main(data, parts, out, rounds):
-    """Time the kit on the clips in DATA beside what people do otherwise: all PARTS, or those named."""
+    """Time snippetkit and other implementations on the clips in DATA: the PARTS named, or all but separation."""
     try:
         click.echo(run(data, out, parts=parts or PARTS, rounds=rounds))
     except KitError as error:

@@ -1,4 +1,4 @@
-"""MP3s to features: the published way written out plainly, the kit, and decoding alone."""
+"""MP3s to features: the published code rewritten plainly, snippetkit, and decoding alone."""
 
 import tempfile
 from pathlib import Path
@@ -10,24 +10,24 @@ from side_by_side import Stopwatch, benchmark
 
 from snippetkit import audio
 from snippetkit.data import competition
-from snippetkit.features.extraction import extract
+from snippetkit.features.extraction import BLOCK, extract
 from snippetkit.recipe import Recipe
 from snippetkit.vocals.clips import Sources
 
 RECIPE = Recipe.published().with_values(separator="none")
-_BLOCK = 64
 
 
-def clips_of(data):
-    """All clips, each of them read once, so that no way waits for the disk and the next does not."""
+def read_clips(data):
+    """The paths of all clips. Each file is read once, so that the disk cache is warm for every way."""
     found = competition.find(data)
-    for path in (clips := [*found.train, *found.test]):
+    clips = [*found.train, *found.test]
+    for path in clips:
         path.read_bytes()
     return clips
 
 
 def published_features(clip):
-    """As in the published notebook, in words of our own: loops, and the filters made anew for each clip."""
+    """As in the published notebook, rewritten: with loops, and with filters that are computed again for each clip."""
     signal, rate = librosa.load(clip, sr=16_000)
     emphasised = np.append(signal[0], signal[1:] - 0.97 * signal[:-1])
     frames = 1 + int(np.ceil((len(emphasised) - 400) / 160))
@@ -48,8 +48,8 @@ def published_features(clip):
 
 
 def published(data):
-    clips = clips_of(data)
-    published_features(clips[0])    # what librosa imports and compiles for its first clip
+    clips = read_clips(data)
+    published_features(clips[0])    # librosa imports and compiles at its first clip
     with tempfile.TemporaryDirectory() as folder, Stopwatch() as watch:
         for i, clip in enumerate(clips):
             np.savez(Path(folder, f"{i}feature.npz"), published_features(clip))
@@ -57,21 +57,20 @@ def published(data):
 
 
 def kit(data):
-    clips = dict(enumerate(clips_of(data)))
+    clips = dict(enumerate(read_clips(data)))
     with tempfile.TemporaryDirectory() as folder, Stopwatch() as watch:
-        extract(Sources(clips, clips, {}, {}), Path(folder, "train.npy"), RECIPE)
+        extract(Sources(clips, clips, {}, {}, fingerprint=""), Path(folder, "train.npy"), RECIPE)
     return watch, len(clips)
 
 
 def decoding(data):
-    clips = clips_of(data)
+    clips = read_clips(data)
     with Stopwatch() as watch:
-        blocks = (clips[start : start + _BLOCK] for start in range(0, len(clips), _BLOCK))
-        Parallel(-1)(delayed(decoded)(block) for block in blocks)
+        Parallel(-1)(delayed(decode)(clips[start : start + BLOCK]) for start in range(0, len(clips), BLOCK))
     return watch, len(clips)
 
 
-def decoded(clips):
+def decode(clips):
     for clip in clips:
         audio.load(clip)
 

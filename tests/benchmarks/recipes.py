@@ -1,7 +1,7 @@
-"""What each ingredient of the recipes is worth: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
+"""Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
-Every row is a run of the kit with a work folder of its own below FOLDER; what is complete there is not trained again,
-so the table may be made in several sittings. Rows without songs kept apart are there to show how they flatter.
+Every row is a run with a work folder of its own below FOLDER. Complete runs are not trained again, so the table can be
+made in several sessions. The rows with a random split show how much it overestimates the accuracy.
 """
 
 import subprocess
@@ -32,17 +32,17 @@ ROWS = {
     "cnn3": ("published", 5, ("split=songs", "model=cnn3")),
     "published": ("published", 5, ("split=songs",)),
     "best": ("best", 5, ()),
-    "without-crop": ("best", 1, ("crop=0", "time_mask=60", "epochs=10")),  # as long a training
+    "without-crop": ("best", 1, ("crop=0", "time_mask=60", "epochs=10")),  # a training of about the same length
     "without-standardising": ("best", 1, ("standardise=false",)),
     "without-masks": ("best", 1, ("time_mask=0", "band_mask=0")),
     "without-mixup": ("best", 1, ("mixup=0",)),
     "without-smoothing": ("best", 1, ("label_smoothing=0",)),
     "without-averaged-weights": ("best", 1, ("ema_decay=0",)),
     "without-one-cycle": ("best", 1, ("schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
-    # other features: 24 bands an octave, through frames of 93 ms and of 372 ms as two channels; 128 mel bands
+    # other features: 24 bands per octave from frames of 93 ms and of 372 ms, as two channels; 128 mel bands
     "two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, "epochs=12")),
     "finer-bands": ("best", 5, (*_FINER_BANDS, "epochs=12")),
-    # fewer layers and epochs: as many members in less time
+    # fewer layers and epochs, so a member takes less time
     "small": ("best", 5, _SMALL),
     "small-two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, *_SMALL)),
     "small-finer-bands": ("best", 5, (*_FINER_BANDS, *_SMALL)),
@@ -61,84 +61,85 @@ MIXES = {
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--rows", default=",".join([*ROWS, *MIXES]), show_default=True, help="Rows to train, in this order.")
-@click.option("--members", default=0, help="Members of a row, unless it has more. Default: 5 or 1, as the row says.")
+@click.option("--members", default=0, help="Members per row, unless it has more. Default: 5 or 1, as the row says.")
 @click.option("--against", default="best", show_default=True, help="The row that the others are compared with.")
-@click.option("--train/--no-train", default=True, help="Or only print what is there.")
+@click.option("--train/--no-train", default=True, help="--no-train only prints the finished rows.")
 def main(data, folder, rows, members, against, train):
-    unknown = [name for name in rows.split(",") if name not in {*ROWS, *MIXES}]
-    if unknown:
+    rows = rows.split(",")
+    if unknown := [name for name in rows if name not in {*ROWS, *MIXES}]:
         raise click.UsageError(f"no row is called {', '.join(unknown)}; there are {', '.join([*ROWS, *MIXES])}.")
-    if train:
-        for name in rows.split(","):
-            _train(data, folder, name, members)
-    columns = ["row", "members", "answers a clip", "clips", "held out", "interval", f"to {against}, same clips", "s"]
-    click.echo(f"| {' | '.join(columns)} |")
+    for name in rows if train else []:
+        _train(data, folder, name, members)
+    columns = [
+        "row", "members", "predictions per clip", "clips", "accuracy", "interval",
+        f"against {against}, same clips", "s",
+    ]
+    _print_line(columns)
     click.echo("| --- " * len(columns) + "|")
-    for name in rows.split(","):
+    for name in rows:
         if (folder / name / "report.json").exists():
-            click.echo(_row(folder / name, folder / against))
+            _print_line(_row(folder / name, folder / against))
+
+
+def _print_line(cells):
+    click.echo(f"| {' | '.join(cells)} |")
 
 
 def _train(data, folder, name, members):
-    """A row, or the rows of a mix and then their average."""
-    if name not in MIXES:
-        recipe, usual, settings = ROWS[name]
-        return _run(data, folder / name, recipe, members or usual, settings)
-    for part in MIXES[name]:
-        _train(data, folder, part, members)
-    first, *others = MIXES[name]
-    _share(folder / first, folder / name)
-    recipe, usual, settings = ROWS[first]
-    beside = [each for other in others for each in ("--beside", folder / other)]
-    _run(data, folder / name, recipe, members or usual, settings, beside)
+    """Train a row; for a mix, train its rows and then average them."""
+    first, *others = kinds = MIXES.get(name, [name])
+    if others:
+        for kind in kinds:
+            _train(data, folder, kind, members)
+        _share(folder / first, folder / name)
+    recipe, default, settings = ROWS[first]
+    # with fewer members, the report of more would be overwritten
+    members = max(members or default, len(finished_members(folder / name / "members")))
+    choices = [word for setting in ("separator=none", *settings) for word in ("--set", setting)]
+    beside = [word for other in others for word in ("--beside", folder / other)]
+    subprocess.run([
+        sys.executable, "-m", "snippetkit", "run", "--data", data, "--out", folder / name,
+        "--recipe", recipe, "--members", str(members), *choices, *beside,
+    ], check=True, stdout=subprocess.DEVNULL)
 
 
 def _share(run, folder):
-    """A work folder of its own for the average of several runs, with all that the first of them has made."""
+    """Make a work folder for the average of several runs, which uses all results of the first of them."""
     folder.mkdir(exist_ok=True)
     for name in ("vocals", "features", "members"):
         if not (folder / name).exists():
             (folder / name).symlink_to((run / name).resolve())
 
 
-def _run(data, folder, recipe, members, settings, more=()):
-    members = max(members, len(finished_members(folder / "members")))   # a report of fewer would take its place
-    choices = [each for setting in ("separator=none", *settings) for each in ("--set", setting)]
-    subprocess.run([
-        sys.executable, "-m", "snippetkit", "run", "--data", data, "--out", folder,
-        "--recipe", recipe, "--members", str(members), *choices, *more,
-    ], check=True, stdout=subprocess.DEVNULL)
-
-
 def _row(folder, other):
     report = read_json(folder / "report.json")
-    found = report["validation"]
-    around = found["interval"]
-    # a pause of the machine shows in one epoch, not in the median
+    metrics = report["validation"]
+    interval = metrics["interval"]
     seconds = []
-    for run in MIXES.get(folder.name, [folder.name]):
-        histories = read_histories(folder.parent / run / "members")
-        finished = finished_members(folder.parent / run / "members")
-        seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished]
-    return "| " + " | ".join([
+    for kind in MIXES.get(folder.name, [folder.name]):
+        members = folder.parent / kind / "members"
+        histories = read_histories(members)
+        # the median, because a pause of the machine lengthens single epochs
+        seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished_members(members)]
+    return [
         folder.name,
         str(report["members"]),
-        str(found["members_per_clip"]),
-        str(found["clips"]),
-        f"{found['accuracy']:.3f}",
-        f"{around['low']:.3f} to {around['high']:.3f}" if around else "none: songs on both sides",
-        _difference(folder, other) if around and folder != other else "",
+        str(metrics["members_per_clip"]),
+        str(metrics["clips"]),
+        f"{metrics['accuracy']:.3f}",
+        f"{interval['low']:.3f} to {interval['high']:.3f}" if interval else "none: random split",
+        _difference(folder, other) if interval and folder != other else "",
         f"{pd.Series(seconds).median():.0f}",
-    ]) + " |"
+    ]
 
 
 def _difference(folder, other):
     if not (other / "held_out.csv").exists():
         return "not trained"
-    found = compare_runs(read_out_of_fold(folder), read_out_of_fold(other))
-    text = f"{100 * (found['accuracy'] - found['baseline']):+.1f} points"
-    if around := found["interval"]:
-        text += f" ({100 * around['low']:+.1f} to {100 * around['high']:+.1f})"
+    both = compare_runs(read_out_of_fold(folder), read_out_of_fold(other))
+    text = f"{100 * (both['accuracy'] - both['baseline']):+.1f} points"
+    if interval := both["interval"]:
+        text += f" ({100 * interval['low']:+.1f} to {100 * interval['high']:+.1f})"
     return text
 
 

@@ -1,7 +1,7 @@
-"""Ways to do the same thing, timed side by side: each in a process of its own, one after the other, round by round.
+"""Time several ways to do the same thing. Each way runs in a process of its own, and the ways take turns.
 
-A benchmark names its ways and hands them to `benchmark`, which makes the command of it. What a machine does beside it
-then hits all ways alike, and what one way leaves in memory helps no other.
+A benchmark passes its ways to `benchmark` and gets its command back. Taking turns spreads the other work of the machine
+over all ways, and no way profits from what another one left in memory.
 """
 
 import json
@@ -16,52 +16,51 @@ import click
 import pandas as pd
 import psutil
 
-_BETWEEN_LOOKS = 0.2    # seconds; a look costs milliseconds
+_INTERVAL = 0.2     # seconds between two measurements of memory; one measurement takes milliseconds
 
 
 def benchmark(part, ways, *, unit, floor=None, rounds=5, has_baseline=True, apart=(), doc=""):
-    """The command of one benchmark.
+    """Make the command of a benchmark.
 
     Parameters
     ----------
     part : str
         What is timed: the name of the script.
     ways : dict
-        Name to a function that takes the data folder and gives a `Stopwatch` and for how many units it ran.
+        Name to a function that takes the data folder and returns a `Stopwatch` and the number of units that it timed.
     unit : str
         'clip'.
     floor : str or None
-        The way that does only what cannot be left out, to be come near to.
+        The way that does only what no other way can omit: the lower bound.
     rounds : int
-        Unless asked for otherwise. Each begins with another way, so that no way is always the first.
+        The default of ``--rounds``. Each round begins with another way.
     has_baseline : bool
-        Whether the first way is what the others are compared with.
+        Whether the others are compared with the first way.
     apart : sequence of str
-        Ways that do something else, and are compared with none.
+        Ways that do something else and are compared with no other way.
     doc : str
         The command's help.
     """
-    script = Path(sys.argv[0]).resolve()
+    script, names = Path(sys.argv[0]).resolve(), list(ways)
 
     @click.command(help=doc)
     @click.argument("data", type=click.Path(path_type=Path, exists=True))
     @click.option("--rounds", default=rounds, type=click.IntRange(min=1), show_default=True)
-    @click.option("--json", "target", type=click.Path(path_type=Path), help="Write the rows there, too.")
-    @click.option("--way", type=click.Choice(list(ways)), hidden=True)
+    @click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the rows to this file.")
+    @click.option("--way", type=click.Choice(names), hidden=True)
     def main(data, rounds, target, way):
         if way:
             watch, count = ways[way](data)
             return print(json.dumps({"begin": watch.begin, "seconds": watch.seconds, "count": count}))
-        runs = [
+        runs = pd.DataFrame([
             {"way": name, "round": i, **_run([sys.executable, script, data, "--way", name])}
-            for i in range(rounds) for name in [*ways][i % len(ways) :] + [*ways][: i % len(ways)]
-        ]
-        found = pd.DataFrame(runs).set_index("round").sort_index()
-        first = next(iter(ways)) if has_baseline else None
+            for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]
+        ]).set_index("round")
+        first = names[0] if has_baseline else None
         rows = [
             {"part": part, "unit": unit, "rounds": rounds, "is_floor": name == floor,
-             **_summary(found, name, *((None, None) if name in apart else (first, floor)))}
-            for name in ways
+             **_summary(runs, name, *((None, None) if name in apart else (first, floor)))}
+            for name in names
         ]
         if target:
             target.write_text(json.dumps(rows, indent=2))
@@ -70,50 +69,58 @@ def benchmark(part, ways, *, unit, floor=None, rounds=5, has_baseline=True, apar
     return main
 
 
+def timed(function, count, *, warm_up=None):
+    """Time a function that processes `count` units, after a warm-up: another function, or the same one."""
+    (warm_up or function)()
+    with Stopwatch() as watch:
+        function()
+    return watch, count
+
+
 def _run(command):
-    """What a way says, and the most memory that it and its children had between them while it was timed."""
+    """Time per unit of one way, and the peak memory of its process and its children while it is timed."""
     samples = []
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaint:
-        process = subprocess.Popen(command, stdout=said, stderr=complaint)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
         watcher = threading.Thread(target=_watch, args=(process, samples))
         watcher.start()
         status = process.wait()
         watcher.join()
-        for stream in (said, complaint):
-            stream.seek(0)
+        output.seek(0)
+        errors.seek(0)
         if status:
-            sys.exit(f"{command[-1]} ended with status {status}: {complaint.read() or 'it said nothing'}")
-        found = json.loads(said.read().splitlines()[-1])
-    end = found["begin"] + found["seconds"]
-    memory = [size for moment, size in samples if found["begin"] - _BETWEEN_LOOKS <= moment <= end + _BETWEEN_LOOKS]
+            sys.exit(f"{command[-1]}: status {status}: {errors.read() or 'no error message'}")
+        result = json.loads(output.read().splitlines()[-1])
+    begin, end = result["begin"] - _INTERVAL, result["begin"] + result["seconds"] + _INTERVAL
+    memory = [size for moment, size in samples if begin <= moment <= end]
     return {
-        "milliseconds": 1000 * found["seconds"] / found["count"], "count": found["count"],
+        "milliseconds": 1000 * result["seconds"] / result["count"], "count": result["count"],
         "memory": max(memory) / 1e9 if memory else None,
     }
 
 
 def _watch(process, samples):
-    """Note how many bytes a process and its children hold, pages that they share counted once, until it ends."""
+    """Until a process ends, note how many bytes it and its children hold; pages that they share count once."""
     try:
         tree = psutil.Process(process.pid)
         while process.poll() is None:
-            samples.append((time.time(), sum(_held(each) for each in [tree, *tree.children(recursive=True)])))
-            time.sleep(_BETWEEN_LOOKS)
-    except psutil.Error:    # it ended while it was looked at
+            samples.append((time.time(), sum(map(_memory, [tree, *tree.children(recursive=True)]))))
+            time.sleep(_INTERVAL)
+    except psutil.Error:    # the process ended during the measurement
         return
 
 
-def _held(process):
+def _memory(process):
     try:
-        return process.memory_full_info().pss   # which only Linux tells
+        return process.memory_full_info().pss   # Linux only
     except psutil.Error:
         return 0
 
 
-def _summary(found, way, first, floor):
-    """Median, spread and memory of a way; medians over the rounds of how it compares with the first and the floor."""
-    times = {name: found.loc[found["way"] == name, "milliseconds"] for name in (way, first, floor) if name}
-    ours = found[found["way"] == way]
+def _summary(runs, way, first, floor):
+    """Median, spread and memory of a way; medians over the rounds of its ratios to the first way and the floor."""
+    times = {name: group["milliseconds"] for name, group in runs.groupby("way")}
+    ours = runs[runs["way"] == way]
     memory = ours["memory"].median()
     return {
         "way": way, "median": times[way].median(), "low": times[way].min(), "high": times[way].max(),
@@ -124,7 +131,7 @@ def _summary(found, way, first, floor):
 
 
 class Stopwatch:
-    """Seconds inside a ``with`` block; what a GPU was given to do there is waited for."""
+    """Seconds inside a ``with`` block, including the work that a GPU was given there."""
 
     def __enter__(self):
         _wait_for_gpu()
@@ -138,18 +145,18 @@ class Stopwatch:
 
 
 def _wait_for_gpu():
-    torch = sys.modules.get("torch")    # a way that does not use it shall not wait for its import
+    torch = sys.modules.get("torch")    # a way without torch shall not import it
     if torch and torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def table(rows):
     """Rows of benchmarks as Markdown."""
-    lines = [
-        "| part | way | ms | least to most | times as fast | over the floor | in all | peak memory |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    return "\n".join(lines + [_line(row) for row in rows])
+    return "\n".join([
+        "| part | way | ms | lowest to highest | times as fast | over the floor | in all | peak memory |",
+        "| --- " * 8 + "|",
+        *map(_line, rows),
+    ])
 
 
 def _line(row):

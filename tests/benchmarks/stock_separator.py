@@ -1,8 +1,9 @@
-"""Spleeter's own `Separator`, clip by clip, as its documentation shows it; run by the Python of Spleeter's environment.
+"""Spleeter's own `Separator`, clip by clip as in its documentation. The Python of Spleeter's environment runs this.
 
     python stock_separator.py CLIPS.npy VOCALS.npy
 
-CLIPS.npy is (clips, samples, 2), float32; the answer is a line of JSON: seconds of each clip, and peak memory in bytes.
+CLIPS.npy is (clips, samples, 2), float32. The output is one line of JSON: the seconds of each clip, and the peak memory
+in bytes.
 """
 
 import json
@@ -17,7 +18,7 @@ from spleeter.separator import Separator
 def main(clips, target):
     mixtures = np.load(clips)
     separator = Separator("spleeter:2stems", multiprocess=False)
-    separator.separate(mixtures[0])     # whatever happens once only
+    separator.separate(mixtures[0])     # warm-up
     vocals, seconds = [], []
     for mixture in mixtures:
         start = time.perf_counter()
