@@ -42,7 +42,8 @@ class Session:
 
     def run(self, *, stop_after=float("inf"), how=None):
         """Run everything, or stop it so many seconds later; True if it came to its end."""
-        message = self.client.execute("\n".join(self._cells()))
+        # After an interrupt the kernel aborts what is already queued, unless the request says otherwise.
+        message = self.client.execute("\n".join(self._cells()), stop_on_error=False)
         reply = self._wait(message, min(stop_after, 300))
         if reply is not None:
             assert reply["status"] == "ok", reply

@@ -30,7 +30,7 @@ TOKEN = "a-token"
 # Long enough to be interrupted, short enough to wait for.
 SMALL = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 150}
 MINUTES = 60_000
-
+NUMBER = re.compile(r"\[\d+\]:")     # the prompt of a cell that has run
 
 pytestmark = pytest.mark.slow
 
@@ -111,16 +111,18 @@ def run_all(page, *, restart=False):
         # until then the numbers of the run before stand there
         sync_api.expect(last_prompt(page)).to_have_text(re.compile(r"\[[ *]\]:"))
         return
-    # A notebook may say that it is idle before its kernel listens; what is asked of it then is lost.
+    # A notebook may say that it is idle before its kernel is connected. What is asked of it then is lost: the prompt
+    # shows a star for a moment and is empty again.
     for _ in range(5):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
         try:
             sync_api.expect(before).not_to_have_text(text, timeout=5_000)
+            sync_api.expect(before).to_have_text(NUMBER, timeout=MINUTES / 2)
             return
         except AssertionError:
             page.wait_for_timeout(1_000)
-    pytest.fail("Run All was not heard")
+    pytest.fail("no cell ran after Run All")
 
 
 def last_prompt(page):
@@ -129,7 +131,11 @@ def last_prompt(page):
 
 def finish(page, lab, name):
     """Wait until all cells have run, save, and give the notebook as it is then on the disk, without an error in it."""
-    sync_api.expect(last_prompt(page)).to_have_text(re.compile(r"\[\d+\]:"), timeout=5 * MINUTES)
+    try:
+        sync_api.expect(last_prompt(page)).to_have_text(NUMBER, timeout=5 * MINUTES)
+    except AssertionError:
+        picture(page, f"{name}-stuck")
+        pytest.fail(f"{name} did not run to its end:\n{page.locator('.jp-Notebook').inner_text()[-3000:]}")
     page.keyboard.press("Control+s")
     path = lab[1] / f"{name}.ipynb"
     deadline = time.monotonic() + 30
