@@ -63,23 +63,19 @@ def run(data, folder, *, parts=PARTS, rounds=0):
     for part in parts:
         say(f"{part} …")
         try:
-            new = _run_script(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
+            new_rows = _run_script(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
         except KitError as error:
             failed.append(str(error))
             continue
-        rows = [row for row in rows if row["part"] != part] + new
-        text = _write(folder, machine, sorted(rows, key=lambda row: _ALL_PARTS.index(row["part"])))
+        rows = [row for row in rows if row["part"] != part] + new_rows
+        rows.sort(key=lambda row: _ALL_PARTS.index(row["part"]))
+        text = f"{', '.join(f'{name} {value}' for name, value in machine.items())}\n\n{table(rows)}"
+        write_json(folder / "benchmarks.json", {"machine": machine, "rows": rows})
+        with replacing(folder / "benchmarks.md") as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
     if failed:
         failed += [f"The benchmarks that succeeded are in {folder / 'benchmarks.md'}."] if rows else []
         raise KitError("\n".join(failed))
-    return text
-
-
-def _write(folder, machine, rows):
-    text = f"{', '.join(f'{name} {value}' for name, value in machine.items())}\n\n{table(rows)}"
-    write_json(folder / "benchmarks.json", {"machine": machine, "rows": rows})
-    with replacing(folder / "benchmarks.md") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
     return text
 
 
