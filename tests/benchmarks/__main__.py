@@ -5,14 +5,15 @@ Each benchmark is a script in this folder and can also be run alone.
 
 import importlib.metadata
 import json
-import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import click
+import joblib
 
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.progress import say
@@ -62,23 +63,19 @@ def run(data, folder, *, parts=PARTS, rounds=0):
     for part in parts:
         say(f"{part} …")
         try:
-            new = _run_script(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
+            new_rows = _run_script(_SCRIPTS / f"{part}.py", Path(data).resolve(), rounds)
         except KitError as error:
             failed.append(str(error))
             continue
-        rows = [row for row in rows if row["part"] != part] + new
-        text = _write(folder, machine, sorted(rows, key=lambda row: _ALL_PARTS.index(row["part"])))
+        rows = [row for row in rows if row["part"] != part] + new_rows
+        rows.sort(key=lambda row: _ALL_PARTS.index(row["part"]))
+        text = f"{', '.join(f'{name} {value}' for name, value in machine.items())}\n\n{table(rows)}"
+        write_json(folder / "benchmarks.json", {"machine": machine, "rows": rows})
+        with replacing(folder / "benchmarks.md") as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
     if failed:
         failed += [f"The benchmarks that succeeded are in {folder / 'benchmarks.md'}."] if rows else []
         raise KitError("\n".join(failed))
-    return text
-
-
-def _write(folder, machine, rows):
-    text = f"{', '.join(f'{name} {value}' for name, value in machine.items())}\n\n{table(rows)}"
-    write_json(folder / "benchmarks.json", {"machine": machine, "rows": rows})
-    with replacing(folder / "benchmarks.md") as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
     return text
 
 
@@ -97,29 +94,20 @@ def _run_script(script, data, rounds):
 def _machine():
     import torch
 
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    # the cores that this process may use; the machine may have more
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    # the version of the timed code; rows of another version are not kept
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=_SCRIPTS)
+    cpuinfo = Path("/proc/cpuinfo")     # Linux only
+    processor = re.search(r"(?m)^model name\s*: (.+)", cpuinfo.read_text() if cpuinfo.exists() else "")
     return {
-        "kit": _commit(), "system": platform.system(), "processor": _processor(), "cores": cores,
-        "threads of torch": torch.get_num_threads(), "GPU": gpu, "Python": platform.python_version(),
+        "kit": commit.stdout.strip() or importlib.metadata.version("snippetkit"),
+        "system": platform.system(),
+        "processor": processor[1] if processor else platform.processor() or platform.machine(),
+        "cores": joblib.cpu_count(),    # those that this process may use
+        "threads of torch": torch.get_num_threads(),
+        "GPU": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none",
+        "Python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _VERSIONS},
     }
-
-
-def _commit():
-    """The version of the timed code; rows of another version are not kept."""
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=_SCRIPTS)
-    return done.stdout.strip() or importlib.metadata.version("snippetkit")
-
-
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 @click.command()

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import click
-import pandas as pd
+import numpy as np
+from side_by_side import markdown
 
 from snippetkit.prediction.evaluation import compare_runs, read_out_of_fold
 from snippetkit.training.members import finished_members, read_histories
@@ -70,19 +71,11 @@ def main(data, folder, rows, members, against, train):
         raise click.UsageError(f"no row is called {', '.join(unknown)}; there are {', '.join([*ROWS, *MIXES])}.")
     for name in rows if train else []:
         _train(data, folder, name, members)
-    columns = [
-        "row", "members", "predictions per clip", "clips", "accuracy", "interval",
-        f"against {against}, same clips", "s",
-    ]
-    _print_line(columns)
-    click.echo("| --- " * len(columns) + "|")
-    for name in rows:
-        if (folder / name / "report.json").exists():
-            _print_line(_row(folder / name, folder / against))
-
-
-def _print_line(cells):
-    click.echo(f"| {' | '.join(cells)} |")
+    columns = (
+        "row", "members", "predictions per clip", "clips", "accuracy", "interval", f"against {against}, same clips", "s"
+    )
+    finished = [folder / name for name in rows if (folder / name / "report.json").exists()]
+    click.echo(markdown(columns, [_row(run, folder / against) for run in finished]))
 
 
 def _train(data, folder, name, members):
@@ -113,23 +106,17 @@ def _share(run, folder):
 
 def _row(folder, other):
     report = read_json(folder / "report.json")
-    metrics = report["validation"]
-    interval = metrics["interval"]
-    seconds = []
+    metrics, interval, seconds = report["validation"], report["validation"]["interval"], []
     for kind in MIXES.get(folder.name, [folder.name]):
         members = folder.parent / kind / "members"
         histories = read_histories(members)
         # the median, because a pause of the machine lengthens single epochs
         seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished_members(members)]
     return [
-        folder.name,
-        str(report["members"]),
-        str(metrics["members_per_clip"]),
-        str(metrics["clips"]),
-        f"{metrics['accuracy']:.3f}",
+        folder.name, report["members"], metrics["members_per_clip"], metrics["clips"], f"{metrics['accuracy']:.3f}",
         f"{interval['low']:.3f} to {interval['high']:.3f}" if interval else "none: random split",
         _difference(folder, other) if interval and folder != other else "",
-        f"{pd.Series(seconds).median():.0f}",
+        f"{np.median(seconds):.0f}",
     ]
 
 

@@ -1,14 +1,12 @@
 """Time several ways to do the same thing. Each way runs in a process of its own, and the ways take turns.
 
-A benchmark passes its ways to `benchmark` and gets its command back. Taking turns spreads the other work of the machine
-over all ways, and no way profits from what another one left in memory.
+A benchmark passes its ways to `benchmark`. Taking turns spreads the other work of the machine over all ways, and no way
+profits from what another one left in memory.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -19,129 +17,48 @@ import psutil
 _INTERVAL = 0.2     # seconds between two measurements of memory; one measurement takes milliseconds
 
 
-def benchmark(part, ways, *, unit, floor=None, rounds=5, has_baseline=True, apart=(), doc=""):
-    """Make the command of a benchmark.
+def benchmark(ways, *, unit, floor=None, rounds=3, has_baseline=True, apart=(), doc=""):
+    """Run the command line of a benchmark, which is named after its script.
 
     Parameters
     ----------
-    part : str
-        What is timed: the name of the script.
     ways : dict
-        Name to a function that takes the data folder and returns a `Stopwatch` and the number of units that it timed.
-    unit : str
-        'clip'.
-    floor : str or None
-        The way that does only what no other way can omit: the lower bound.
+        Name to a function that takes the data folder and returns the result of `timed`.
     rounds : int
-        The default of ``--rounds``. Each round begins with another way.
-    has_baseline : bool
-        Whether the others are compared with the first way.
-    apart : sequence of str
-        Ways that do something else and are compared with no other way.
+        The default of ``--rounds``.
     doc : str
         The command's help.
+    unit, floor, has_baseline, apart
+        As in `compare`.
     """
-    script, names = Path(sys.argv[0]).resolve(), list(ways)
+    script = Path(sys.argv[0]).resolve()
 
     @click.command(help=doc)
     @click.argument("data", type=click.Path(path_type=Path, exists=True))
     @click.option("--rounds", default=rounds, type=click.IntRange(min=1), show_default=True)
     @click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the rows to this file.")
-    @click.option("--way", type=click.Choice(names), hidden=True)
+    @click.option("--way", type=click.Choice(list(ways)), hidden=True)
     def main(data, rounds, target, way):
         if way:
-            watch, count = ways[way](data)
-            return print(json.dumps({"begin": watch.begin, "seconds": watch.seconds, "count": count}))
-        runs = pd.DataFrame([
-            {"way": name, "round": i, **_run([sys.executable, script, data, "--way", name])}
-            for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]
-        ]).set_index("round")
-        first = names[0] if has_baseline else None
-        rows = [
-            {"part": part, "unit": unit, "rounds": rounds, "is_floor": name == floor,
-             **_summary(runs, name, *((None, None) if name in apart else (first, floor)))}
-            for name in names
-        ]
-        if target:
-            target.write_text(json.dumps(rows, indent=2))
-        print(table(rows))
+            return print(json.dumps(ways[way](data)))
+        commands = {name: [sys.executable, script, data, "--way", name] for name in ways}
+        print(compare(
+            script.stem, commands, rounds=rounds, target=target,
+            unit=unit, floor=floor, has_baseline=has_baseline, apart=apart,
+        ))
 
-    return main
+    main()
 
 
 def timed(function, count, *, warm_up=None):
-    """Time a function that processes `count` units, after a warm-up: another function, or the same one."""
-    (warm_up or function)()
-    with Stopwatch() as watch:
-        function()
-    return watch, count
-
-
-def _run(command):
-    """Time per unit of one way, and the peak memory of its process and its children while it is timed."""
-    samples = []
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
-        watcher = threading.Thread(target=_watch, args=(process, samples))
-        watcher.start()
-        status = process.wait()
-        watcher.join()
-        output.seek(0)
-        errors.seek(0)
-        if status:
-            sys.exit(f"{command[-1]}: status {status}: {errors.read() or 'no error message'}")
-        result = json.loads(output.read().splitlines()[-1])
-    begin, end = result["begin"] - _INTERVAL, result["begin"] + result["seconds"] + _INTERVAL
-    memory = [size for moment, size in samples if begin <= moment <= end]
-    return {
-        "milliseconds": 1000 * result["seconds"] / result["count"], "count": result["count"],
-        "memory": max(memory) / 1e9 if memory else None,
-    }
-
-
-def _watch(process, samples):
-    """Until a process ends, note how many bytes it and its children hold; pages that they share count once."""
-    try:
-        tree = psutil.Process(process.pid)
-        while process.poll() is None:
-            samples.append((time.time(), sum(map(_memory, [tree, *tree.children(recursive=True)]))))
-            time.sleep(_INTERVAL)
-    except psutil.Error:    # the process ended during the measurement
-        return
-
-
-def _memory(process):
-    try:
-        return process.memory_full_info().pss   # Linux only
-    except psutil.Error:
-        return 0
-
-
-def _summary(runs, way, first, floor):
-    """Median, spread and memory of a way; medians over the rounds of its ratios to the first way and the floor."""
-    times = {name: group["milliseconds"] for name, group in runs.groupby("way")}
-    ours = runs[runs["way"] == way]
-    memory = ours["memory"].median()
-    return {
-        "way": way, "median": times[way].median(), "low": times[way].min(), "high": times[way].max(),
-        "count": float(ours["count"].iloc[0]), "memory": None if pd.isna(memory) else float(memory),
-        "ratio": float((times[first] / times[way]).median()) if first else None,
-        "over_floor": float((times[way] / times[floor]).median()) if floor else None,
-    }
-
-
-class Stopwatch:
-    """Seconds inside a ``with`` block, including the work that a GPU was given there."""
-
-    def __enter__(self):
-        _wait_for_gpu()
-        self.begin = time.time()
-        self._start = time.perf_counter()
-        return self
-
-    def __exit__(self, *error):
-        _wait_for_gpu()
-        self.seconds = time.perf_counter() - self._start
+    """Time a function that processes `count` units, including the work that a GPU is given; first call `warm_up`."""
+    if warm_up:
+        warm_up()
+    _wait_for_gpu()
+    begin, start = time.time(), time.perf_counter()
+    function()
+    _wait_for_gpu()
+    return {"begin": begin, "seconds": time.perf_counter() - start, "count": count}
 
 
 def _wait_for_gpu():
@@ -150,18 +67,95 @@ def _wait_for_gpu():
         torch.cuda.synchronize()
 
 
+def compare(part, commands, *, unit, rounds, target=None, floor=None, has_baseline=True, apart=()):
+    """Run commands in turns, each of which ends with a line of JSON, the result of `timed`.
+
+    Parameters
+    ----------
+    part : str
+        What is timed.
+    commands : dict
+        Name of the way to its command.
+    unit : str
+        'clip'.
+    rounds : int
+        Runs of each way. Each round begins with another way.
+    target : Path or None
+        File for the rows, as JSON.
+    floor : str or None
+        The way that does only what no other way can omit: the lower bound.
+    has_baseline : bool
+        Whether the others are compared with the first way.
+    apart : sequence of str
+        Ways that do something else and are compared with no other way.
+
+    Returns
+    -------
+    str
+        The rows as Markdown.
+    """
+    names = list(commands)
+    runs = pd.DataFrame([
+        {"way": name, "round": i, **_run(commands[name])}
+        for i in range(rounds) for name in names[i % len(names) :] + names[: i % len(names)]
+    ])
+    summary = runs.groupby("way").agg(
+        median=("milliseconds", "median"), low=("milliseconds", "min"), high=("milliseconds", "max"),
+        count=("count", "first"), memory=("memory", "median"),
+    ).loc[names]
+    # medians over the rounds of the ratios to the first way and to the floor
+    times = runs.pivot(index="round", columns="way", values="milliseconds").drop(columns=list(apart))
+    summary["ratio"] = times.rdiv(times[names[0]], axis=0).median() if has_baseline else None
+    summary["over_floor"] = times.div(times[floor], axis=0).median() if floor else None
+    summary = summary.assign(part=part, unit=unit, rounds=rounds, is_floor=summary.index == floor)
+    rows = json.loads(summary.reset_index().to_json(orient="records"))      # what is missing becomes None
+    if target:
+        target.write_text(json.dumps(rows, indent=2))
+    return table(rows)
+
+
+def _run(command):
+    """Time per unit of one way, and the peak memory of its process and its children while it is timed."""
+    samples = []
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = psutil.Popen(command, stdout=output, stderr=errors)
+        while process.poll() is None:
+            samples.append((time.time(), sum(map(_memory, [process, *process.children(recursive=True)]))))
+            time.sleep(_INTERVAL)
+        output.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            sys.exit(f"{command[-1]}: status {process.returncode}: {errors.read() or 'no error message'}")
+        result = json.loads(output.read().splitlines()[-1])
+    begin, end = result["begin"] - _INTERVAL, result["begin"] + result["seconds"] + _INTERVAL
+    return {
+        "milliseconds": 1000 * result["seconds"] / result["count"], "count": result["count"],
+        "memory": max((size / 1e9 for moment, size in samples if begin <= moment <= end), default=None),
+    }
+
+
+def _memory(process):
+    """How many bytes a process holds; pages that it shares with others count in part."""
+    try:
+        return process.memory_full_info().pss   # Linux only
+    except psutil.Error:    # the process ended during the measurement
+        return 0
+
+
 def table(rows):
     """Rows of benchmarks as Markdown."""
-    return "\n".join([
-        "| part | way | ms | lowest to highest | times as fast | over the floor | in all | peak memory |",
-        "| --- " * 8 + "|",
-        *map(_line, rows),
-    ])
+    columns = "part", "way", "ms", "lowest to highest", "times as fast", "over the floor", "in all", "peak memory"
+    return markdown(columns, map(_cells, rows))
 
 
-def _line(row):
+def markdown(columns, rows):
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in [columns, ["---"] * len(columns), *rows])
+
+
+def _cells(row):
     floor = "" if row["over_floor"] is None else f"{row['over_floor'] - 1:+.1%}"
-    return "| " + " | ".join([
+    return [
         f"{row['part']}, a {row['unit']}",
         row["way"],
         f"{row['median']:.3g}",
@@ -170,4 +164,4 @@ def _line(row):
         "(the floor)" if row["is_floor"] else floor,
         f"{row['median'] * row['count'] / 1000:.3g} s",
         "" if row["memory"] is None else f"{row['memory']:.2f} GB",
-    ]) + " |"
+    ]

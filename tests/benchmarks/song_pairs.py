@@ -1,12 +1,13 @@
-"""How well songs are told: python tests/benchmarks/song_pairs.py [--seeds 11,12,13,14] [--data DATA --train-songs 149].
+"""Accuracy of songs: python tests/benchmarks/song_pairs.py [--seeds 11,12,13,14] [--data DATA --train-songs 149].
 
-On demos, where songs are known: of the pairs of clips said to be of one song (or group) the share that is, and of the
-pairs that are the share that is said to be. The thresholds were chosen on demos of seeds 0 to 2, with an eye on DATA.
+On demos the songs are known. Precision is the share of the pairs of clips in one inferred song (or group) that are of
+one song; recall is the share of the pairs of one song that are in one inferred song (or group). The thresholds were
+chosen on demos of seeds 0 to 2, with an eye on DATA.
 
-On a competition whose train and test clips share no song the same can be estimated without knowing one song: a pair
-of a train and a test clip that is said to be of one song is wrong, and pairs of train clips are wrong as often. The
-recall needs the number of songs in train, and takes them for equally long. Where songs of one album or singer sound
-more alike than songs of train and test do, precision is lower than it says, and recall too.
+If the train and the test clips of a competition share no song, both can be estimated without knowing any song. A pair
+of a train and a test clip in one inferred song is wrong, and pairs of train clips are assumed to be wrong as often.
+The recall needs the number of songs in train, which are assumed to be equally long. If songs of one album or singer
+sound more alike than songs of train and test do, precision and recall are lower than estimated.
 """
 
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
+from side_by_side import markdown
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from snippetkit.data import competition, demo
@@ -29,49 +31,42 @@ from snippetkit.songs.traces import trace_clips
 def main(seeds, data, train_songs):
     if (data is None) != (train_songs is None):
         raise click.UsageError("--data and --train-songs go together.")
-    click.echo("| data | clips | songs | precision, recall of songs | of groups |")
-    click.echo("| --- | --- | --- | --- | --- |")
-    for seed in filter(None, seeds.split(",")):
-        with tempfile.TemporaryDirectory() as folder:
-            _known(int(seed), Path(folder) / "competition")
+    rows = [_known(seed) for seed in seeds.split(",") if seed]
     if data:
-        _disjoint(competition.find(data), train_songs)
+        rows.append(_disjoint(data, train_songs))
+    click.echo(markdown(("data", "clips", "songs", "precision, recall of songs", "of groups"), rows))
 
 
-def _known(seed, folder):
-    found = competition.find(demo.make(folder, seed=seed))
-    truth = pd.read_csv(folder / "answers" / "songs.csv")["song"]
-    scores = []
-    for told in _told(found):
-        (_, wrong), (missed, right) = pair_confusion_matrix(truth, told)
-        scores.append((right / (right + wrong), right / (right + missed)))
-    _line(f"demo {seed}", len(truth), truth.nunique(), scores)
+def _known(seed):
+    with tempfile.TemporaryDirectory() as folder:
+        demo.make(folder, seed=int(seed))
+        truth = pd.read_csv(Path(folder, "answers", "songs.csv"))["song"]
+        scores = []
+        for inferred in _songs_and_groups(competition.find(folder)):
+            (_, wrong), (missed, right) = pair_confusion_matrix(truth, inferred)
+            scores.append(f"{right / (right + wrong):.3f}, {right / (right + missed):.3f}")
+    return f"demo {seed}", len(truth), truth.nunique(), *scores
 
 
-def _disjoint(found, songs):
-    train, test = len(found.train), len(found.test)
+def _disjoint(data, songs):
+    files = competition.find(data)
+    train, test = len(files.train), len(files.test)
     pairs, true = _pairs(train), songs * _pairs(train / songs)
     scores = []
-    for told in _told(found):
-        ours, theirs = (np.bincount(each, minlength=told.max() + 1) for each in (told[:train], told[train:]))
-        said, rate = _pairs(ours).sum(), (ours * theirs).sum() / (train * test)
-        right = said - rate * (pairs - true)
-        scores.append((right / said, right / true))
-    _line("train clips, estimated", train, songs, scores)
+    for inferred in _songs_and_groups(files):
+        in_train, in_test = (np.bincount(part, minlength=len(inferred)) for part in np.split(inferred, [train]))
+        positive, error_rate = _pairs(in_train).sum(), (in_train * in_test).sum() / (train * test)
+        right = positive - error_rate * (pairs - true)
+        scores.append(f"{right / positive:.3f}, {right / true:.3f}")
+    return "train clips, estimated", train, songs, *scores
 
 
-def _told(found):
-    clips = [*found.train, *found.test]
-    return infer(trace_clips(clips))[:2]
+def _songs_and_groups(files):
+    return infer(trace_clips([*files.train, *files.test]))[:2]
 
 
 def _pairs(clips):
     return clips * (clips - 1) / 2
-
-
-def _line(name, clips, songs, scores):
-    cells = " | ".join(f"{precision:.3f}, {recall:.3f}" for precision, recall in scores)
-    click.echo(f"| {name} | {clips} | {songs} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -1,74 +1,68 @@
-"""Songs of more and more clips: time and memory of listening to them, of inferring from it, and of the products alone.
+"""Songs of more and more clips: time and memory of describing them, of inferring the songs, and of the products alone.
 
-Where there are fewer clips than asked for, those there are listened to again, with noise over what was heard, so that
-no two are equal.
+If there are fewer clips than requested, the descriptions of those that exist are repeated with noise, so that no two
+are equal.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from joblib.externals.loky import get_reusable_executor
-from side_by_side import Stopwatch, benchmark
+from side_by_side import benchmark, timed
 
 from snippetkit.data import competition
 from snippetkit.songs.inference import infer
-from snippetkit.songs.traces import AHEAD, Traces, trace_clips
+from snippetkit.songs.traces import AHEAD, trace_clips
 
 SIZES = (1000, 2000, 4000, 8000, 14_333)
-# Three times over, each pair of clips: two predictions against two ends, and the likeness of what both sound like.
+# Three times, for each pair of clips: two predictions against two ends, and the similarity of their sounds.
 PASSES, NUMBERS = 3, 2 * AHEAD + 200
 ROWS = 512
 
 
-def listening(data, size):
+def describing(data, size):
     clips = clips_of(data)
-    with Stopwatch() as watch:
-        trace_clips([clips[i % len(clips)] for i in range(size)])
-    return watch, size
+    return timed(lambda: trace_clips([clips[i % len(clips)] for i in range(size)]), size)
 
 
 def inferring(data, size):
-    clips = clips_of(data)
-    heard = trace_clips(clips[:size])
-    again = np.arange(size) % len(clips)
-    traces = told_apart(heard.of(again), len(clips))
-    get_reusable_executor().shutdown()      # those that listened shall not be counted
-    with Stopwatch() as watch:
-        infer(traces)
-    return watch, size
+    traces = distinct_traces(trace_clips(clips_of(data)[:size]), size)
+    get_reusable_executor().shutdown()      # the processes that described the clips shall not be counted
+    return timed(lambda: infer(traces), size)
 
 
 def clips_of(data):
-    found = competition.find(data)
-    return [*found.train, *found.test]
+    files = competition.find(data)
+    return [*files.train, *files.test]
 
 
-def told_apart(traces, clips):
-    generator = np.random.default_rng(0)
-    again = (np.arange(len(traces)) >= clips)[:, None]
-    arrays = [
-        (values + again * generator.normal(size=values.shape) * 0.3 * values.std(axis=0)).astype(np.float32)
-        for values in (traces.head, traces.tail, traces.onward, traces.backward, traces.sound)
-    ]
-    return Traces(*arrays, traces.level, np.array([str(i) for i in range(len(traces))]))
+def distinct_traces(traces, size):
+    """Repeat traces up to a size; those that are repeated get noise and another content."""
+    rows, rng = np.arange(size), np.random.default_rng(0)
+    repeated, is_new = traces.of(rows % len(traces)), (rows >= len(traces))[:, None]
+    noisy = {}
+    for name in ("head", "tail", "onward", "backward", "sound"):
+        values = getattr(repeated, name)
+        noise = is_new * rng.normal(size=values.shape) * 0.3 * values.std(axis=0)
+        noisy[name] = (values + noise).astype(np.float32)
+    return replace(repeated, **noisy, content=rows.astype(str))
 
 
 def products(data):
     size = SIZES[-1]
     numbers = np.random.default_rng(0).normal(size=(size, NUMBERS)).astype(np.float32)
-    with Stopwatch() as watch:
-        for _ in range(PASSES):
-            for start in range(0, size, ROWS):
-                numbers[start : start + ROWS] @ numbers.T
-    return watch, size
 
+    def multiply():
+        for start in PASSES * list(range(0, size, ROWS)):
+            numbers[start : start + ROWS] @ numbers.T
 
-main = benchmark("songs", {
-    f"listening, {SIZES[0]} clips": partial(listening, size=SIZES[0]),
-    f"listening, {SIZES[-1]} clips": partial(listening, size=SIZES[-1]),
-    **{f"inferring, {size} clips": partial(inferring, size=size) for size in SIZES},
-    f"products alone, {SIZES[-1]} clips": products,
-}, unit="clip", rounds=1, has_baseline=False, doc=__doc__)
+    return timed(multiply, size)
+
 
 if __name__ == "__main__":
-    main()
+    benchmark({
+        **{f"describing, {size} clips": partial(describing, size=size) for size in (SIZES[0], SIZES[-1])},
+        **{f"inferring, {size} clips": partial(inferring, size=size) for size in SIZES},
+        f"products alone, {SIZES[-1]} clips": products,
+    }, unit="clip", rounds=1, has_baseline=False, doc=__doc__)

@@ -8,16 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from side_by_side import Stopwatch, benchmark
+from side_by_side import benchmark, timed
 
 TIMES = 5
 
 
-def start(*command, times=TIMES):
-    with Stopwatch() as watch:
-        for _ in range(times):
-            subprocess.run([sys.executable, *command], check=True, capture_output=True)
-    return watch, times
+def start(*command):
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+
+
+def way(*command):
+    return lambda data: timed(lambda: [start(*command) for _ in range(TIMES)], TIMES)
 
 
 def complete_run(data):
@@ -28,23 +29,16 @@ def complete_run(data):
             "-m", "snippetkit", "run", "--data", demo.make(Path(folder, "competition")), "--out", Path(folder, "out"),
             "--set", "model=cnn3", "--epochs", "1", "--set", "separator=none", "--members", "2",
         ]
-        start(*command, times=1)
-        return start(*command, times=1)
+        return timed(lambda: start(*command), 1, warm_up=lambda: start(*command))
 
-
-def way(*command):
-    return lambda data: start(*command)
-
-
-main = benchmark("startup", {
-    "Python alone": way("-c", "pass"),
-    "import snippetkit": way("-c", "import snippetkit"),
-    "imports of a notebook": way(
-        "-c", "from snippetkit import figures; from snippetkit.training.data import prepare",
-    ),
-    "python -m snippetkit --help": way("-m", "snippetkit", "--help"),
-    "run, everything complete": complete_run,
-}, unit="start", floor="Python alone", rounds=3, has_baseline=False, doc=__doc__)
 
 if __name__ == "__main__":
-    main()
+    benchmark({
+        "Python alone": way("-c", "pass"),
+        "import snippetkit": way("-c", "import snippetkit"),
+        "imports of a notebook": way(
+            "-c", "from snippetkit import figures; from snippetkit.training.data import prepare",
+        ),
+        "python -m snippetkit --help": way("-m", "snippetkit", "--help"),
+        "run, everything complete": complete_run,
+    }, unit="start", floor="Python alone", has_baseline=False, doc=__doc__)

@@ -2,12 +2,10 @@
 
     python stock_separator.py CLIPS.npy VOCALS.npy
 
-CLIPS.npy is (clips, samples, 2), float32. The output is one line of JSON: the seconds of each clip, and the peak memory
-in bytes.
+CLIPS.npy is (clips, samples, 2), float32. The output is one line of JSON, as from `side_by_side.timed`.
 """
 
 import json
-import resource
 import sys
 import time
 
@@ -19,13 +17,11 @@ def main(clips, target):
     mixtures = np.load(clips)
     separator = Separator("spleeter:2stems", multiprocess=False)
     separator.separate(mixtures[0])     # warm-up
-    vocals, seconds = [], []
-    for mixture in mixtures:
-        start = time.perf_counter()
-        vocals.append(separator.separate(mixture)["vocals"])
-        seconds.append(time.perf_counter() - start)
+    begin, start = time.time(), time.perf_counter()
+    vocals = [separator.separate(mixture)["vocals"] for mixture in mixtures]
+    seconds = time.perf_counter() - start
     np.save(target, np.stack(vocals))
-    print(json.dumps({"seconds": seconds, "bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+    print(json.dumps({"begin": begin, "seconds": seconds, "count": len(mixtures)}))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,10 @@ def make_songs(count, seconds):
 
 
 def small_data(**changes):
-    values = {
+    return SongData(**{
         "names": ["low", "middle", "high"], "songs": make_songs(3, 10.0), "noises": make_noises(6, 0),
-        "test_noises": make_noises(4, 9), "source": "tones", "fragments": 24,
-    }
-    return SongData(**{**values, **changes})
+        "test_noises": make_noises(4, 9), "source": "tones", "fragments": 24, **changes,
+    })
 
 
 def small_recipe(epochs=8):

@@ -77,8 +77,8 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
     one_epoch.would_overrun = lambda seconds: next(answers)
     data, recipe = small_data(fragments=4), small_recipe(2)
     assert train(tmp_path / "whole", data, recipe, device=CPU)
-    finished = [train(tmp_path / "parts", data, recipe, device=CPU, clock=clock)
-                for clock in (Clock(1e-9), one_epoch, Clock())]
+    clocks = Clock(1e-9), one_epoch, Clock()
+    finished = [train(tmp_path / "parts", data, recipe, device=CPU, clock=clock) for clock in clocks]
     assert finished == [False, False, True]
     assert same_bits(tmp_path / "whole" / "member_00", tmp_path / "parts" / "member_00")
 
@@ -135,5 +135,3 @@ def test_the_threshold_separates_known_from_unknown():
     assert evaluation.threshold_rates(known, unknown, 0.7) == {
         "threshold": 0.7, "true_positive_rate": 0.75, "false_positive_rate": 0.0, "auc": pytest.approx(11 / 12),
     }
-    rng = np.random.default_rng(0)
-    assert evaluation.threshold_rates(rng.random(4000), rng.random(4000), 0.5)["auc"] == pytest.approx(0.5, abs=0.03)

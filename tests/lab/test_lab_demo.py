@@ -29,23 +29,19 @@ def test_songs_and_noises_are_repeated_to_the_byte(tmp_path, monkeypatch):
     assert len(signal) / rate == pytest.approx(6) and 0.05 < np.std(signal) < 0.5
 
 
-def test_complete_genres_are_kept_and_others_are_refused(made_genres, tmp_path):
+def test_genres_are_repeated_to_the_byte_and_those_of_another_seed_are_refused(made_genres, tmp_path):
     again = genres.make(tmp_path / "sounds", **SMALL, jobs=1)
     assert contents(again) == contents(made_genres)
-    times = [path.stat().st_mtime_ns for path in again.rglob("*.mp3")]
-    assert genres.make(again, **SMALL) == again
-    assert [path.stat().st_mtime_ns for path in again.rglob("*.mp3")] == times
     with pytest.raises(KitError, match="was created differently .seed: 0, now 1"):
         genres.make(again, **SMALL, seed=1)
 
 
 def test_noises_have_one_level_and_many_colours():
     rng = np.random.default_rng(0)
-    centroids = []
-    for noise in (songs.noise(rng) for _ in range(12)):
-        assert noise.shape == (5 * 44_100,) and np.std(noise) == pytest.approx(0.05, rel=0.1)
-        power = np.abs(np.fft.rfft(noise)) ** 2
-        centroids.append(np.sum(power * np.arange(len(power))) / np.sum(power) / 5)
+    noises = np.stack([songs.noise(rng) for _ in range(12)])
+    assert noises.shape == (12, 5 * 44_100) and noises.std(axis=1) == pytest.approx(0.05, rel=0.1)
+    power = np.abs(np.fft.rfft(noises)) ** 2
+    centroids = power @ np.fft.rfftfreq(noises.shape[1], 1 / 44_100) / power.sum(axis=1)
     assert min(centroids) < 500 and max(centroids) > 2000
 
 

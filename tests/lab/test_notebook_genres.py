@@ -2,7 +2,6 @@
 
 import re
 
-import nbformat
 import numpy as np
 import pandas as pd
 import papermill
@@ -21,43 +20,36 @@ def write_table(folder):
     """Twenty artists with three recordings each, of two genres that differ in one number."""
     folder.mkdir()
     rng = np.random.default_rng(0)
-    label = np.repeat(["blues", "rock"], 30)
-    name = [f"{genre}.{i}.wav" for i, genre in enumerate(label)]
-    numbers = {"a": rng.normal(size=60) + 3 * (label == "rock"), "b": rng.normal(size=60)}
-    pd.DataFrame({"filename": name, "length": 1, **numbers, "label": label}).to_csv(
-        folder / "gtzan_features_30_sec.csv", index=False
-    )
-    artists = np.repeat(np.arange(20), 3).astype(str)
-    pd.DataFrame({"file": name, "artist": artists}).to_csv(folder / "tracks.csv", index=False)
+    table = pd.DataFrame({"filename": [f"{i}.wav" for i in range(60)], "length": 1})
+    table["a"] = rng.normal(size=60) + np.repeat([0, 3], 30)
+    table["b"] = rng.normal(size=60)
+    table["label"] = np.repeat(["blues", "rock"], 30)
+    table.to_csv(folder / "gtzan_features_30_sec.csv", index=False)
+    pd.DataFrame({"file": table["filename"], "artist": np.arange(60) // 3}).to_csv(folder / "tracks.csv", index=False)
     return folder
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
+    """The folder of the results, and what the cells print in the first run and in the second."""
     folder = tmp_path_factory.mktemp("genres")
     parameters = {
         "data": str(demo.make(folder / "sounds", artists=3, recordings=4)), "out": str(folder / "out"),
         "weights": "random", "seconds": 2.0, "folds": 3, "epochs": 1, "tries": 1, "filters": 32, "shares": "90",
         "cv": 2,
     }
-    for name, table in (("first", ""), ("again", str(write_table(folder / "table")))):
-        papermill.execute_notebook(
-            str(NOTEBOOK), str(folder / f"{name}.ipynb"), {**parameters, "table": table}, progress_bar=False
+    printed = []
+    for table in ("", str(write_table(folder / "table"))):
+        notebook = papermill.execute_notebook(
+            str(NOTEBOOK), str(folder / "notebook.ipynb"), {**parameters, "table": table}, progress_bar=False
         )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def printed(executed):
-    """What the cells print, in the first run and in the second."""
-    return ["".join(
-        output.get("text", "") for cell in nbformat.read(executed / f"{name}.ipynb", 4).cells
-        for output in cell.get("outputs", [])
-    ) for name in ("first", "again")]
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        printed.append("".join(output.get("text", "") for output in outputs))
+    return folder / "out", *printed
 
 
 def test_it_ends_with_one_sorted_table_of_all_methods(executed):
-    table = pd.read_csv(executed / "out" / "genres.csv")
+    table = pd.read_csv(executed[0] / "genres.csv")
     assert table["accuracy"].is_monotonic_decreasing and len(table) == 5 + 9 + 2 + 1 + 5 * 3
     assert table[["parameters", "milliseconds", "seconds"]].gt(0).all(axis=None)
     untrained = table["features"].str.endswith(", untrained")
@@ -66,24 +58,24 @@ def test_it_ends_with_one_sorted_table_of_all_methods(executed):
     }
 
 
-def test_pictures_are_saved_and_the_damaged_file_is_named(executed, printed):
-    assert sorted(path.name for path in (executed / "out" / "figures").iterdir()) == [
-        "accuracies.png", "gaps.png", "pictures.png",
-    ]
-    assert "artist 12 - cut short.mp3 is" in printed[0]
+def test_pictures_are_saved_and_the_damaged_file_is_named(executed):
+    out, first, _ = executed
+    assert {path.name for path in (out / "figures").iterdir()} == {"accuracies.png", "gaps.png", "pictures.png"}
+    assert "artist 12 - cut short.mp3 is" in first
 
 
-def test_complete_results_are_not_computed_again(printed):
+def test_complete_results_are_not_computed_again(executed):
     bars = re.compile(r"(518 numbers|log-mel pictures|member 00|Hyperband|vgg16|SVM, RBF):\s+\d+%")
-    first, again = (set(bars.findall(text)) for text in printed)
+    first, again = (set(bars.findall(text)) for text in executed[1:])
     assert first == {"518 numbers", "log-mel pictures", "member 00", "Hyperband", "vgg16", "SVM, RBF"}
     assert again <= {"Hyperband", "SVM, RBF"}      # a bar that starts at its end; GTZAN's table, new here
 
 
-def test_a_table_is_evaluated_with_both_kinds_of_folds(executed, printed):
-    assert "GTZAN is left out" in printed[0] and "GTZAN is left out" not in printed[1]
-    gaps = pd.read_csv(executed / "out" / "gaps, GTZAN.csv")
+def test_a_table_is_evaluated_with_both_kinds_of_folds(executed):
+    out, first, again = executed
+    assert "GTZAN is left out" in first and "GTZAN is left out" not in again
+    gaps = pd.read_csv(out / "gaps, GTZAN.csv")
     assert len(gaps) == 5 and gaps["apart"].min() > 0.6
-    table = pd.read_csv(executed / "out" / "gtzan.csv")
+    table = pd.read_csv(out / "gtzan.csv")
     assert table["accuracy"].is_monotonic_decreasing and len(table) == 5 + 9
     assert {"parameters", "seconds", "milliseconds", "low", "high", "f1"} <= set(table)

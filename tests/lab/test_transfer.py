@@ -21,24 +21,14 @@ def clips():
     return pictures, labels
 
 
-@pytest.fixture(scope="module")
-def untrained(clips, cpu):
-    """Outputs of an untrained ResNet50, and what torch's generator draws next."""
-    torch.manual_seed(5)
-    outputs = transfer.layer_outputs(clips[0][:2], "resnet50", weights="random", device=cpu)
-    return outputs, torch.rand(3)
-
-
-def test_an_untrained_network_leaves_the_random_generator_alone(untrained):
-    torch.manual_seed(5)
-    assert torch.equal(untrained[1], torch.rand(3))
-
-
-def test_weights_are_read_from_a_folder(clips, untrained, cpu, tmp_path):
+def test_weights_are_read_from_a_folder_and_random_ones_leave_the_generator_alone(clips, cpu, tmp_path):
+    state = torch.get_rng_state()
     network = transfer.pretrained_network("resnet50", weights="random")
+    assert torch.equal(torch.get_rng_state(), state)
     torch.save(network.state_dict(), tmp_path / "resnet50-0676ba61.pth")
-    outputs = transfer.layer_outputs(clips[0][:2], "resnet50", weights=tmp_path, device=cpu)
-    assert all(np.array_equal(outputs[name], untrained[0][name]) for name in transfer.LAYERS["resnet50"])
+    random, read = (transfer.layer_outputs(clips[0][:2], "resnet50", weights=weights, device=cpu)
+                    for weights in ("random", tmp_path))
+    assert all(np.array_equal(read[name], random[name]) for name in transfer.LAYERS["resnet50"])
 
 
 def test_outputs_of_all_layers_are_computed_once(clips, cpu, tmp_path, monkeypatch):
@@ -56,22 +46,20 @@ def test_outputs_of_all_layers_are_computed_once(clips, cpu, tmp_path, monkeypat
 
 
 def test_missing_weights_are_refused_before_anything_is_computed(cpu, tmp_path):
-    with pytest.raises(KitError, match="weights of vgg16 are not in .* or leave these networks out"):
+    message = r"^the ImageNet weights of vgg16 are not in .* Put .*\.pth from https://.* or leave these networks out .*"
+    with pytest.raises(KitError, match=message):
         transfer.require_weights(tmp_path, tmp_path)
     for weights in ("random", "none"):
         transfer.require_weights(tmp_path, weights)
     assert transfer.cached_layer_outputs(tmp_path, np.zeros((1, 2, 2)), weights="none", device=cpu) == {}
 
 
-def test_missing_or_damaged_weights_are_named(tmp_path):
-    with pytest.raises(KitError, match=r"^the ImageNet weights of resnet50 are not in .* Put .*\.pth from https://.*\.$"):
-        transfer.pretrained_network("resnet50", weights=tmp_path)
-    file = tmp_path / "resnet50-0676ba61.pth"
-    file.write_bytes(b"no weights")
+@pytest.mark.parametrize("write", [
+    lambda path: path.write_bytes(b"no weights"), lambda path: torch.save({"weight": torch.zeros(2)}, path),
+])
+def test_damaged_weights_are_named(tmp_path, write):
+    write(tmp_path / "resnet50-0676ba61.pth")
     with pytest.raises(KitError, match=r"^resnet50-.*\.pth in .* is damaged or belongs to another network. .*\.pth\.$"):
-        transfer.pretrained_network("resnet50", weights=tmp_path)
-    torch.save({"weight": torch.zeros(2)}, file)
-    with pytest.raises(KitError, match="is damaged or belongs to another network"):
         transfer.pretrained_network("resnet50", weights=tmp_path)
 
 

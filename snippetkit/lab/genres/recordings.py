@@ -129,13 +129,12 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
     KitError
         If there are fewer than two genres.
     """
-    genres = {path.name: _sound_files(path) for path in sorted(Path(folder).iterdir()) if path.is_dir()}
-    paths = [path for name in genres for path in genres[name]]
+    paths = [path for genre in sorted(Path(folder).iterdir()) if genre.is_dir() for path in _sound_files(genre)]
     check = partial(_find_fault, seconds=seconds)
     results = parallel_map(check, paths, jobs=jobs, title="checking recordings", unit="recording")
-    faults = {path: fault for path, fault in zip(paths, results) if fault}
-    good = [path for path in paths if path not in faults]
-    names = sorted({path.parent.name for path in good})
+    faults = {path.relative_to(folder): fault for path, fault in zip(paths, results) if fault}
+    good = [path for path, fault in zip(paths, results) if not fault]
+    labels, names = pd.factorize(np.array([path.parent.name for path in good]), sort=True)
     if len(names) < 2:
         raise KitError(
             f"{folder} has recordings of at least {seconds:g} s of {len(names)} genres ({len(faults)} others are "
@@ -143,9 +142,8 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
             "subfolder per genre."
         )
     return Recordings(
-        paths=good, labels=np.array([names.index(path.parent.name) for path in good]), names=names,
+        paths=good, labels=labels, names=names.tolist(), faults=faults,
         groups=pd.factorize(np.array([_artist(path) for path in good]))[0],
-        faults={path.relative_to(folder): fault for path, fault in faults.items()},
     )
 
 

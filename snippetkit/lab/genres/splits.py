@@ -83,17 +83,14 @@ def compare_splits(folder, methods, numbers, labels, groups, *, recipe):
     """
     def predict_correctly(groups):
         """For each method, 1.0 for each clip that is predicted correctly."""
-        data = make_training_data(
-            numbers[:, None], labels, groups, classes=int(labels.max()) + 1, count=recipe.folds
-        )
+        classes = int(labels.max()) + 1
+        data = make_training_data(numbers[:, None], labels, groups, classes=classes, count=recipe.folds)
         evaluations = Comparison(folder, data, recipe).evaluate(methods, numbers)
         return [(average(evaluation.result.valid_logits).argmax(axis=1) == labels).astype(float)
                 for evaluation in evaluations]
 
-    rows = []
-    for method, apart, random in zip(methods, predict_correctly(groups), predict_correctly(np.arange(len(labels)))):
-        rows.append({
-            "method": method.name, "features": method.features, "apart": apart.mean(), "random": random.mean(),
-            "gap": (random - apart).mean(), **interval_or_nan(random - apart, groups),
-        })
-    return pd.DataFrame(rows)
+    correct = predict_correctly(groups), predict_correctly(np.arange(len(labels)))
+    return pd.DataFrame({
+        "method": method.name, "features": method.features, "apart": apart.mean(), "random": random.mean(),
+        "gap": (random - apart).mean(), **interval_or_nan(random - apart, groups),
+    } for method, apart, random in zip(methods, *correct))

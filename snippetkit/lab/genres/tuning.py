@@ -87,20 +87,18 @@ def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filter
     with progress(total=tries, done=tries - left, title="Hyperband", unit="try") as bar:
         study.optimize(
             lambda trial: _run_trial(trial, data, rows[~is_valid], rows[is_valid], recipe, device, most_filters),
-            n_trials=left, callbacks=[lambda study, trial: bar.update(), _stop_in_time(clock or Clock())],
+            n_trials=left,
+            callbacks=[lambda study, trial: bar.update(), functools.partial(_stop_in_time, clock or Clock())],
         )
     return study
 
 
-def _stop_in_time(clock):
-    def stop(study, trial):
-        finished = [trial for trial in study.trials if trial.state.is_finished()]
-        slowest = max(trial.duration.total_seconds() for trial in finished)
-        if any(trial.state.name == "COMPLETE" for trial in finished) and clock.would_overrun(slowest):
-            say(f"Hyperband stopped after {len(finished)} tries because of the time limit. Run again to continue.")
-            study.stop()
-
-    return stop
+def _stop_in_time(clock, study, _):
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    slowest = max(trial.duration.total_seconds() for trial in finished)
+    if any(trial.state.name == "COMPLETE" for trial in finished) and clock.would_overrun(slowest):
+        say(f"Hyperband stopped after {len(finished)} tries because of the time limit. Run again to continue.")
+        study.stop()
 
 
 def _run_trial(trial, data, train, valid, recipe, device, most_filters):
@@ -126,14 +124,12 @@ def _run_trial(trial, data, train, valid, recipe, device, most_filters):
 
 def trials_table(study):
     """A row per trial: DataFrame with ``try``, its parameters, ``epochs`` and best validation ``accuracy``."""
-    rows = []
-    for trial in study.trials:
-        accuracies, parameters = trial.intermediate_values.values(), trial.params
-        rows.append({
-            "try": trial.number, "filters": _join_filters(parameters),
-            **{name: parameters.get(name) for name in ("kernel", "dropout", "lr")},
-            "epochs": len(accuracies), "accuracy": max(accuracies, default=np.nan),
-        })
+    rows = [{
+        "try": trial.number, "filters": _join_filters(trial.params),
+        **{name: trial.params.get(name) for name in ("kernel", "dropout", "lr")},
+        "epochs": len(trial.intermediate_values),
+        "accuracy": max(trial.intermediate_values.values(), default=np.nan),
+    } for trial in study.trials]
     return pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True)
 
 

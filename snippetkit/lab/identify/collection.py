@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -121,10 +122,8 @@ def load_songs(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix
         or songs are shorter than a fragment.
     """
     paths, noise_paths = _unique_recordings(songs), _unique_recordings(noises)
-    every = [*paths, *noise_paths]
-    results = parallel_map(
-        _load, every, [recipe.sample_rate] * len(every), jobs=jobs, title="songs and noises", unit="recording"
-    )
+    load = partial(_load, sample_rate=recipe.sample_rate)
+    results = parallel_map(load, [*paths, *noise_paths], jobs=jobs, title="songs and noises", unit="recording")
     if faults := [result for result in results if isinstance(result, str)]:
         raise KitError(f"{len(faults)} recordings cannot be used; repair or remove them: {listed(faults)}")
     signals, backgrounds = results[: len(paths)], results[len(paths) :]

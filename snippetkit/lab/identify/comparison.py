@@ -183,8 +183,8 @@ def compare_networks(folder, data, recipes, *, count, device, clock):
         done = read_json(member_folder(folders[model], 0) / "done.json")
         accuracies[model] = done["valid_accuracy"]
         costs = {"parameters": done["weights"], "epochs": done["epochs"], "seconds": round(done["seconds"])}
-        metrics = evaluate(recogniser, data, count)
-        rows += [{"model": model, "test": test, **values, **costs} for test, values in metrics.items()]
+        for test, metrics in evaluate(recogniser, data, count).items():
+            rows.append({"model": model, "test": test, **metrics, **costs})
     best = max(accuracies, key=accuracies.get)
     write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
     return Networks(data, recognisers, pd.DataFrame(rows), recognisers[best])
@@ -223,8 +223,6 @@ def measure_growth(folder, networks, sizes, model, *, count, clock):
             Path(folder, f"{size} songs"), replace(data, names=data.names[:size], songs=data.songs[:size]),
             {model: recogniser.recipe}, count=count, device=recogniser.device, clock=clock,
         ).table
-    rows = []
-    for size, table in sorted(tables.items()):
-        row = table[table["model"] == model].iloc[0]    # of the first test
-        rows.append({"songs": size, **row[["accuracy", "top5", "seconds"]]})
-    return pd.DataFrame(rows)
+    # of the first test
+    rows = {size: table[table["model"] == model].iloc[0] for size, table in sorted(tables.items())}
+    return pd.DataFrame({"songs": size, **row[["accuracy", "top5", "seconds"]]} for size, row in rows.items())

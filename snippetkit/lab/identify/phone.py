@@ -84,8 +84,8 @@ def clip_peaks(signal, drive):
 
 def encode_mp3(signal, sample_rate):
     """Encode a signal, within -1 to 1, as an MP3 of about 24 kbit/s: bytes."""
-    target, level = io.BytesIO(), _MP3_LEVEL
-    soundfile.write(target, signal, sample_rate, format="MP3", bitrate_mode="CONSTANT", compression_level=level)
+    target = io.BytesIO()
+    soundfile.write(target, signal, sample_rate, format="MP3", bitrate_mode="CONSTANT", compression_level=_MP3_LEVEL)
     return target.getvalue()
 
 
