@@ -103,8 +103,7 @@ def read_table(path, *, columns):
             table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
     except ValueError as error:     # pandas raises it for a damaged or empty CSV, too
         raise KitError(f"{path} is not a readable CSV file ({error}).") from error
-    missing = [name for name in columns if name not in table]
-    if missing:
+    if missing := [name for name in columns if name not in table]:
         raise KitError(f"{path} has no column {listed(missing)}. Its first line is {','.join(table.columns)!r}.")
     return table
 

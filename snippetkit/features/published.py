@@ -59,9 +59,7 @@ def import_features(folder, sources, path, recipe):
     claim_array(path, sources, recipe, source=source)
     with exclusive_task(path.parent, "importing features"):
         todo = list(sources.clips)[rows_done(path, identity) :]
-        blocks = (
-            np.stack([_read(folder / f"{i}feature.npz", shape[1:]) for i in ids]) for ids in blocks_of(todo)
-        )
+        blocks = (np.stack([_read(folder / f"{i}feature.npz", shape[1:]) for i in ids]) for ids in blocks_of(todo))
         with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
             write_rows(path, identity, shape, blocks, bar)
     return load(path)
