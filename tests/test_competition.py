@@ -7,7 +7,7 @@ import pytest
 
 from snippetkit.data import competition
 from snippetkit.data.labels import read_labels, write_labels
-from snippetkit.data.submission import read_sample_ids, write_submission
+from snippetkit.data.submission import write_submission
 from snippetkit.utils.errors import KitError
 
 LABELS, SAMPLE = "train_label.txt", "example_submission.csv"
@@ -93,12 +93,6 @@ def test_fault_is_named_with_its_file(copied_demo, message):
     FAULTS[message](copied_demo)
     with pytest.raises(KitError, match=message):
         competition.find(copied_demo)
-
-
-def test_sample_is_read_in_the_format_of_kaggle(tmp_path):
-    path = tmp_path / SAMPLE
-    path.write_bytes(b"\xef\xbb\xbfid,category\r\n0,1\r\n1,1")
-    assert read_sample_ids(path).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("content", ["0\n1\n2\n3\n", "\ufeff0\r\n1\r\n2\r\n3\r\n", "0\n1\n2\n3", " 0\n1 \n2\n3\n\n\n"])

@@ -54,8 +54,7 @@ def test_every_clip_decodes_to_exactly_three_seconds_without_tags(small_demo):
 def test_every_class_occurs_in_the_labels(seed, train):
     songs = demo.plan(seed=seed, train=train, test=8)
     labels = demo.misheard(demo.true_labels(songs, "train"), seed=seed)
-    assert len(labels) == train
-    assert set(labels) == {0, 1, 2, 3}
+    assert len(labels) == train and set(labels) == {0, 1, 2, 3}
 
 
 def test_shares_of_classes_and_of_label_errors_are_as_intended():
