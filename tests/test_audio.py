@@ -1,5 +1,6 @@
 """Decoding clips: the samples, the faults of damaged files, and what can be salvaged."""
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -24,18 +25,11 @@ def wav(path, signal, rate=44_100):
     return path
 
 
-def test_clip_is_decoded_to_48000_samples_of_the_same_tone(tmp_path, tone):
-    signal = audio.load(mp3(tmp_path / "7.mp3", tone))
-    assert signal.shape == (48_000,) and signal.dtype == np.float32
-    spectrum = np.abs(np.fft.rfft(signal))
-    assert spectrum.argmax() * 16_000 / 48_000 == pytest.approx(440, abs=0.5)
-    assert np.abs(signal[4000:-4000]).max() == pytest.approx(0.5, abs=0.02)
-
-
 def test_samples_are_those_of_librosa(tmp_path, tone):
-    librosa = pytest.importorskip("librosa")
     path = mp3(tmp_path / "7.mp3", tone)
-    np.testing.assert_array_equal(audio.load(path), librosa.load(path, sr=16_000)[0])
+    signal = audio.load(path)
+    assert signal.shape == (48_000,) and signal.dtype == np.float32
+    np.testing.assert_array_equal(signal, librosa.load(path, sr=16_000)[0])
 
 
 def test_other_sample_rate_and_duration(tmp_path):

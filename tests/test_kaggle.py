@@ -251,7 +251,6 @@ FAULTS = {
         lambda build, *_: replace(build / "kit" / "dataset-metadata.json", "somebody", "another"),
     "01_spleeter could not be sent.*A valid language must be specified":
         lambda build, *_: replace(build / "01_spleeter" / "kernel-metadata.json", '"python"', '"pascal"'),
-    "contains no build for Kaggle": lambda build, *_: (build / "01_spleeter" / "kernel-metadata.json").unlink(),
 }
 
 
