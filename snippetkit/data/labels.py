@@ -76,13 +76,7 @@ def _text_labels(path):
 
 
 def _npz_labels(path):
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            labels = archive["labels"]
-    except KeyError:
-        raise KitError(f"{path} has no key 'labels'.") from None
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path} is not a readable .npz file ({error}).") from error
+    labels = read_npz(path, "labels")
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise KitError(f"{path} holds {labels.dtype} labels of shape {labels.shape}, not one row of whole numbers.")
     return labels.astype(np.int64)
@@ -94,6 +88,17 @@ def _csv_labels(path):
     if not np.array_equal(np.sort(ids), np.arange(len(ids))):
         raise KitError(f"{path} must list every id from 0 to {len(ids) - 1} once.")
     return whole_numbers(table["category"], path)[np.argsort(ids)]
+
+
+def read_npz(path, key):
+    """Read an array from an ``.npz`` file. Python objects are refused, because reading them would run code."""
+    try:
+        with report_os_error(f"{path} cannot be read"), open(path, "rb") as file, np.load(file) as archive:
+            return archive[key]
+    except KeyError:
+        raise KitError(f"{path} has no key {key!r}.") from None
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise KitError(f"{path} is not a readable .npz file ({error}).") from error
 
 
 def read_table(path, *, columns):
