@@ -14,13 +14,13 @@ def tone():
     return 0.5 * np.sin(2 * np.pi * 440 * np.arange(132_300) / 44_100)
 
 
-def mp3(path, signal, rate=44_100):
-    soundfile.write(path, signal, rate, format="MP3", subtype="MPEG_LAYER_III")
+def mp3(path, signal):
+    soundfile.write(path, signal, 44_100, format="MP3", subtype="MPEG_LAYER_III")
     return path
 
 
 def wav(path, signal, rate=44_100):
-    # under the name of a clip: libsndfile looks at the content
+    # The name may end in .mp3, because libsndfile looks at the content.
     soundfile.write(path, signal, rate, format="WAV", subtype="FLOAT")
     return path
 

@@ -31,6 +31,7 @@ def test_nested_folders_of_kaggle_are_searched(copied_demo, tmp_path):
     for split, inner in (("train", "train_mp3s/train_mp3s"), ("test", "test/test")):
         shutil.copytree(copied_demo / f"{split}_mp3s", slug / inner)
     shutil.copy(copied_demo / LABELS, slug)
+    (slug / "test" / "test" / "._8.mp3").touch()        # macOS leaves such files
     (root / "competitions" / SAMPLE).write_text(sample_of(reversed(range(8))))
     files = competition.find(root)
     assert (len(files.train), files.test_ids.tolist(), files.test_labels) == (24, [7, 6, 5, 4, 3, 2, 1, 0], None)
