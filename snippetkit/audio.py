@@ -147,11 +147,11 @@ def find_faults(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
 
 
 def _fault(path, seconds):
+    """What is wrong with a clip; None if nothing is."""
     try:
         load(path, seconds=seconds)
     except KitError as error:
         return str(error)
-    return None
 
 
 def _decode(path, seconds):

@@ -6,6 +6,7 @@ The constants of the task (16 kHz, 299 frames, 40 bands) are defined here and no
 import dataclasses
 import difflib
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 
 from .utils.artifacts import digest
@@ -15,16 +16,13 @@ from .utils.errors import KitError
 MODEL_PLUGINS = "snippetkit.models"
 
 
-def _field(part):
-    def field(default, *between, choices=(), plugins=""):
-        metadata = {"part": part, "between": between, "choices": choices, "plugins": plugins}
-        return dataclasses.field(default=default, metadata=metadata)
-
-    return field
+def _field(part, default, *between, choices=(), plugins=""):
+    """A field with its default, its lowest and highest value, or its choices."""
+    metadata = {"part": part, "between": between, "choices": choices, "plugins": plugins}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-# A field with its default, its lowest and highest value, or its choices.
-_run, _features, _member = map(_field, ("run", "features", "member"))
+_run, _features, _member = (partial(_field, part) for part in ("run", "features", "member"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,20 +1,19 @@
-"""The four notebooks as Kaggle runs them, each in a session of its own, in an environment with Kaggle's versions.
+"""The four notebooks as Kaggle runs them, each in a session of its own.
 
     python tests/kaggle_environment.py FOLDER
 
-makes that environment in FOLDER (Python 3.12 has to be there) and runs them in it; the tests run them in today's.
+runs them in an environment with Kaggle's versions; the tests run them with the installed ones.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 
 from snippetkit.kaggle.build import KIT, slug
 from snippetkit.run.pipeline import NOTEBOOKS
 
+PARAMETERS = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 2}
 RUNNERS = {
     "nbconvert": lambda source, target: [
         "nbconvert", "--to", "notebook", "--execute", "--output", target.name, "--output-dir", target.parent, source,
@@ -31,7 +30,7 @@ def run_all(python, runner, built, data, folder):
     python, runner, built, data
         As in `run_session`.
     folder : Path
-        Gets a folder a session.
+        Gets a folder for each session.
 
     Returns
     -------
@@ -39,24 +38,23 @@ def run_all(python, runner, built, data, folder):
         Notebook to its working folder.
     """
     working = {}
-    before = ()
     for name in NOTEBOOKS:
-        working[name] = run_session(python, runner, built, name, data, folder / name, before)
-        before = (working[name],)
+        earlier = list(working.values())[-1:]
+        working[name] = run_session(python, runner, built, name, data, folder / name, earlier)
     return working
 
 
 def run_session(python, runner, built, name, data, session, earlier):
-    """Run one notebook in folders laid out like Kaggle's, and nothing shared with others but what is attached.
+    """Run one notebook in folders like Kaggle's. It shares nothing with other sessions but what is attached.
 
     Parameters
     ----------
     python : path-like
-        Of the environment; the kit is not installed in it before the notebook does that itself.
+        Of an environment without the kit; the notebook installs it.
     runner : str
         'nbconvert' or 'papermill'.
     built : Path
-        As `build.build` made it.
+        As `build.build_folders` made it.
     name : str
         Of the notebook.
     data : Path
@@ -76,7 +74,7 @@ def run_session(python, runner, built, name, data, session, earlier):
     shutil.copytree(data, attached / "competitions" / "singers")
     for number, output in enumerate(earlier):
         shutil.copytree(output, attached / "notebooks" / "somebody" / f"{slug(output.parent.name)}-{number}")
-    before = fingerprint(attached)
+    before = contents(attached)
     working.mkdir()
     with read_only(attached):
         result = subprocess.run(
@@ -85,37 +83,33 @@ def run_session(python, runner, built, name, data, session, earlier):
             env={**os.environ, "SNIPPETKIT_KAGGLE": str(session), "KAGGLE_KERNEL_RUN_TYPE": "Batch", "PYTHONPATH": ""},
         )
     assert result.returncode == 0, f"{name}: {result.stderr[-3000:]}"
-    assert fingerprint(attached) == before, f"{name} changed its input"
+    assert contents(attached) == before, f"{name} changed its input"
     return working
 
 
 @contextmanager
 def read_only(folder):
-    """Let nobody write to a folder; root neither, where a folder can be mounted upon itself."""
-    is_mounted = not subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode
-    if is_mounted:
-        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
-    else:
+    """Make a folder read-only, for root too where a folder can be mounted upon itself."""
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
         for path in [folder, *folder.rglob("*")]:
             path.chmod(path.stat().st_mode & 0o555)
-    try:
-        yield is_mounted or os.getuid() != 0
-    finally:
-        if is_mounted:
+        yield
+    else:
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+            yield
+        finally:
             subprocess.run(["umount", "-l", folder], check=True)
 
 
-def fingerprint(folder):
-    state = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            state.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return state.hexdigest()
+def contents(folder):
+    """Path to the bytes, for every file below a folder."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def environment(folder, python, packages=()):
-    """A fresh virtual environment; gives its Python."""
+def create_environment(folder, python, packages=()):
+    """Create a virtual environment; returns its Python."""
     subprocess.run([python, "-m", "venv", folder], check=True)
     if packages:
-        subprocess.run([Path(folder, "bin", "python"), "-m", "pip", "install", "-q", *packages], check=True)
-    return Path(folder, "bin", "python")
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *packages], check=True)
+    return folder / "bin" / "python"

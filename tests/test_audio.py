@@ -1,5 +1,6 @@
 """Decoding clips: the samples, the faults of damaged files, and what can be salvaged."""
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -13,29 +14,22 @@ def tone():
     return 0.5 * np.sin(2 * np.pi * 440 * np.arange(132_300) / 44_100)
 
 
-def mp3(path, signal, rate=44_100):
-    soundfile.write(path, signal, rate, format="MP3", subtype="MPEG_LAYER_III")
+def mp3(path, signal):
+    soundfile.write(path, signal, 44_100, format="MP3", subtype="MPEG_LAYER_III")
     return path
 
 
 def wav(path, signal, rate=44_100):
-    # under the name of a clip: libsndfile looks at the content
+    # The name may end in .mp3, because libsndfile looks at the content.
     soundfile.write(path, signal, rate, format="WAV", subtype="FLOAT")
     return path
 
 
-def test_clip_is_decoded_to_48000_samples_of_the_same_tone(tmp_path, tone):
-    signal = audio.load(mp3(tmp_path / "7.mp3", tone))
-    assert signal.shape == (48_000,) and signal.dtype == np.float32
-    spectrum = np.abs(np.fft.rfft(signal))
-    assert spectrum.argmax() * 16_000 / 48_000 == pytest.approx(440, abs=0.5)
-    assert np.abs(signal[4000:-4000]).max() == pytest.approx(0.5, abs=0.02)
-
-
 def test_samples_are_those_of_librosa(tmp_path, tone):
-    librosa = pytest.importorskip("librosa")
     path = mp3(tmp_path / "7.mp3", tone)
-    np.testing.assert_array_equal(audio.load(path), librosa.load(path, sr=16_000)[0])
+    signal = audio.load(path)
+    assert signal.shape == (48_000,) and signal.dtype == np.float32
+    np.testing.assert_array_equal(signal, librosa.load(path, sr=16_000)[0])
 
 
 def test_other_sample_rate_and_duration(tmp_path):
@@ -79,48 +73,41 @@ def test_half_an_hour_is_refused_without_decoding_all_of_it(tmp_path, monkeypatc
     assert counts == [3 * 4000 + 1]
 
 
-def test_silent_clip_is_accepted(tmp_path):
-    assert not audio.load(mp3(tmp_path / "7.mp3", np.zeros(132_300))).any()
-
-
-def test_all_bad_files_are_reported_together(tmp_path, tone):
-    good, empty, short = (tmp_path / f"{i}.mp3" for i in range(3))
-    mp3(good, tone)
+def test_all_bad_files_are_reported_together_and_silence_is_none(tmp_path, tone):
+    silent, empty, short = (tmp_path / f"{i}.mp3" for i in range(3))
+    mp3(silent, np.zeros(132_300))
     BAD["is empty"](empty, tone)
     BAD["is cut short"](short, tone)
-    faults = audio.find_faults([good, empty, short], jobs=2)
+    faults = audio.find_faults([silent, empty, short], jobs=2)
     assert list(faults) == [empty, short]
     assert "empty" in faults[empty] and "cut short" in faults[short]
 
 
-@pytest.mark.parametrize(
-    "fault, is_silent", [("is cut short", False), ("is empty", True), ("NaN", False), ("not audio", True)]
-)
+@pytest.mark.parametrize("fault, is_silent", [
+    ("is cut short", False), ("is empty", True), ("NaN", False), ("not audio", True),
+])
 def test_salvage_keeps_what_can_be_decoded(tmp_path, tone, fault, is_silent):
     path = tmp_path / "7.mp3"
     BAD[fault](path, tone)
     signal = audio.salvage(path)
-    assert signal.shape == (48_000,) and np.isfinite(signal).all()
-    assert (not signal.any()) == is_silent
+    assert signal.shape == (48_000,) and np.isfinite(signal).all() and signal.any() != is_silent
 
 
 def test_channels_are_mixed_or_kept(tmp_path, tone):
     stereo = np.stack([tone, 0.5 * tone], axis=1)
     path = wav(tmp_path / "0.wav", stereo)
-    channels = audio.load(path, sample_rate=44_100, mono=False)
-    np.testing.assert_array_equal(channels, stereo.astype(np.float32))
+    np.testing.assert_array_equal(audio.load(path, sample_rate=44_100, mono=False), stereo.astype(np.float32))
     assert audio.load(path, mono=False).shape == (48_000, 2)
     np.testing.assert_allclose(audio.load(path, sample_rate=44_100), stereo.mean(axis=1), atol=1e-7)
 
 
 @pytest.mark.parametrize("samples", [1, 5_000, 200_000])
 def test_any_duration_is_accepted_without_seconds(tmp_path, tone, samples):
-    wav(tmp_path / "0.wav", np.resize(tone, samples))
-    assert audio.load(tmp_path / "0.wav", sample_rate=44_100, seconds=None).shape == (samples,)
-    assert audio.salvage(tmp_path / "0.wav", sample_rate=44_100, seconds=None).shape == (samples,)
+    path = wav(tmp_path / "0.wav", np.resize(tone, samples))
+    for decode in (audio.load, audio.salvage):
+        assert decode(path, sample_rate=44_100, seconds=None).shape == (samples,)
 
 
 def test_file_without_samples_is_refused(tmp_path):
-    wav(tmp_path / "0.wav", np.zeros(0))
     with pytest.raises(KitError, match="0.wav contains no sound"):
-        audio.load(tmp_path / "0.wav", seconds=None)
+        audio.load(wav(tmp_path / "0.wav", np.zeros(0)), seconds=None)

@@ -1,9 +1,10 @@
 """The synthetic competition: its files and quirks, songs cut into clips, voices that can be told apart."""
 
-import csv
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from scipy.signal import find_peaks
@@ -26,16 +27,14 @@ def contents(folder):
 
 
 def test_files_are_those_of_the_real_competition(small_demo):
-    names = {"train_mp3s", "test_mp3s", "train_label.txt", "example_submission.csv", "answers", "made_by.json"}
-    assert {path.name for path in small_demo.iterdir()} == names
-    assert {path.name for path in (small_demo / "train_mp3s").iterdir()} == {f"{i}.mp3" for i in range(TRAIN)}
-    assert {path.name for path in (small_demo / "test_mp3s").iterdir()} == {f"{i}.mp3" for i in range(TEST)}
-    for name, count in (("train_label.txt", TRAIN), ("answers/test_label.txt", TEST)):
-        lines = (small_demo / name).read_bytes().split(b"\n")
-        assert lines.pop() == b"" and len(lines) == count
-        assert set(lines) <= {b"0", b"1", b"2", b"3"}
+    clips = {f"{split}_mp3s/{i}.mp3" for split, count in (("train", TRAIN), ("test", TEST)) for i in range(count)}
+    answers = {"answers/test_label.txt", "answers/songs.csv"}
+    files = contents(small_demo)
+    assert files.keys() == {*clips, "train_label.txt", "example_submission.csv", *answers, "made_by.json"}
+    assert re.fullmatch(rb"([0-3]\n){24}", files["train_label.txt"])
+    assert re.fullmatch(rb"([0-3]\n){8}", files["answers/test_label.txt"])
     sample = b"\xef\xbb\xbfid,category\n" + b"\n".join(b"%d,1" % i for i in range(TEST))     # no final newline
-    assert (small_demo / "example_submission.csv").read_bytes() == sample
+    assert files["example_submission.csv"] == sample
     made_by = {"version": demo.VERSION, "seed": 0, "train": TRAIN, "test": TEST}
     assert artifacts.read_record(small_demo / "made_by.json")["made_by"] == made_by
 
@@ -55,8 +54,7 @@ def test_every_clip_decodes_to_exactly_three_seconds_without_tags(small_demo):
 def test_every_class_occurs_in_the_labels(seed, train):
     songs = demo.plan(seed=seed, train=train, test=8)
     labels = demo.misheard(demo.true_labels(songs, "train"), seed=seed)
-    assert len(labels) == train
-    assert set(labels) == {0, 1, 2, 3}
+    assert len(labels) == train and set(labels) == {0, 1, 2, 3}
 
 
 def test_shares_of_classes_and_of_label_errors_are_as_intended():
@@ -69,18 +67,14 @@ def test_shares_of_classes_and_of_label_errors_are_as_intended():
     assert (np.maximum(labels, truth)[wrong] == 3).mean() > 0.7, "most errors are to or from several voices"
 
 
-def test_answers_are_the_true_labels_and_songs_of_the_plan(small_demo):
+def test_answers_are_the_true_labels_and_songs_of_the_plan(small_competition):
     songs = demo.plan(seed=0, train=TRAIN, test=TEST)
-    answers = np.loadtxt(small_demo / "answers" / "test_label.txt", dtype=int)
-    assert answers.tolist() == demo.true_labels(songs, "test").tolist()
-    labels = np.loadtxt(small_demo / "train_label.txt", dtype=int)
-    assert 0 < np.sum(labels != demo.true_labels(songs, "train")) <= 2
-    with open(small_demo / "answers" / "songs.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["split", "id", "song"]
-    expected = [("train", i) for i in range(TRAIN)] + [("test", i) for i in range(TEST)]
-    assert [(row["split"], int(row["id"])) for row in rows] == expected
-    train, test = ({row["song"] for row in rows if row["split"] == split} for split in ("train", "test"))
+    assert np.array_equal(small_competition.test_labels, demo.true_labels(songs, "test"))
+    assert 0 < np.sum(small_competition.labels != demo.true_labels(songs, "train")) <= 2
+    table = pd.read_csv(small_competition.root / "answers" / "songs.csv")
+    expected = [*(("train", i) for i in range(TRAIN)), *(("test", i) for i in range(TEST))]
+    assert list(table) == ["split", "id", "song"] and list(zip(table["split"], table["id"])) == expected
+    train, test = (set(table["song"][table["split"] == split]) for split in ("train", "test"))
     assert not train & test and len(train) >= 2
 
 
@@ -89,8 +83,7 @@ def test_songs_give_exactly_the_wanted_number_of_clips(train, test):
     songs = demo.plan(seed=1, train=train, test=test)
     for split, count in (("train", train), ("test", test)):
         ids = [i for song in songs if song.split == split for i in song.ids]
-        assert sorted(ids) == list(range(count))
-        assert ids != sorted(ids) or count < 4, "shuffled"
+        assert sorted(ids) == list(range(count)) and (ids != sorted(ids) or count < 4), "all clips, shuffled"
     lengths = [len(song.ids) for song in songs if song.split == "train"]
     assert min(lengths) >= 4 and max(lengths) <= 14
 
@@ -122,14 +115,10 @@ def test_complete_demo_is_kept_and_another_demo_is_refused(small_demo, monkeypat
         demo.make(small_demo, seed=5, train=TRAIN, test=TEST)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"train": 3}, "train=3 cannot be made. Choose 12 or more"),
-    ({"test": 0}, "test=0 cannot be made. Choose 1 or more"),
-    ({"seed": -1}, "seed=-1 cannot be made. Choose 0 or more"),
-])
-def test_arguments_that_are_too_small_are_refused(tmp_path, arguments, message):
-    with pytest.raises(KitError, match=message):
-        demo.make(tmp_path / "demo", **arguments)
+@pytest.mark.parametrize("name, value, minimum", [("train", 3, 12), ("test", 0, 1), ("seed", -1, 0)])
+def test_arguments_that_are_too_small_are_refused(tmp_path, name, value, minimum):
+    with pytest.raises(KitError, match=f"{name}={value} cannot be made. Choose {minimum} or more"):
+        demo.make(tmp_path / "demo", **{name: value})
     assert not list(tmp_path.iterdir())
 
 
@@ -153,21 +142,15 @@ def f0_of(sound):
     return RATE / peaks[peaks > RATE / 1000][0]
 
 
-def sing(sex, seed):
-    """Half a second from the middle of a long note in the middle of a singer's range, and the singer."""
-    rng = np.random.default_rng(seed)
-    singer = Singer.drawn(sex, rng)
-    note = Note(0.0, 1.5, BAND.step_near(singer.centre), "head")
-    return singing.voice(singer, [note], BAND, 2 * RATE, rng)[RATE // 2:RATE], singer
-
-
-def test_sung_note_has_the_pitch_of_the_score():
+@pytest.mark.parametrize("sex", ["male", "female"])
+def test_sung_note_has_the_pitch_of_the_score(sex):
     assert music.hertz(69) == 440 and music.hertz(57) == 220
-    for sex in ("male", "female"):
-        for seed in range(8):
-            sound, singer = sing(sex, seed)
-            expected = music.hertz(BAND.midi(BAND.step_near(singer.centre)))
-            assert abs(12 * np.log2(f0_of(sound) / expected)) < 1
+    for rng in map(np.random.default_rng, range(8)):
+        singer = Singer.drawn(sex, rng)
+        step = BAND.step_near(singer.centre)
+        sound = singing.voice(singer, [Note(0.0, 1.5, step, "head")], BAND, 2 * RATE, rng)
+        f0 = f0_of(sound[RATE // 2:RATE])
+        assert abs(12 * np.log2(f0 / music.hertz(BAND.midi(step)))) < 1
 
 
 def test_men_sing_lower_than_women_and_the_ranges_overlap():
@@ -199,9 +182,7 @@ def test_formants_of_women_are_higher_than_those_of_men():
 
 
 def test_vibrato_has_the_given_rate_and_depth():
-    singer = Singer.drawn("female", np.random.default_rng(2))._replace(vibrato=5.5, depth=0.5)
-    note, rng = Note(0, 4, 4, "head"), np.random.default_rng(0)
-    f0, _ = music.contour([note], BAND, 4 * RATE, singer.vibrato, singer.depth, rng)
+    f0, _ = music.contour([Note(0, 4, 4, "head")], BAND, 4 * RATE, 5.5, 0.5, np.random.default_rng(0))
     semitones = 12 * np.log2(f0[RATE:] / f0[RATE:].mean())
     spectrum = np.abs(np.fft.rfft(semitones * np.hanning(len(semitones))))
     assert np.argmax(spectrum[3:]) / 3 + 1 == pytest.approx(5.5, abs=0.4)
@@ -216,21 +197,19 @@ def test_section_without_voice_has_music_and_no_singing():
 
 
 def test_class_of_more_than_one_voice_has_different_voices_on_different_notes(monkeypatch):
+    voices, voice = [], singing.voice
+
+    def record(singer, notes, *arguments):
+        voices.append((singer, notes, voice(singer, notes, *arguments)))
+        return voices[-1][2]
+
+    monkeypatch.setattr(singing, "voice", record)
     for seed in range(6):
-        voices = []
-
-        def record(singer, notes, *arguments, voices=voices, voice=singing.voice):
-            voices.append((singer, notes, voice(singer, notes, *arguments)))
-            return voices[-1][2]
-
-        with monkeypatch.context() as patch:
-            patch.setattr(singing, "voice", record)
-            spans = [(0.0, 3.0, 3)]
-            total = singing.singing(spans, BAND, music.PIECE, np.random.default_rng(seed))
+        voices.clear()
+        total = singing.singing([(0.0, 3.0, 3)], BAND, music.PIECE, np.random.default_rng(seed))
         assert 2 <= len(voices) <= 3
         (lead, line, alone), (other, second, backing) = voices[:2]
-        assert lead != other
-        assert [note.step for note in line] != [note.step for note in second]
+        assert lead != other and [note.step for note in line] != [note.step for note in second]
         both = (np.abs(alone) > 0.01 * alone.max()) & (np.abs(backing) > 0.01 * backing.max())
         assert both.mean() > 0.5, "they sing at the same time"
         # without the lead, there is still singing
@@ -238,10 +217,8 @@ def test_class_of_more_than_one_voice_has_different_voices_on_different_notes(mo
 
 
 def test_loudness_does_not_reveal_whether_there_is_a_voice():
-    loudness = {0: [], 2: []}
-    for seed in range(12):
-        pieces = synthesis.song([0, 2, 2, 0], np.random.default_rng(seed)).reshape(4, -1)
-        for label, piece in zip([0, 2, 2, 0], pieces):
-            loudness[label].append(20 * np.log10(np.std(piece)))
-    assert abs(np.median(loudness[0]) - np.median(loudness[2])) < 3
-    assert max(loudness[0]) > np.median(loudness[2])
+    songs = [synthesis.song([0, 2, 2, 0], np.random.default_rng(seed)) for seed in range(12)]
+    loudness = 20 * np.log10(np.reshape(songs, (12, 4, CLIP_SAMPLES)).std(axis=-1))
+    without, with_voice = loudness[:, [0, 3]], loudness[:, [1, 2]]
+    assert abs(np.median(without) - np.median(with_voice)) < 3
+    assert without.max() > np.median(with_voice)

@@ -1,5 +1,6 @@
-"""The filterbank against a loop-by-loop reference, closed formulas and librosa."""
+"""The filterbank against a loop-by-loop reference, closed formulas and librosa's mel scale."""
 
+import librosa
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -44,27 +45,14 @@ def test_features_equal_a_loop_by_loop_reference(noisy_chirp):
     np.testing.assert_allclose(filterbank.log_mel(noisy_chirp), 20 * np.log10(expected), atol=1e-3)
 
 
-def test_impulse_gives_the_areas_of_the_triangles():
-    # a unit impulse at sample 200 of frame 0 has a flat spectrum
-    signal = np.zeros(48_000)
-    signal[200] = 1
-    emphasised = filterbank.preemphasise(signal)
-    assert emphasised[200] == 1 and emphasised[201] == -0.97
-    energy = filterbank.power_spectrum(filterbank.frame(signal)) @ filterbank.mel_triangles().T
-    flat = (0.54 - 0.46 * np.cos(2 * np.pi * 200 / 399)) ** 2 / 1024
-    np.testing.assert_allclose(energy[0], flat * filterbank.mel_triangles().sum(axis=1), rtol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "samples, frames",
-    [(1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_000, 299), (48_001, 299), (96_000, 599)],
-)
+@pytest.mark.parametrize("samples, frames", [
+    (1, 1), (399, 1), (400, 1), (401, 2), (560, 2), (561, 3), (48_000, 299), (48_001, 299), (96_000, 599),
+])
 def test_number_of_frames(samples, frames):
-    signal = np.ones(samples)
-    assert filterbank.frame(signal).shape == (frames, 400)
-    assert filterbank.count_frames(samples) == frames
-    assert filterbank.frame(signal).sum() >= samples  # no sample is lost
-    assert filterbank.log_mel(signal).shape == (frames, 40)
+    framed = filterbank.frame(np.ones(samples))
+    assert framed.shape == (frames, 400) and framed.sum() >= samples    # no sample is lost
+    assert filterbank.log_mel(np.ones(samples)).shape == (frames, 40)
+    assert filterbank.shape_of(samples, Recipe.published()) == (frames, 40)
 
 
 def test_last_frame_is_zero_padded_and_a_fitting_signal_is_not_copied():
@@ -79,12 +67,9 @@ def test_mel_triangles_have_the_published_corners():
                 163, 176, 190, 205, 221, 238, 256, 275, 295, 317, 340, 364, 390, 418, 447, 478, 512]
     assert filterbank.mel_corners().tolist() == expected
     triangles = filterbank.mel_triangles()
-    assert triangles.shape == (40, 513)
-    for band, weights in enumerate(triangles):
-        left, peak, right = expected[band : band + 3]
-        assert weights[peak] == 1
-        assert not weights[: left + 1].any() and not weights[right:].any()
-        assert np.count_nonzero(weights) == right - left - 1
+    assert triangles.shape == (40, 513) and (triangles[np.arange(40), expected[1:-1]] == 1).all()
+    for weights, left, right in zip(triangles, expected, expected[2:]):
+        assert np.flatnonzero(weights).tolist() == list(range(left + 1, right))
 
 
 def test_edge_of_the_range_keeps_its_bin():
@@ -93,16 +78,7 @@ def test_edge_of_the_range_keeps_its_bin():
         assert filterbank.mel_corners(f_max=f_max)[-1] == f_max * 1024 / 16_000
 
 
-@pytest.mark.parametrize("band", [0, 7, 15, 24, 33, 39])
-def test_pure_tone_has_its_maximum_in_the_band_of_the_formula(band):
-    peak_mel = 2595 * np.log10(1 + 8000 / 700) * (band + 1) / 41
-    hz = 700 * (10 ** (peak_mel / 2595) - 1)
-    tone = np.sin(2 * np.pi * hz * np.arange(48_000) / 16_000)
-    assert filterbank.log_mel(tone).mean(axis=0).argmax() == band
-
-
 def test_mel_scale_has_the_values_of_the_formula_and_of_librosa():
-    librosa = pytest.importorskip("librosa")
     hertz = np.array([60.0, 700, 3000, 7999])
     np.testing.assert_allclose(filterbank.hz_to_mel(hertz), librosa.hz_to_mel(hertz, htk=True), rtol=1e-12)
     assert filterbank.hz_to_mel(1000) == pytest.approx(999.9855, abs=1e-4)
@@ -115,41 +91,27 @@ def test_silence_is_finite():
 
 @pytest.mark.parametrize("frames", [1, 63, 64, 65, 129, 299])
 def test_features_in_blocks_have_the_same_bits_as_all_frames_at_once(frames):
-    recipe = Recipe.published()
     signal = np.random.default_rng(frames).normal(size=400 + 160 * (frames - 1)) * 0.1
     pieces = filterbank.frame(filterbank.preemphasise(signal))
     # several threads of BLAS would split a product by its size and add in another order
     with threadpool_limits(1):
-        at_once = filterbank.power_spectrum(pieces) @ filterbank.recipe_triangles(recipe).T
-        levels = filterbank.log_mel(signal)
-    assert len(levels) == len(pieces) == frames
-    assert np.array_equal(levels, filterbank.decibels(at_once))
+        at_once = filterbank.power_spectrum(pieces) @ filterbank.mel_triangles().T
+        assert np.array_equal(filterbank.log_mel(signal), filterbank.decibels(at_once))
 
 
 def test_batch_equals_single_clips(noisy_chirp):
     batch = np.stack([noisy_chirp, noisy_chirp[::-1], np.zeros(48_000)]).astype(np.float32)
-    levels = filterbank.log_mel(batch)
-    assert levels.shape == (3, 299, 40)
-    for clip, expected in zip(batch, levels):
-        assert np.array_equal(filterbank.log_mel(clip), expected)
-
-
-def test_mel_triangles_have_the_shape_of_librosas():
-    librosa = pytest.importorskip("librosa")
-    # librosa does not round corners to bins, so the values differ slightly
-    expected = librosa.filters.mel(sr=16_000, n_fft=1024, n_mels=40, htk=True, norm=None)
-    pairs = zip(filterbank.mel_triangles()[10:], expected[10:])
-    assert min(np.corrcoef(*pair)[0, 1] for pair in pairs) > 0.97
-
-
-def test_too_many_bands_are_refused():
-    with pytest.raises(KitError, match="band .* of 400 contains no bin .*n_fft"):
-        filterbank.mel_triangles(n_mels=400)
+    assert np.array_equal(filterbank.log_mel(batch), [filterbank.log_mel(clip) for clip in batch])
 
 
 def test_recipe_decides_the_shape():
     recipe = Recipe.published().with_values(n_mels=64, n_fft=2048, hop=200)
     assert filterbank.log_mel(np.ones(48_000), recipe).shape == (239, 64)
+
+
+def test_too_many_bands_are_refused():
+    with pytest.raises(KitError, match="band .* of 400 contains no bin .*n_fft"):
+        filterbank.mel_triangles(n_mels=400)
 
 
 # --- the log-frequency scale, two spectra, fewer frames ---
@@ -165,13 +127,11 @@ def test_log_triangles_are_as_wide_as_a_semitone_step_or_the_resolution_of_the_f
     for n_fft in (2048, 8192):
         triangles = filterbank.log_triangles(n_bands=168, n_fft=n_fft, sample_rate=22_050, f_min=63.5, f_max=8372)
         np.testing.assert_allclose(triangles.sum(axis=1), 1)
-        hz = np.arange(n_fft // 2 + 1) * 22_050 / n_fft
+        hz, width = np.fft.rfftfreq(n_fft, 1 / 22_050), 22_050 / n_fft
         assert np.abs(triangles @ hz / corners[1:-1] - 1).max() < 0.1
-        for band, weights in enumerate(triangles):
-            inside = hz[weights > 0]
-            width = 22_050 / n_fft
-            assert inside.min() > min(corners[band], corners[band + 1] - width) - 1e-6
-            assert inside.max() < max(corners[band + 2], corners[band + 1] + width) + 1e-6
+        inside = np.where(triangles > 0, hz, np.nan)
+        assert (np.nanmin(inside, axis=1) > np.minimum(corners[:-2], corners[1:-1] - width) - 1e-6).all()
+        assert (np.nanmax(inside, axis=1) < np.maximum(corners[2:], corners[1:-1] + width) + 1e-6).all()
 
 
 @pytest.mark.parametrize("channel, apart", [(0, False), (1, True)])
@@ -189,12 +149,9 @@ def test_longer_frames_separate_two_tones_that_the_shorter_ones_do_not(channel, 
 def test_both_spectra_have_the_same_centre_in_time():
     signal = np.zeros(66_150)
     signal[33_075] = 1
-    levels = filterbank.log_mel(signal, TWO.with_values(pool=1))
-    energy = 10 ** (levels / 20)
-    frames = np.arange(len(levels))
-    for channel in range(2):
-        loudness = energy[:, 168 * channel : 168 * (channel + 1)].sum(axis=1)
-        centre = (loudness * frames).sum() / loudness.sum() * 512 + 1024
+    energy = 10 ** (filterbank.log_mel(signal, TWO.with_values(pool=1)) / 20)
+    for loudness in energy.reshape(-1, 2, 168).sum(axis=2).T:
+        centre = np.average(np.arange(len(loudness)), weights=loudness) * 512 + 1024
         assert abs(centre - 33_075) < 300
 
 
@@ -216,13 +173,3 @@ def test_hann_window_has_the_values_of_the_formula():
     frames = np.ones((1, 9))
     expected = np.abs(np.fft.rfft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(9) / 8), 16)) ** 2 / 16
     np.testing.assert_allclose(filterbank.power_spectrum(frames, n_fft=16, window="hann")[0], expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("changes, message", [
-    ({"f_min": 0}, "scale=log needs f_min above 0"),
-    ({"second_n_fft": 1024}, "second_n_fft=1024 is shorter than frame_length=2048"),
-    ({"window": "kaiser"}, "window='kaiser' is unknown. Choose one of hamming, hann"),
-])
-def test_contradictory_values_are_refused(changes, message):
-    with pytest.raises(KitError, match=message):
-        TWO.with_values(**changes)

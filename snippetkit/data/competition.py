@@ -18,6 +18,7 @@ from ..utils.storage import replacing
 from .labels import CLASSES, LABEL_SUFFIXES, read_consistent, read_labels
 from .submission import read_sample_ids
 
+_CLIPS = "[!.]*.mp3"     # hidden files are not clips
 _SAMPLE_NAMES = ("example_submission.csv", "sample_submission.csv")
 
 
@@ -71,11 +72,7 @@ def find(root):
     test_ids = _sample_ids(files["sample"], test) if files["sample"] else np.array(list(test))
     test_labels = _consistent_labels(files["test_label"], test)
     return Competition(
-        root=root,
-        train=tuple(train.values()),
-        labels=labels,
-        test=tuple(test[i] for i in test_ids),
-        test_ids=test_ids,
+        root=root, train=tuple(train.values()), labels=labels, test=tuple(test[i] for i in test_ids), test_ids=test_ids,
         # label files are in the order of the ids, test clips in the order of the submission
         test_labels=None if test_labels is None else test_labels[test_ids],
     )
@@ -117,7 +114,7 @@ def mp3s_below(folder):
     KitError
         If there is none.
     """
-    clips = sorted(path for path in Path(folder).rglob("*.mp3") if _is_clip(path.name))
+    clips = sorted(Path(folder).rglob(_CLIPS))
     if not clips:
         raise KitError(f"no MP3s found below {folder}.")
     return clips
@@ -136,9 +133,8 @@ def clips_in(folder):
     KitError
         If there is none, the name of a clip is not a number, or two clips have the same number.
     """
-    folder, clips = Path(folder), {}
-    names = os.listdir(folder) if folder.is_dir() else []
-    for path in (folder / name for name in sorted(filter(_is_clip, names))):
+    clips = {}
+    for path in sorted(Path(folder).glob(_CLIPS)):
         if not path.stem.isdecimal():
             raise KitError(f"{path} is not named by a number, such as 7.mp3. Rename or remove it.")
         if other := clips.get(int(path.stem)):
@@ -149,20 +145,15 @@ def clips_in(folder):
     return dict(sorted(clips.items()))
 
 
-def _is_clip(name):
-    return name.endswith(".mp3") and not name.startswith(".")
-
-
 def _search(root):
     """Folders that hold numbered MP3s; and the label and sample files by kind."""
     folders, files = [], defaultdict(list)
     for folder, subfolders, names in os.walk(root, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        if any(Path(name).stem.isdecimal() for name in filter(_is_clip, names)):
+        if any(re.fullmatch(r"\d+\.mp3", name) for name in names):
             folders.append(Path(folder))
         for path in (Path(folder, name) for name in sorted(names)):
-            match = re.fullmatch(r"(train|test)_labels?", path.stem)
-            if match and path.suffix in LABEL_SUFFIXES:
+            if (match := re.fullmatch(r"(train|test)_labels?", path.stem)) and path.suffix in LABEL_SUFFIXES:
                 files[f"{match[1]}_label"].append(path)
             if path.name in _SAMPLE_NAMES:
                 files["sample"].append(path)
@@ -193,8 +184,7 @@ def _folder_of(clips):
 
 
 def _require_no_gap(clips, split):
-    missing = sorted(set(range(max(clips) + 1)) - set(clips))
-    if missing:
+    if missing := sorted(set(range(max(clips) + 1)) - set(clips)):
         raise KitError(
             f"{_folder_of(clips)} has a gap: {len(clips)} {split} clips with ids up to {max(clips)}, but no "
             f"{listed(f'{i}.mp3' for i in missing)}. Labels are assigned by id, so add the missing clips first."

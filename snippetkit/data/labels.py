@@ -76,13 +76,7 @@ def _text_labels(path):
 
 
 def _npz_labels(path):
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            labels = archive["labels"]
-    except KeyError:
-        raise KitError(f"{path} has no key 'labels'.") from None
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path} is not a readable .npz file ({error}).") from error
+    labels = read_npz(path, "labels")
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise KitError(f"{path} holds {labels.dtype} labels of shape {labels.shape}, not one row of whole numbers.")
     return labels.astype(np.int64)
@@ -96,6 +90,17 @@ def _csv_labels(path):
     return whole_numbers(table["category"], path)[np.argsort(ids)]
 
 
+def read_npz(path, key):
+    """Read an array from an ``.npz`` file. Python objects are refused, because reading them would run code."""
+    try:
+        with report_os_error(f"{path} cannot be read"), open(path, "rb") as file, np.load(file) as archive:
+            return archive[key]
+    except KeyError:
+        raise KitError(f"{path} has no key {key!r}.") from None
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise KitError(f"{path} is not a readable .npz file ({error}).") from error
+
+
 def read_table(path, *, columns):
     """Read a CSV as a DataFrame of str, with or without a byte-order mark; it must have these columns."""
     try:
@@ -103,8 +108,7 @@ def read_table(path, *, columns):
             table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
     except ValueError as error:     # pandas raises it for a damaged or empty CSV, too
         raise KitError(f"{path} is not a readable CSV file ({error}).") from error
-    missing = [name for name in columns if name not in table]
-    if missing:
+    if missing := [name for name in columns if name not in table]:
         raise KitError(f"{path} has no column {listed(missing)}. Its first line is {','.join(table.columns)!r}.")
     return table
 

@@ -127,12 +127,11 @@ def band_statistics(features):
         The deviation of a constant band is 1.
     """
     # In blocks, because numpy's own deviation first makes a float64 copy of everything.
-    blocks = [features[start : start + BLOCK] for start in range(0, len(features), BLOCK)]
+    blocks = blocks_of(features)
     count = features.shape[0] * features.shape[1]
     mean = sum(block.sum(axis=(0, 1), dtype=np.float64) for block in blocks) / count
     variance = sum(np.square(block - mean).sum(axis=(0, 1)) for block in blocks) / count
-    deviation = np.sqrt(variance)
-    return mean, np.where(deviation > 0, deviation, 1.0)
+    return mean, np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 def made_by(sources, recipe):
@@ -156,9 +155,9 @@ def claim_array(path, sources, recipe, *, source):
         write_record(path.with_suffix(".json"), record["made_by"], **about)
 
 
-def blocks_of(ids):
-    """Cut a list into blocks of `BLOCK`."""
-    return [ids[start : start + BLOCK] for start in range(0, len(ids), BLOCK)]
+def blocks_of(clips):
+    """Cut a list or an array into blocks of `BLOCK`."""
+    return [clips[start : start + BLOCK] for start in range(0, len(clips), BLOCK)]
 
 
 def _compute(sources, path, recipe, jobs):

@@ -1,10 +1,10 @@
 """Features in the format of the published solution: one ``{i}feature.npz`` per clip with the key ``arr_0``."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from ..data.labels import read_npz
 from ..utils.artifacts import rows_done, write_rows
 from ..utils.errors import KitError, listed
 from ..utils.lock import exclusive_task
@@ -59,20 +59,14 @@ def import_features(folder, sources, path, recipe):
     claim_array(path, sources, recipe, source=source)
     with exclusive_task(path.parent, "importing features"):
         todo = list(sources.clips)[rows_done(path, identity) :]
-        blocks = (
-            np.stack([_read(folder / f"{i}feature.npz", shape[1:]) for i in ids]) for ids in blocks_of(todo)
-        )
+        blocks = (np.stack([_read(folder / f"{i}feature.npz", shape[1:]) for i in ids]) for ids in blocks_of(todo))
         with progress(total=len(todo), title=f"importing {path.stem}", unit="clip") as bar:
             write_rows(path, identity, shape, blocks, bar)
     return load(path)
 
 
 def _read(path, shape):
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = archive["arr_0"]
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path} is not a feature file with the key arr_0 ({error}).") from error
+    values = read_npz(path, "arr_0")
     if values.shape != shape or not np.isfinite(values).all():
         raise KitError(f"{path} contains an array of shape {values.shape}. Expected {shape}, without NaN.")
     return values

@@ -25,6 +25,7 @@ from ..utils.storage import replacing
 # Kaggle's name of its two T4s: https://github.com/Kaggle/kaggle-cli/pull/1198
 _MACHINE = "NvidiaTeslaT4"
 KIT = "kit"
+PARTS = (KIT, *NOTEBOOKS)   # in the order of sending
 SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
 
 
@@ -65,14 +66,13 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
     if project is None or not (project / "kaggle").is_dir():
         raise KitError("the Kaggle notebooks are built from a checkout of the project. Run this from one.")
     folder = Path(folder)
-    for part in (KIT, *NOTEBOOKS):
+    for part in PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)
         (folder / part).mkdir(parents=True, exist_ok=True)
     _write(folder / KIT / "dataset-metadata.json", _filled(project, "dataset-metadata.json", user=user))
     wheel = _build_wheel(project, folder / KIT)
     first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
-    before = None
-    for name in NOTEBOOKS:
+    for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
         given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
         notebook = _notebook(project / "notebooks" / f"{name}.ipynb", first_cell, given)
         has_gpu = name == TRAINING or name == SEPARATION and separates
@@ -83,11 +83,9 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
             "kernels": [f"{user}/{slug(before)}"] if before else [], "id": f"{user}/{slug(name)}",
         }
         values = {key: json.dumps(value) for key, value in choices.items()}
-        metadata = _filled(project, "kernel-metadata.json", **values)
         _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
-        _write(folder / name / "kernel-metadata.json", metadata)
-        before = name
-    return [folder / part for part in (KIT, *NOTEBOOKS)]
+        _write(folder / name / "kernel-metadata.json", _filled(project, "kernel-metadata.json", **values))
+    return [folder / part for part in PARTS]
 
 
 def slug(notebook):
@@ -136,10 +134,9 @@ def _build_wheel(project, folder):
              "--wheel-dir", str(folder), str(copy)],
             capture_output=True, text=True,
         )
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode or len(wheels) != 1:
+    if result.returncode:
         raise KitError(f"the kit's wheel could not be built. pip says: {result.stderr.strip()[-500:]}")
-    return wheels[0]
+    return next(folder.glob("*.whl"))
 
 
 def _notebook(path, first_cell, parameters):

@@ -11,19 +11,19 @@ import nbformat
 from ..run.pipeline import NOTEBOOKS
 from ..utils.errors import KitError
 from ..utils.progress import say
-from .build import KIT, PREDICTION, TRAINING, attach_own_output, slug
+from .build import KIT, PARTS, PREDICTION, TRAINING, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
 
 # The fetched results; members and features are gigabytes and stay on Kaggle.
 _RESULTS = r"^(submission\.csv|report\.json|held_out\.csv|figures/.*\.png)$"
 
 
-def connect(user=None):
+def connect(user):
     """The official client, authenticated.
 
     Parameters
     ----------
-    user : str or None
+    user : str
         The user that the credentials must belong to.
 
     Returns
@@ -54,7 +54,7 @@ def connect(user=None):
             "it as ~/.kaggle/access_token or set KAGGLE_API_TOKEN to it (or run kaggle auth login), then try again."
         ) from None
     owner = api.get_config_value("username")
-    if user and owner and owner.lower() != user.lower():
+    if owner and owner.lower() != user.lower():
         raise KitError(f"this was built for {user}, but the credentials are those of {owner}. Build it for {owner}.")
     return api
 
@@ -77,15 +77,14 @@ def push(folder, *, start=KIT, seconds=30.0):
         If the folder is not a build, the client or Kaggle refuses something, or a notebook fails.
     """
     folder = Path(folder)
-    parts = (KIT, *NOTEBOOKS)
-    if start not in parts:
-        raise KitError(f"there is no part {start!r}. Choose one of {', '.join(parts)}.")
+    if start not in PARTS:
+        raise KitError(f"there is no part {start!r}. Choose one of {', '.join(PARTS)}.")
     api = connect(_owner(folder))
-    first = parts.index(start)
+    first = PARTS.index(start)
     if first > 1:
-        with _sentences(parts[first - 1]):
-            wait_if_it_runs(api, _reference(folder / parts[first - 1]), seconds)
-    for part in parts[first:]:
+        with _sentences(PARTS[first - 1]):
+            wait_if_it_runs(api, _reference(folder / PARTS[first - 1]), seconds)
+    for part in PARTS[first:]:
         with _sentences(part):
             if part == KIT:
                 _send_kit(api, folder / part, seconds)
@@ -152,8 +151,7 @@ def _reference(part):
     try:
         return json.loads(path.read_text(encoding="utf-8"))["id"]
     except OSError:
-        where = part.parent.resolve()
-        raise KitError(f"{where} contains no build for Kaggle. Run kaggle build first.") from None
+        raise KitError(f"{part.parent.resolve()} contains no build for Kaggle. Run kaggle build first.") from None
 
 
 def _send_kit(api, folder, seconds):
@@ -203,7 +201,7 @@ def _send_notebook(api, folder, seconds):
                 "Stop it there, and build with the right name. The rules of a competition must be accepted first."
             )
     say(f"{reference}: sent, {answer.url}")
-    wait_for_notebook(api, reference, seconds, sent_now=True)
+    wait_for_notebook(api, reference, seconds)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Waiting for datasets and notebooks on Kaggle, for hours if necessary, over unreliable connections."""
 
+import itertools
 import time
 
 from ..utils.errors import KitError
@@ -31,25 +32,22 @@ def wait(request, name, seconds, *, stale=0):
     KitError
         If it failed on Kaggle.
     """
-    before, requests = None, 0
-    while True:
+    before = None
+    for request_number in itertools.count():
         status, failure = _retried(request, seconds)
-        requests += 1
-        if before is None and requests <= stale and status in (*DONE, *_FAILED):
-            time.sleep(seconds)
-            continue
-        if status != before:
-            say(f"{name}: {status}")
-        if status in DONE:
-            return
-        if status in _FAILED:
-            raise KitError(f"{name} ended as {status}{f': {failure}' if failure else ''}; see its log on Kaggle.")
-        before = status
+        if before or request_number >= stale or status not in (*DONE, *_FAILED):
+            if status != before:
+                say(f"{name}: {status}")
+            if status in DONE:
+                return
+            if status in _FAILED:
+                raise KitError(f"{name} ended as {status}{f': {failure}' if failure else ''}; see its log on Kaggle.")
+            before = status
         time.sleep(seconds)
 
 
-def wait_for_notebook(api, reference, seconds, *, sent_now=False):
-    """Wait until a notebook has finished.
+def wait_for_notebook(api, reference, seconds):
+    """Wait until a notebook that was just sent has finished.
 
     Parameters
     ----------
@@ -57,15 +55,13 @@ def wait_for_notebook(api, reference, seconds, *, sent_now=False):
     reference : str
         ``owner/name``.
     seconds : float
-    sent_now : bool
-        Whether a final status may still be that of the version before.
 
     Raises
     ------
     KitError
         If it failed on Kaggle.
     """
-    wait(lambda: _status(api, reference), reference, seconds, stale=_STALE_REQUESTS if sent_now else 0)
+    wait(lambda: _status(api, reference), reference, seconds, stale=_STALE_REQUESTS)
 
 
 def wait_if_it_runs(api, reference, seconds):
@@ -79,7 +75,7 @@ def wait_if_it_runs(api, reference, seconds):
     if status not in _RUNS:
         return False
     say(f"{reference} is still running: waiting for it")
-    wait_for_notebook(api, reference, seconds)
+    wait(lambda: _status(api, reference), reference, seconds)
     return True
 
 
@@ -109,9 +105,8 @@ def _is_temporary(error):
     """Whether a request may succeed later: no connection, timeout, too many requests, server error."""
     import requests
 
-    code = status_code(error)
-    is_lost = isinstance(error, (requests.ConnectionError, requests.Timeout))
-    return is_lost or code == 429 or code is not None and code >= 500
+    code = status_code(error) or 0
+    return isinstance(error, (requests.ConnectionError, requests.Timeout)) or code == 429 or code >= 500
 
 
 def status_code(error):
