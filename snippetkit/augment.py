@@ -36,7 +36,8 @@ def random_crop(features, *, frames, generator):
 def spec_augment(features, *, time_mask, band_mask, generator):
     """Replace one range of frames and one range of bands in every clip by the clip's mean.
 
-    Park et al., "SpecAugment" (Interspeech 2019). Widths are uniform from 0 to the maximum, positions are uniform.
+    Park et al., "SpecAugment" (Interspeech 2019). Widths are whole numbers, uniform from 0 to the maximum;
+    positions are uniform.
 
     Parameters
     ----------
@@ -51,10 +52,10 @@ def spec_augment(features, *, time_mask, band_mask, generator):
 
     Examples
     --------
-    >>> features, generator = torch.arange(12.0).view(1, 1, 4, 3), torch.Generator().manual_seed(0)
+    >>> features, generator = torch.arange(12.0).view(1, 1, 4, 3), torch.Generator().manual_seed(2)
     >>> spec_augment(features, time_mask=4, band_mask=0, generator=generator)[0, 0]
-    tensor([[ 0.0000,  1.0000,  2.0000],
-            [ 3.0000,  4.0000,  5.0000],
+    tensor([[ 5.5000,  5.5000,  5.5000],
+            [ 5.5000,  5.5000,  5.5000],
             [ 5.5000,  5.5000,  5.5000],
             [ 9.0000, 10.0000, 11.0000]])
     """
@@ -100,10 +101,11 @@ def mixup(features, targets, *, alpha, generator):
 def _random_range(features, *, axis, widest, generator):
     """A mask that is True in one random range of an axis per clip, shaped to broadcast against the features."""
     size, batch = features.shape[axis], len(features)
-    width = torch.rand(batch, generator=generator) * min(widest, size)
-    start = torch.rand(batch, generator=generator) * (size - width)
+    width = torch.randint(min(widest, size) + 1, (batch, 1), generator=generator)
+    # In float64 the product stays below its limit, so the floor is a valid position.
+    start = (torch.rand(batch, 1, generator=generator, dtype=torch.float64) * (size - width + 1)).long()
     position = torch.arange(size)
-    inside = (position >= start[:, None]) & (position + 1 <= start[:, None] + width[:, None])
+    inside = (position >= start) & (position < start + width)
     shape = [batch, 1, 1, 1]
     shape[axis] = size
     return inside.view(shape).to(features.device)

@@ -78,6 +78,22 @@ def test_spec_augment_masks_one_range_of_frames_and_one_of_bands():
     assert torch.equal(changed[:, 0], rows[:, :, None] | columns[:, None, :])
 
 
+@pytest.mark.parametrize("widest", [0, 1, 8, 50, 99])
+@pytest.mark.parametrize("axis", [2, 3])
+def test_widths_and_positions_of_masks_are_uniform(axis, widest):
+    clips, size = 20_000, 50
+    features = torch.arange(clips * size, dtype=torch.float32).view(clips, 1, *((size, 1) if axis == 2 else (1, size)))
+    masks = {"time_mask": 0, "band_mask": 0, ("time_mask", "band_mask")[axis - 2]: widest}
+    masked = (spec_augment(features, **masks, generator=seeded()) != features).flatten(1)
+    widths = np.bincount(masked.sum(1), minlength=size + 1)
+    largest = min(widest, size)
+    expected = clips / (largest + 1)
+    np.testing.assert_allclose(widths[: largest + 1], expected, atol=5 * expected**0.5)
+    assert not widths[largest + 1 :].any()
+    if widest == 1:     # every position is as likely as any other
+        np.testing.assert_allclose(masked.sum(0), clips / 2 / size, atol=5 * (clips / 2 / size) ** 0.5)
+
+
 def test_spec_augment_without_masks_changes_nothing():
     features = torch.randn(4, 1, 50, 40)
     assert torch.equal(spec_augment(features, time_mask=0, band_mask=0, generator=seeded()), features)
