@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snippetkit.prediction import scores
 from snippetkit.prediction.evaluation import out_of_fold_table
 from snippetkit.prediction.scores import average, blend, collect, held_out_logits, stack_test_logits, together
 from snippetkit.songs import folds
@@ -57,10 +56,6 @@ def test_blending_moves_logits_towards_the_mean_of_a_known_song():
     assert blend(logits, song, share=1).tolist() == [[1, 2], [1, 2], [9, 1]]
     assert blend(logits, song, share=0.5).tolist() == [[0.5, 3], [1.5, 1], [9, 1]]
     assert np.array_equal(blend(logits, np.array([-1, -1, -1]), share=1), logits)     # unknown songs are not one song
-
-
-def test_most_confident_clip_has_the_widest_margin():
-    assert scores.most_confident(np.array([[9.0, 8, 0], [5, 0, 0], [0, 1, 0], [0, 0, 3]])) == [1, 2, 3]
 
 
 # --- members on disk ---
