@@ -7,7 +7,7 @@ import pytest
 
 from snippetkit.recipe import Recipe
 from snippetkit.training import ensemble
-from snippetkit.training.members import finished_members, member_folder, read_histories, shared_recipe
+from snippetkit.training.members import member_folder, shared_recipe
 from snippetkit.utils.artifacts import read_record, write_record
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
@@ -26,14 +26,6 @@ def trained(tmp_path_factory, small_data, cpu):
 def members(trained, tmp_path):
     """The same, for tests that change it."""
     return shutil.copytree(trained, tmp_path / "members")
-
-
-def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu):
-    before = {path: path.stat().st_mtime_ns for path in members.rglob("last.pt")}
-    more = small_recipe.with_values(members=3)
-    assert ensemble.train_ensemble(members, more, small_data, devices=[cpu]) == [0, 1, 2]
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert list(read_histories(members)) == [0, 1, 2]
 
 
 def test_two_devices_train_a_member_each_and_give_the_same(trained, tmp_path, small_recipe, small_data, cpu, capsys):
@@ -67,8 +59,3 @@ def test_members_of_different_recipes_are_not_averaged(members, small_recipe, sm
     write_record(path, {**made_by, "recipe": {**made_by["recipe"], "epochs": 7}})
     with pytest.raises(KitError, match="member_01 .* has another recipe or other training data than member_00"):
         shared_recipe(members, [0, 1])
-
-
-def test_folder_without_a_finished_member_is_refused(tmp_path):
-    with pytest.raises(KitError, match="no finished member .* Run the notebook 03_train_ensemble first"):
-        shared_recipe(tmp_path, finished_members(tmp_path))

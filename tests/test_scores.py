@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snippetkit.prediction import scores
 from snippetkit.prediction.evaluation import out_of_fold_table
-from snippetkit.prediction.scores import average, blend, collect, held_out_logits, stack_test_logits, together
+from snippetkit.prediction.scores import average, blend, collect, held_out_logits, together
 from snippetkit.songs import folds
 from snippetkit.training.members import identity, member_folder
 from snippetkit.utils.artifacts import write_record
@@ -59,10 +58,6 @@ def test_blending_moves_logits_towards_the_mean_of_a_known_song():
     assert np.array_equal(blend(logits, np.array([-1, -1, -1]), share=1), logits)     # unknown songs are not one song
 
 
-def test_most_confident_clip_has_the_widest_margin():
-    assert scores.most_confident(np.array([[9.0, 8, 0], [5, 0, 0], [0, 1, 0], [0, 0, 3]])) == [1, 2, 3]
-
-
 # --- members on disk ---
 
 
@@ -107,18 +102,15 @@ def test_members_of_other_data_are_refused(members, small_data):
         collect(members, replace(small_data, labels=1 - small_data.labels))
 
 
-def test_damaged_logits_are_refused(tmp_path):
-    for i in range(2):
-        write_member(tmp_path, i, np.zeros((2, 4)), np.zeros((20, 4)))
-    path = member_folder(tmp_path, 1) / "test_logits.npy"
+@pytest.mark.parametrize("name", ["test_logits.npy", "valid_logits.npy"])
+def test_damaged_logits_are_refused(members, small_data, name):
+    path = member_folder(members, 1) / name
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(KitError, match="test_logits.npy cannot be read .* Delete .*done.json"):
-        stack_test_logits(tmp_path, [0, 1], 20)
+    with pytest.raises(KitError, match=f"member_01.{name} cannot be read .* Delete .*done.json"):
+        collect(members, small_data)
     np.save(path, np.zeros((5, 4)))
-    with pytest.raises(KitError, match=r"test_logits.npy has shape \(5, 4\), but there are 20 clips"):
-        stack_test_logits(tmp_path, [0, 1], 20)
-    with pytest.raises(KitError, match=r"member_00.valid_logits.npy has shape \(2, 4\), but there are 3 clips"):
-        held_out_logits(tmp_path, [0], [np.array([0, 1, 2])])
+    with pytest.raises(KitError, match=rf"member_01.{name} has shape \(5, 4\), but there are 20 clips"):
+        collect(members, small_data)
 
 
 # --- several runs ---

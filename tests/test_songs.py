@@ -3,20 +3,21 @@
 import json
 import shutil
 from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.metrics.cluster import pair_confusion_matrix
 
 from snippetkit.data import competition, demo
-from snippetkit.prediction.scores import blend
 from snippetkit.songs.audit import audit, duplicate_pairs, largest
 from snippetkit.songs.continuation import following
 from snippetkit.songs.inference import infer
 from snippetkit.songs.likeness import Likeness
 from snippetkit.songs.table import find_songs
-from snippetkit.songs.traces import AHEAD, RATE, extrapolate, trace, trace_clips
+from snippetkit.songs.traces import AHEAD, RATE, Traces, extrapolate, trace, trace_clips
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.clips import check_clips
 
@@ -25,18 +26,22 @@ SEED = 11  # of a demo that no threshold was chosen on
 
 @pytest.fixture(scope="module")
 def large_demo(tmp_path_factory):
-    return demo.make(tmp_path_factory.mktemp("large") / "competition", seed=SEED)
+    return competition.find(demo.make(tmp_path_factory.mktemp("large") / "competition", seed=SEED))
 
 
 @pytest.fixture(scope="module")
 def true_songs(large_demo):
-    return pd.read_csv(large_demo / "answers" / "songs.csv")["song"].to_numpy()
+    return pd.read_csv(large_demo.root / "answers" / "songs.csv")["song"].to_numpy()
 
 
 @pytest.fixture(scope="module")
 def traces(large_demo):
-    found = competition.find(large_demo)
-    return trace_clips([*found.train, *found.test])
+    return trace_clips([*large_demo.train, *large_demo.test])
+
+
+@pytest.fixture(scope="module")
+def likeness(traces):
+    return Likeness(traces.sound, *following(traces, margin=0.25))
 
 
 @pytest.fixture(scope="module")
@@ -44,36 +49,39 @@ def inferred(traces):
     return infer(traces)
 
 
-def pair_scores(found, true):
+@pytest.fixture
+def songs_of(tmp_path, small_recipe):
+    """A function that finds the songs of the competition in a folder; options replace its arguments."""
+    def songs_of(folder, *, labels=None, own="", folds=5):
+        clips, recipe = competition.find(folder), small_recipe.with_values(separator="none", folds=folds)
+        train, test = check_clips(clips, tmp_path / "vocals", recipe, on_bad="skip")
+        labels = clips.labels[list(train.clips)] if labels is None else labels
+        return find_songs(train, test, labels, tmp_path / "features" / "songs.csv", recipe, own=own)
+
+    return songs_of
+
+
+def pair_scores(song, true):
     """Precision and recall of "these two clips are of one song" over all pairs."""
-    upper = np.triu_indices(len(true), 1)
-    told, are = (np.equal.outer(each, each)[upper] for each in (found, true))
-    return (told & are).sum() / told.sum(), (told & are).sum() / are.sum()
+    (_, wrong), (missed, right) = pair_confusion_matrix(true, song)
+    return right / (right + wrong), right / (right + missed)
 
 
-def sources_of(folder, recipe, tmp_path):
-    found = competition.find(folder)
-    return found, *check_clips(found, tmp_path / "vocals", recipe, on_bad="skip")
-
-
-# --- what a clip gives away ---
+# --- traces of a clip ---
 
 
 def test_tones_are_continued_in_phase():
     time = np.arange(4096 + AHEAD) / RATE
     signal = np.sin(2 * np.pi * 440 * time) + 0.3 * np.sin(2 * np.pi * 1333.3 * time + 1)
-    ahead = extrapolate(signal[:4096])
-    assert np.abs(ahead - signal[4096:]).max() < 0.02
-    backwards = extrapolate(signal[::-1][:4096])
-    assert np.abs(backwards - signal[::-1][4096:]).max() < 0.02
+    for samples in (signal, signal[::-1]):
+        assert np.abs(extrapolate(samples[:4096]) - samples[4096:]).max() < 0.02
 
 
 def test_silence_and_very_short_clips_have_traces():
     assert not extrapolate(np.zeros(4096)).any()
     for signal in (np.zeros(RATE * 3, np.float32), np.full(RATE // 10, 0.1, np.float32)):
-        found = trace(signal)
-        assert [each.shape for each in found[:4]] == [(AHEAD,)] * 4
-        assert all(np.isfinite(values).all() for values in found[:5])
+        *ends, sound, _, _ = trace(signal)
+        assert np.shape(ends) == (4, AHEAD) and np.isfinite(ends).all() and np.isfinite(sound).all()
 
 
 @pytest.mark.slow
@@ -84,16 +92,14 @@ def test_clips_that_follow_one_another_are_found(traces, true_songs):
 
 
 @pytest.mark.slow
-def test_looking_at_blocks_of_clips_changes_nothing(traces, monkeypatch):
+def test_clips_are_compared_in_blocks_with_the_same_result(traces, monkeypatch):
     whole = following(traces, margin=0.1)
     monkeypatch.setattr("snippetkit.songs.continuation._ROWS", 97)
-    pieces = following(traces, margin=0.1)
-    assert np.array_equal(whole, pieces)
+    assert np.array_equal(whole, following(traces, margin=0.1))
 
 
 @pytest.mark.slow
-def test_the_likeness_tells_songs_apart(traces, true_songs):
-    likeness = Likeness(traces.sound, *following(traces, margin=0.25))
+def test_likeness_tells_songs_apart(likeness, true_songs):
     odds = likeness.log_odds(slice(0, len(true_songs)))
     np.testing.assert_allclose(odds, odds.T, atol=1e-3)
     np.fill_diagonal(odds, -np.inf)
@@ -101,14 +107,12 @@ def test_the_likeness_tells_songs_apart(traces, true_songs):
 
 
 @pytest.mark.slow
-def test_scores_are_measured_by_the_clips_that_sound_most_alike(traces):
-    likeness = Likeness(traces.sound, *following(traces, margin=0.25))
-    clips = len(traces)
-    odds, scores = likeness.log_odds(slice(0, clips)), likeness.scores(slice(0, clips))
+def test_scores_are_standardised_by_the_clips_that_sound_most_alike(likeness):
+    clips = slice(0, likeness.clips)
+    odds, scores = likeness.log_odds(clips), likeness.scores(clips)
     np.testing.assert_allclose(scores, scores.T, atol=1e-3)
-    row = np.sort(np.delete(odds[3], 3))[-clips // 5 :]     # the fifth of the others that sounds most like clip 3
-    column = np.sort(np.delete(odds[9], 9))[-clips // 5 :]
-    expected = ((odds[3, 9] - row.mean()) / row.std() + (odds[3, 9] - column.mean()) / column.std()) / 2
+    cohorts = [np.sort(np.delete(odds[i], i))[-len(odds) // 5 :] for i in (3, 9)]   # a fifth of the other clips
+    expected = np.mean([(odds[3, 9] - cohort.mean()) / cohort.std() for cohort in cohorts])
     assert scores[3, 9] == pytest.approx(expected, rel=0.02, abs=0.02)
 
 
@@ -116,176 +120,127 @@ def test_scores_are_measured_by_the_clips_that_sound_most_alike(traces):
 
 
 @pytest.mark.slow
-def test_inferred_songs_are_the_true_ones(inferred, true_songs):
-    precision, recall = pair_scores(inferred[0], true_songs)
-    assert precision >= 0.95 and recall >= 0.7
-
-
-@pytest.mark.slow
-def test_groups_hold_whole_songs_and_miss_less(inferred, true_songs):
+def test_inferred_songs_are_the_true_ones_and_groups_hold_whole_songs(inferred, true_songs):
     song, group, _ = inferred
-    assert all(len(set(group[song == number])) == 1 for number in set(song))
-    assert pair_scores(group, true_songs)[1] > max(0.95, pair_scores(song, true_songs)[1])
-    assert np.bincount(group).max() < 0.1 * len(group)      # what is not told apart is still many groups
+    precision, recall = pair_scores(song, true_songs)
+    assert precision >= 0.95 and recall >= 0.7
+    assert len(set(zip(song, group))) == len(set(song))
+    assert pair_scores(group, true_songs)[1] > max(0.95, recall)
+    assert np.bincount(group).max() < 0.1 * len(group)      # songs that are not separated still form many groups
+    for numbers in (song, group):
+        assert np.array_equal(pd.factorize(numbers)[0], numbers)    # numbered in the order of their first clips
 
 
 @pytest.mark.slow
-def test_what_follows_is_of_the_same_song(inferred, true_songs):
+def test_inferred_continuations_are_of_the_same_song(inferred, true_songs):
     follows = inferred[2]
     first = np.flatnonzero(follows >= 0)
     assert len(first) > 300 and np.mean(true_songs[first] == true_songs[follows[first]]) > 0.98
 
 
 @pytest.mark.slow
-def test_only_what_fits_at_the_cut_follows_however_alike(traces):
+def test_only_what_fits_at_the_cut_follows_however_alike(traces, likeness):
     generator = np.random.default_rng(0)
     noise = {name: generator.normal(size=traces.head.shape).astype(np.float32) for name in ("head", "tail")}
-    likeness = Likeness(traces.sound, *following(traces, margin=0.25))
     first, _ = following(replace(traces, **noise), margin=0.2, likeness=likeness.log_odds, weight=0.03)
     assert len(first) < 5
 
 
 @pytest.mark.slow
-def test_two_clips_that_do_not_fit_do_not_follow_one_another(traces):
-    assert len(following(traces.of(np.array([0, 1])), margin=0.25)[0]) == 0
-    assert len(following(traces.of(np.array([0])), margin=0.25)[0]) == 0
-
-
-@pytest.mark.slow
-def test_songs_are_numbered_by_their_first_clips(inferred):
-    for numbers in inferred[:2]:
-        assert pd.unique(numbers).tolist() == list(range(len(set(numbers))))
+@pytest.mark.parametrize("clips", [[0, 1], [0], []])
+def test_clips_that_do_not_fit_do_not_follow_one_another(traces, clips):
+    assert not following(traces.of(np.array(clips, int)), margin=0.25)[0].size
 
 
 def test_too_few_clips_to_learn_from_make_chains_and_it_is_said(small_competition, capsys):
-    paths = [*small_competition.train, *small_competition.test]
-    song, group, _ = infer(trace_clips(paths))
+    song, group, _ = infer(trace_clips([*small_competition.train, *small_competition.test]))
     assert np.array_equal(song, group)
     assert "are needed to learn how a song sounds" in capsys.readouterr().err
-    truth = pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"].to_numpy()
-    precision, recall = pair_scores(song, truth)
+    precision, recall = pair_scores(song, pd.read_csv(small_competition.root / "answers" / "songs.csv")["song"])
     assert precision > 0.9 and recall > 0.1
 
 
-def test_clips_of_equal_samples_are_of_one_song(copied_demo, tmp_path, small_recipe):
-    clips = copied_demo / "train_mp3s"
-    shutil.copy(clips / "0.mp3", clips / "5.mp3")
-    shutil.copy(clips / "0.mp3", clips / "7.mp3")
-    labels = np.loadtxt(copied_demo / "train_label.txt", int)
-    labels[[0, 5, 7]] = 1, 1, 2
-    np.savetxt(copied_demo / "train_label.txt", labels, "%d")
-    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
-    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
-    song = songs.of("train")["song"].to_numpy()
-    assert song[0] == song[5] == song[7]
-    assert duplicate_pairs(songs, found.labels) == (1, 2)
-    assert largest(songs, clips=2) == np.flatnonzero(song == np.bincount(song).argmax())[:2].tolist()
-
-
-def test_silent_clips_are_of_no_song_and_no_duplicates(copied_demo, tmp_path, small_recipe):
-    for name in ("train_mp3s/3.mp3", "train_mp3s/9.mp3", "test_mp3s/2.mp3"):
-        soundfile.write(copied_demo / name, np.zeros(3 * RATE), RATE, format="MP3")
-    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
-    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
+def test_duplicates_share_a_song_and_silence_has_none_and_the_audit_counts_both(copied_demo, songs_of):
+    train, test = copied_demo / "train_mp3s", copied_demo / "test_mp3s"
+    for source, copy in ((0, train / "5.mp3"), (0, train / "7.mp3"), (4, test / "1.mp3")):
+        shutil.copy(train / f"{source}.mp3", copy)
+    for clip in (train / "3.mp3", train / "9.mp3", test / "2.mp3"):
+        soundfile.write(clip, np.zeros(3 * RATE), RATE, format="MP3")
+    labels = np.zeros(24, int)
+    labels[7] = 2
+    songs = songs_of(copied_demo, labels=labels)
     song = songs.table["song"].to_numpy()
+    assert song[0] == song[5] == song[7] and song[4] == song[24 + 1]
     assert all((song == song[row]).sum() == 1 for row in (3, 9, 24 + 2))
-    assert duplicate_pairs(songs, found.labels) == (0, 0)
-    assert audit(songs, found.labels).loc["identical in train and test", "count"] == 0
+    assert duplicate_pairs(songs, labels) == (1, 2)
+    assert largest(songs, clips=2) == np.flatnonzero(song[:24] == np.bincount(song[:24]).argmax())[:2].tolist()
+    counts = audit(songs, labels)["count"]
+    assert counts["near-silent clips"] == 3 and songs.table["level"].min() == -200
+    assert counts["identical in train and test"] == 1 and counts["songs in train and test"] >= 1
 
 
 @pytest.mark.slow
 def test_silence_among_many_clips_changes_no_song(traces, inferred):
-    silent = trace(np.zeros(3 * RATE, np.float32))
-    pairs = zip((getattr(traces, field.name) for field in fields(traces)), silent)
-    more = type(traces)(*(np.concatenate([values, [value, value]]) for values, value in pairs))
-    song, group, _ = infer(more)
+    pairs = zip(fields(traces), trace(np.zeros(3 * RATE, np.float32)))
+    song, group, _ = infer(Traces(*(np.append(getattr(traces, field.name), [value] * 2, 0) for field, value in pairs)))
     assert np.array_equal(song[:-2], inferred[0]) and np.array_equal(group[:-2], inferred[1])
     assert song[-2] != song[-1]
-
-
-def test_the_audit_counts_silence_and_songs_on_both_sides(copied_demo, tmp_path, small_recipe):
-    soundfile.write(copied_demo / "train_mp3s" / "3.mp3", np.zeros(3 * RATE), RATE, format="MP3")
-    shutil.copy(copied_demo / "train_mp3s" / "4.mp3", copied_demo / "test_mp3s" / "1.mp3")
-    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path)
-    songs = find_songs(train, test, found.labels, tmp_path / "songs.csv", small_recipe)
-    table = audit(songs, found.labels)["count"]
-    assert table["near-silent clips"] == 1 and table["songs in train and test"] >= 1
-    assert table["identical in train and test"] == 1 and songs.table["level"].min() == -200
 
 
 # --- the table ---
 
 
 @pytest.fixture
-def own_songs(small_demo, tmp_path, small_recipe):
-    """A demo's sources, and a table of its true songs in one's own words."""
-    found, train, test = sources_of(small_demo, small_recipe.with_values(separator="none"), tmp_path)
+def own_songs(small_demo, songs_of, tmp_path):
+    """A function that finds the songs of `small_demo` in a person's own table of the true songs, ``mine.csv``."""
     table = pd.read_csv(small_demo / "answers" / "songs.csv")
     table["song"] = "song no. " + table["song"].astype(str)
     table.to_csv(tmp_path / "mine.csv", index=False)
-
-    def find(table=tmp_path / "mine.csv", recipe=small_recipe, labels=found.labels):
-        return find_songs(train, test, labels, tmp_path / "features" / "songs.csv", recipe, own=table)
-
-    return find
+    return partial(songs_of, small_demo, own=tmp_path / "mine.csv")
 
 
 @pytest.mark.slow
-def test_the_same_clips_give_the_same_folds(large_demo, tmp_path, small_recipe, inferred):
-    found, train, test = sources_of(large_demo, small_recipe.with_values(separator="none"), tmp_path)
-    songs = [find_songs(train, test, found.labels, tmp_path / name / "songs.csv", small_recipe) for name in "ab"]
-    assert songs[0].table.equals(songs[1].table) and songs[0].fingerprint == songs[1].fingerprint
-    assert np.array_equal(songs[0].table["song"], inferred[0])
-    counts = np.array([np.bincount(found.labels[songs[0].fold == fold], minlength=4) for fold in range(5)])
-    assert np.abs(counts - counts.mean(axis=0)).max() < 8     # the classes are spread evenly
-    for group in set(songs[0].group):
-        assert len(set(songs[0].fold[songs[0].group == group])) == 1
+def test_found_songs_are_the_inferred_ones_and_classes_are_spread_over_the_folds(large_demo, songs_of, inferred):
+    songs = songs_of(large_demo.root)
+    assert np.array_equal(songs.table[["song", "group", "follows"]], np.transpose(inferred))
+    counts = pd.crosstab(songs.fold, large_demo.labels)
+    assert counts.shape == (5, 4) and (counts - counts.mean()).abs().max(axis=None) < 8
+    assert pd.Series(songs.fold).groupby(songs.group).nunique().max() == 1
 
 
-def test_what_is_there_is_not_inferred_again(own_songs, tmp_path):
-    songs = own_songs()
-    path = tmp_path / "features" / "songs.csv"
+def test_existing_songs_are_kept_and_those_of_a_killed_run_are_not_inferred(own_songs, tmp_path):
+    songs, path = own_songs(), tmp_path / "features" / "songs.csv"
     before = path.stat().st_mtime_ns
-    assert own_songs(table="").table.equals(songs.table)  # nor is the table asked for that they were taken from
+    assert own_songs(own="").table.equals(songs.table)      # the own table is not needed any more
     assert path.stat().st_mtime_ns == before
-
-
-def test_a_run_that_was_killed_before_its_table_stood_does_not_infer_what_it_was_given(own_songs, tmp_path):
-    songs = own_songs()
-    path = tmp_path / "features" / "songs.csv"
-    path.unlink()
+    path.unlink()   # as if the run had been killed before the table was written
     with pytest.raises(KitError, match=r"songs.csv was created differently \(different songs\)"):
-        own_songs(table="")
+        own_songs(own="")
     assert own_songs().table.equals(songs.table)
     path.with_suffix(".json").unlink()
     with pytest.raises(KitError, match="has no songs.json, so how it was made is unknown"):
         own_songs()
 
 
-def test_other_labels_or_another_number_of_folds_make_other_folds_of_the_same_songs(own_songs, small_recipe):
-    songs = own_songs(recipe=small_recipe.with_values(folds=2))
-    assert set(songs.fold) == {0, 1}
-    other = own_songs(recipe=small_recipe.with_values(folds=3))
-    assert set(other.fold) == {0, 1, 2} and other.table.equals(songs.table)
-    assert other.fingerprint != songs.fingerprint
-    again = own_songs(recipe=small_recipe.with_values(folds=3), labels=np.arange(24) % 2)
-    assert all(len(set(again.fold[again.group == group])) == 1 for group in set(again.group))
+def test_other_labels_or_another_number_of_folds_make_other_folds_of_the_same_songs(own_songs):
+    two, three, relabelled = own_songs(folds=2), own_songs(folds=3), own_songs(folds=3, labels=np.arange(24) % 2)
+    assert set(two.fold) == {0, 1} and set(three.fold) == {0, 1, 2}
+    assert two.table.equals(three.table) and three.table.equals(relabelled.table)
+    assert len({songs.fingerprint for songs in (two, three, relabelled)}) == 3
 
 
-def test_damaged_folds_are_made_anew(own_songs, tmp_path):
-    fold = own_songs().fold
-    path = tmp_path / "features" / "folds.json"
-    kept = json.loads(path.read_text())
-    for damaged in ({}, [], {**kept, "fold": kept["fold"][1:]}):
+def test_damaged_folds_are_made_again(own_songs, tmp_path):
+    fold, path = own_songs().fold, tmp_path / "features" / "folds.json"
+    record = json.loads(path.read_text())
+    for damaged in ({}, [], {**record, "fold": record["fold"][1:]}):
         path.write_text(json.dumps(damaged))
         assert np.array_equal(own_songs().fold, fold)
 
 
-def test_songs_of_ones_own_are_used(own_songs, small_demo):
+def test_songs_of_an_own_table_are_used(own_songs, tmp_path):
     songs = own_songs()
-    truth = pd.read_csv(small_demo / "answers" / "songs.csv")["song"].to_numpy()
-    assert pair_scores(songs.table["song"].to_numpy(), truth) == (1, 1)
-    assert np.array_equal(songs.table["song"], songs.table["group"])
+    numbers = pd.factorize(pd.read_csv(tmp_path / "mine.csv")["song"])[0]
+    assert np.array_equal(songs.table["song"], numbers) and np.array_equal(songs.table["group"], numbers)
     assert not songs.is_inferred and not songs.caveat
     assert "clips that another continues" not in audit(songs, np.zeros(24, int)).index
     torn = replace(songs, table=songs.table.assign(content=["same", "same", *songs.table["content"][2:]]))
@@ -293,15 +248,14 @@ def test_songs_of_ones_own_are_used(own_songs, small_demo):
     assert "2 train clips are duplicates of clips that your own table" in torn.caveat
 
 
-def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
-    table = pd.read_csv(tmp_path / "mine.csv")
-    table[table["split"] == "train"][["id", "song"]].to_csv(tmp_path / "train.csv", index=False)
-    songs = own_songs(table=tmp_path / "train.csv")
+def test_own_table_may_contain_train_clips_only(own_songs, tmp_path):
+    pd.read_csv(tmp_path / "mine.csv")[:24][["id", "song"]].to_csv(tmp_path / "train.csv", index=False)
+    songs = own_songs(own=tmp_path / "train.csv")
     assert (songs.of("test")["song"] == -1).all() and (songs.of("train")["song"] >= 0).all()
     assert audit(songs, np.zeros(24, int)).loc["songs in train and test", "count"] == 0
 
 
-@pytest.mark.parametrize("spoil, sentence", [
+@pytest.mark.parametrize("spoil, message", [
     (lambda table: table.drop(index=3), "has no song for the train clips 3"),
     (lambda table: pd.concat([table, table[5:6]]), "lists train clip 5 more than once"),
     (lambda table: table.assign(split="both"), "line 2: split 'both' is not train or test"),
@@ -309,29 +263,27 @@ def test_a_table_may_know_train_clips_only(own_songs, tmp_path):
     (lambda table: table.rename(columns={"song": "sung"}), "has no column song"),
     (lambda table: table.assign(id="one"), "line 2 of .* has 'one' where a whole number belongs"),
 ])
-def test_a_faulty_table_is_a_sentence(own_songs, tmp_path, spoil, sentence):
+def test_faulty_own_table_is_refused(own_songs, tmp_path, spoil, message):
     spoil(pd.read_csv(tmp_path / "mine.csv")).to_csv(tmp_path / "mine.csv", index=False)
-    with pytest.raises(KitError, match=sentence):
+    with pytest.raises(KitError, match=message):
         own_songs()
     assert not (tmp_path / "features" / "songs.csv").exists()
 
 
-def test_the_order_of_a_table_and_clips_that_are_not_there_change_nothing(own_songs, tmp_path, capsys):
-    songs = own_songs()
-    table = pd.read_csv(tmp_path / "mine.csv")
-    strange = pd.DataFrame({"split": ["train"], "id": [9999], "song": ["another"]})
-    pd.concat([strange, table.iloc[::-1]]).to_csv(tmp_path / "mine.csv", index=False)
+def test_order_and_unknown_clips_of_an_own_table_change_nothing(own_songs, tmp_path, capsys):
+    songs, table = own_songs(), pd.read_csv(tmp_path / "mine.csv")
+    unknown = pd.DataFrame({"split": ["train"], "id": [9999], "song": ["another"]})
+    pd.concat([unknown, table[::-1]]).to_csv(tmp_path / "mine.csv", index=False)
     assert own_songs().fingerprint == songs.fingerprint
     assert "lists 1 unknown clips, which are ignored" in capsys.readouterr().err
-    assert pd.unique(songs.table["song"]).tolist() == list(range(songs.table["song"].nunique()))
 
 
-def test_a_missing_table_is_a_sentence(own_songs, tmp_path):
+def test_missing_own_table_is_named(own_songs, tmp_path):
     with pytest.raises(KitError, match="nowhere.csv cannot be read"):
-        own_songs(table=tmp_path / "nowhere.csv")
+        own_songs(own=tmp_path / "nowhere.csv")
 
 
-def test_songs_of_another_table_or_of_other_clips_are_refused(own_songs, copied_demo, small_recipe, tmp_path):
+def test_songs_of_another_table_or_of_other_clips_are_refused(own_songs, songs_of, copied_demo, tmp_path):
     own_songs()
     table = pd.read_csv(tmp_path / "mine.csv")
     table.loc[5, "song"] = "another"    # one word in the middle
@@ -339,53 +291,29 @@ def test_songs_of_another_table_or_of_other_clips_are_refused(own_songs, copied_
     with pytest.raises(KitError, match="different songs"):
         own_songs()
     shutil.copy(copied_demo / "train_mp3s" / "1.mp3", copied_demo / "train_mp3s" / "0.mp3")
-    found, train, test = sources_of(copied_demo, small_recipe.with_values(separator="none"), tmp_path / "changed")
+    shutil.rmtree(tmp_path / "vocals")
     with pytest.raises(KitError, match="different clips"):
-        find_songs(train, test, found.labels, tmp_path / "features" / "songs.csv", small_recipe)
+        songs_of(copied_demo)
 
 
-def test_clips_keep_their_songs_where_ids_are_no_rows(damaged, tmp_path, small_recipe):
+def test_clips_keep_their_songs_if_ids_are_not_rows(damaged, songs_of):
     """Clip 3 is left out, and the sample submission lists the test clips backwards."""
-    sample = damaged.root / "example_submission.csv"
-    sample.write_text("id,category\n" + "\n".join(f"{i},1" for i in range(7, -1, -1)))
-    found, train, test = sources_of(damaged.root, small_recipe.with_values(separator="none"), tmp_path)
-    truth = pd.read_csv(damaged.root / "answers" / "songs.csv").set_index(["split", "id"])["song"]
-    truth.reset_index().to_csv(tmp_path / "mine.csv", index=False)
-    songs = find_songs(train, test, np.delete(found.labels, 3), tmp_path / "songs.csv", small_recipe,
-                       own=tmp_path / "mine.csv")
+    backwards, answers = list(range(7, -1, -1)), damaged.root / "answers" / "songs.csv"
+    pd.DataFrame({"id": backwards, "category": 1}).to_csv(damaged.root / "example_submission.csv", index=False)
+    songs = songs_of(damaged.root, own=answers)
     assert songs.of("train")["id"].tolist() == [i for i in range(24) if i != 3]
-    assert songs.of("test")["id"].tolist() == list(range(7, -1, -1))
-    theirs = [truth[(split, i)] for split, i in zip(songs.table["split"], songs.table["id"])]
-    assert pair_scores(songs.table["song"].to_numpy(), np.array(theirs)) == (1, 1)
-    assert len(songs.fold) == 23
+    assert songs.of("test")["id"].tolist() == backwards and len(songs.fold) == 23
+    song, truth = (table.set_index(["split", "id"])["song"] for table in (songs.table, pd.read_csv(answers)))
+    assert np.array_equal(song, pd.factorize(truth[song.index])[0])
 
 
-def test_a_damaged_table_is_a_sentence(own_songs, tmp_path):
+def test_damaged_table_is_refused(own_songs, tmp_path):
     own_songs()
     path = tmp_path / "features" / "songs.csv"
-    whole = path.read_text()
+    lines = path.read_text().splitlines(keepends=True)
     path.write_text("split,id\ntrain,0\n")
     with pytest.raises(KitError, match="songs.csv cannot be read .* Delete it and run"):
         own_songs()
-    path.write_text("\n".join(whole.splitlines()[:-1]) + "\n")
+    path.write_text("".join(lines[:-1]))
     with pytest.raises(KitError, match="does not list the clips in order"):
         own_songs()
-
-
-# --- neighbours ---
-
-
-def test_a_clip_moves_towards_its_song():
-    logits = np.array([[0.0, 4], [2, 0], [9, 1]])
-    song = np.array([5, 5, -1])
-    assert np.array_equal(blend(logits, song, share=0), logits)
-    assert blend(logits, song, share=1).tolist() == [[1, 2], [1, 2], [9, 1]]
-    assert blend(logits, song, share=0.5).tolist() == [[0.5, 3], [1.5, 1], [9, 1]]
-    assert blend(logits, np.array([-1, -1, -1]), share=1).tolist() == logits.tolist()
-
-
-def test_clips_without_known_songs_are_not_blended_with_one_another(own_songs):
-    songs = own_songs()
-    unknown = replace(songs, table=songs.table.assign(song=-1))
-    logits = np.random.default_rng(0).normal(size=(len(unknown.table), 4))
-    assert np.array_equal(blend(logits, unknown.table["song"].to_numpy(), share=1), logits)

@@ -94,16 +94,15 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     finished = [i for i in finished_members(folder) if not members or i < members]
     recipe, training_data = shared_recipe(folder, finished)
     if training_data != data.fingerprint(recipe):
-        raise KitError(
-            f"the members in {folder} were trained on other clips, labels, features or songs. Choose another output "
-            "folder, or delete them to train again."
-        )
+        advice = "Choose another output folder, or delete them to train again."
+        raise KitError(f"the members in {folder} were trained on other clips, labels, features or songs. {advice}")
     valid_logits, clips = held_out_logits(folder, finished, [folds.split(data, recipe, i)[1] for i in finished])
     train_songs, test_songs = (data.songs.of(split)["song"].to_numpy() for split in ("train", "test"))
+    test_logits = np.stack([_read_logits(folder, i, "test", len(data.test.ids)) for i in finished])
     return Result(
         members=[member_folder(folder, i) for i in finished], recipe=recipe, neighbours=neighbours,
         valid_logits=valid_logits, valid_clips=clips, valid_labels=data.labels[clips], valid_songs=train_songs[clips],
-        test_logits=stack_test_logits(folder, finished, len(data.test.ids)), test_songs=test_songs,
+        test_logits=test_logits, test_songs=test_songs,
     )
 
 
@@ -130,10 +129,8 @@ def together(result, others):
     parts = [result, *others]
     clips = functools.reduce(np.intersect1d, [part.valid_clips for part in parts])
     if not len(clips):
-        raise KitError(
-            "the runs have no validation clip in common, so their average cannot be evaluated. Train more members of "
-            "each (--members)."
-        )
+        advice = "Train more members of each (--members)."
+        raise KitError(f"the runs have no validation clip in common, so their average cannot be evaluated. {advice}")
     kept = [np.isin(part.valid_clips, clips) for part in parts]
     return replace(
         result, beside=tuple(others), members=[member for part in parts for member in part.members],
@@ -174,17 +171,6 @@ def held_out_logits(folder, members, rows):
         counts[valid] += 1
     clips = np.flatnonzero(counts)
     return table[: counts[clips].min(), clips], clips
-
-
-def stack_test_logits(folder, members, clips):
-    """Test logits of several members: ndarray, shape (members, clips, classes), float32.
-
-    Raises
-    ------
-    KitError
-        If a file is missing, damaged or of another size.
-    """
-    return np.stack([_read_logits(folder, i, "test", clips) for i in members])
 
 
 def _read_logits(folder, member, split, clips):

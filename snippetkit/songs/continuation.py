@@ -47,8 +47,6 @@ def following(traces, *, margin, likeness=None, weight=0.0):
         Clip ``second[k]`` follows ``first[k]``; `first` is ascending.
     """
     clips = len(traces)
-    if clips < 2:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     best, value, runner_up, fit = (np.empty(clips, kind) for kind in (np.int64, np.float32, np.float32, np.float32))
     columns = np.full(clips, -1), np.full(clips, -np.inf, np.float32), np.full(clips, -np.inf, np.float32)
     for start in range(0, clips, _ROWS):
@@ -72,11 +70,8 @@ def _agreement(one, other):
 
 def _two_best(scores):
     """Index and value of the largest score of each row, and the value of the second largest."""
-    index = scores.argmax(axis=1)
-    largest = np.take_along_axis(scores, index[:, None], axis=1)[:, 0]
-    if scores.shape[1] == 1:
-        return index, largest, np.full_like(largest, -np.inf)
-    return index, largest, np.partition(scores, -2, axis=1)[:, -2]
+    padded = np.pad(scores, ((0, 0), (1, 0)), constant_values=-np.inf)  # a single column has a second value, too
+    return scores.argmax(axis=1), scores.max(axis=1), np.partition(padded, -2, axis=1)[:, -2]
 
 
 def _merge(columns, start, block):

@@ -4,6 +4,7 @@ import math
 import warnings
 
 import numpy as np
+import pandas as pd
 
 from ..utils.errors import KitError, listed
 
@@ -62,14 +63,10 @@ def require_whole_groups(fold, group):
     KitError
         If a group is in two folds; the message names it.
     """
-    order = np.lexsort((fold, group))
-    is_torn = (group[order][1:] == group[order][:-1]) & (fold[order][1:] != fold[order][:-1])
+    is_torn = pd.Series(fold).groupby(group).nunique() > 1
     if is_torn.any():
-        groups = np.unique(group[order][1:][is_torn])
-        raise KitError(
-            f"the folds leak: group {listed(groups)} is in more than one fold. Delete folds.json beside the features, "
-            "and run 02_features again."
-        )
+        groups, advice = is_torn.index[is_torn], "Delete folds.json beside the features, and run 02_features again."
+        raise KitError(f"the folds leak: group {listed(groups)} is in more than one fold. {advice}")
 
 
 def split(data, recipe, member):
@@ -100,9 +97,7 @@ def split(data, recipe, member):
     fold, group = data.songs.fold, data.songs.group
     require_whole_groups(fold, group)
     if (folds := fold.max() + 1) not in (0, recipe.folds):
-        raise KitError(
-            f"there are {folds} folds, but the recipe says folds={recipe.folds}. Run 02_features again."
-        )
+        raise KitError(f"there are {folds} folds, but the recipe says folds={recipe.folds}. Run 02_features again.")
     is_valid = fold == member % recipe.folds
     if not is_valid.any():
         groups = len(np.unique(group))

@@ -4,6 +4,7 @@ No label is used.
 """
 
 import numpy as np
+import pandas as pd
 
 from ..utils.progress import say
 from .continuation import following
@@ -43,7 +44,7 @@ def infer(traces):
     follows : ndarray, shape (clips,), int64
         The clip that continues this one; -1 if none is known.
     """
-    content = _numbered([content or f"silent {i}" for i, content in enumerate(traces.content)])
+    content, _ = pd.factorize(np.array([content or f"silent {i}" for i, content in enumerate(traces.content)], object))
     first_of = np.unique(content, return_index=True)[1]
     audible = np.flatnonzero([bool(traces.content[i]) for i in first_of])
     clips = first_of[audible]
@@ -54,12 +55,14 @@ def infer(traces):
     for score in (_SONG_SCORE, _GROUP_SCORE):
         part = len(clips) + np.arange(len(first_of))    # silent clips keep numbers of their own
         part[audible] = cut(score)
-        numbers.append(_numbered(part[content]))
+        numbers.append(pd.factorize(part[content])[0])
     return *numbers, follows
 
 
 def _clusters(traces):
     """The continuations, and a function from a mean score to a cluster number for each clip."""
+    from scipy.cluster.hierarchy import fcluster
+
     first, second = following(traces, margin=_FIRST_MARGIN)
     if len(first) < FEWEST_PAIRS:
         say(f"only {len(first)} clips continue another, but {FEWEST_PAIRS} are needed to learn how a song sounds: "
@@ -72,7 +75,7 @@ def _clusters(traces):
             likeness=lambda rows: np.clip(likeness.log_odds(rows), _LOWEST_ODDS, _HIGHEST_ODDS),
         )
     tree = _tree(Likeness(traces.sound, first, second), first, second)
-    return first, second, lambda score: _cut(tree, score)
+    return first, second, lambda score: fcluster(tree, _HIGHEST - score, "distance")
 
 
 def _chains(clips, first, second):
@@ -97,17 +100,3 @@ def _tree(likeness, first, second):
         start, end = end, end + clips - 1 - i
         distances[start:end] = _HIGHEST - np.clip(scores[i + 1 :], _LOWEST, _HIGHEST)
     return linkage(distances, "average")
-
-
-def _cut(tree, score):
-    from scipy.cluster.hierarchy import fcluster
-
-    return fcluster(tree, _HIGHEST - score, "distance")
-
-
-def _numbered(values):
-    """Equal values as equal numbers, in the order of their first occurrence."""
-    _, first, which = np.unique(values, return_index=True, return_inverse=True)
-    number = np.empty(len(first), np.int64)
-    number[np.argsort(first)] = np.arange(len(first))
-    return number[which]

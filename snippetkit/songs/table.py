@@ -19,8 +19,7 @@ from .traces import trace_clips
 
 UNKNOWN = -1    # song and group of a test clip that a person's table does not contain
 _INFERRED = f"inferred, version {VERSION}"     # the source of songs, or a digest of a person's own table
-_NUMBERS = ("id", "song", "group", "follows")
-_COLUMNS = ("split", *_NUMBERS, "level", "content")
+_TYPES = {"split": str, **dict.fromkeys(("id", "song", "group", "follows"), np.int64), "level": float, "content": str}
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,7 @@ def _claim(path, train, test, own):
     if own is None and record and path.exists() and not record["made_by"]["songs"].startswith("inferred"):
         songs = record["made_by"]["songs"]      # a person's own table stays until another one is given
     made_by = {"clips": digest([train.fingerprint, test.fingerprint]), "songs": songs}
-    delete = f"{path}, {note.name} and the members"
-    claim(note, made_by, artifact=path, exists=path.exists(), delete=delete)
+    claim(note, made_by, artifact=path, exists=path.exists(), delete=f"{path}, {note.name} and the members")
     return songs == _INFERRED
 
 
@@ -153,9 +151,8 @@ def _make(path, train, test, own, jobs):
 
 def _read(path, train, test):
     try:
-        table = pd.read_csv(path, dtype={"content": str}, keep_default_na=False)[list(_COLUMNS)]
-        table = table.astype(dict.fromkeys(_NUMBERS, np.int64)).astype({"level": float})
-    except (OSError, ValueError, KeyError) as error:
+        table = pd.read_csv(path, usecols=list(_TYPES), dtype=_TYPES, keep_default_na=False)
+    except (OSError, ValueError) as error:
         raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
     if list(zip(table["split"], table["id"])) != _clips(train, test):
         raise KitError(f"{path} does not list the clips in order, train before test. Delete it and run again.")
@@ -181,7 +178,6 @@ def _folds(path, labels, group, recipe):
 
 def _read_own(path, train, test):
     """Song numbers of the train and of the test clips from a person's table."""
-    path = Path(path)
     table = read_table(path, columns=("id", "song"))
     split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
     song = table["song"].str.strip()

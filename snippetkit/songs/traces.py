@@ -126,8 +126,7 @@ def _sound(signal):
     """Long-term spectrum (mean, quantiles, deviation, change of each band), chroma in thirds of a semitone, rhythm."""
     import librosa
 
-    power = _power(signal, n_fft=_N_FFT, hop=_N_FFT // 2)
-    bands = _decibels(_mel_weights(_N_FFT, _BANDS, 30) @ power)
+    power, bands = _mel_levels(signal, n_fft=_N_FFT, hop=_N_FFT // 2, bands=_BANDS, f_min=30)
     movement = np.abs(np.diff(bands, axis=1)).mean(axis=1) if bands.shape[1] > 1 else np.zeros(_BANDS)
     chroma = librosa.feature.chroma_stft(S=power, sr=RATE, n_fft=_N_FFT, tuning=0.0, n_chroma=36).mean(axis=1)
     quantiles = np.percentile(bands, [10, 90], axis=1)
@@ -138,7 +137,7 @@ def _sound(signal):
 
 def _rhythm(signal):
     """Autocorrelation of the onset strength at the lags of beats: tempo and pattern."""
-    levels = _decibels(_mel_weights(1024, 40, 0) @ _power(signal, n_fft=1024, hop=_HOP), floor=1e-8)
+    _, levels = _mel_levels(signal, n_fft=1024, hop=_HOP, bands=40, f_min=0, floor=1e-8)
     onsets = np.maximum(np.diff(levels, axis=1), 0).mean(axis=0)
     onsets -= onsets.mean()
     likeness = np.correlate(onsets, onsets, "full")[len(onsets) - 1 :]
@@ -146,17 +145,10 @@ def _rhythm(signal):
     return likeness[_LAGS] / (likeness[0] + 1e-9)
 
 
-def _power(signal, *, n_fft, hop):
+def _mel_levels(signal, *, n_fft, hop, bands, f_min, floor=1e-10):
+    """The power spectrum of each frame, and the levels of mel bands in decibels."""
     import librosa
 
-    return np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop, center=False)) ** 2
-
-
-def _mel_weights(n_fft, bands, f_min):
-    import librosa
-
-    return librosa.filters.mel(sr=RATE, n_fft=n_fft, n_mels=bands, fmin=f_min, fmax=RATE / 2, norm=None)
-
-
-def _decibels(power, *, floor=1e-10):
-    return 10 * np.log10(power + floor)
+    power = np.abs(librosa.stft(signal, n_fft=n_fft, hop_length=hop, center=False)) ** 2
+    weights = librosa.filters.mel(sr=RATE, n_fft=n_fft, n_mels=bands, fmin=f_min, fmax=RATE / 2, norm=None)
+    return power, 10 * np.log10(weights @ power + floor)

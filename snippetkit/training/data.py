@@ -61,10 +61,8 @@ class TrainingData:
 
         frames = self.train.array.shape[1]
         if recipe.crop > frames:
-            raise KitError(
-                f"crop={recipe.crop} is longer than the clips, which have {frames} frames. Choose a shorter crop, or "
-                "--set crop=0 to train on whole clips."
-            )
+            advice = "Choose a shorter crop, or --set crop=0 to train on whole clips."
+            raise KitError(f"crop={recipe.crop} is longer than the clips, which have {frames} frames. {advice}")
         sides = folds.split(self, recipe, member)
         statistics = band_statistics(self.train.array[sides[0]]) if recipe.standardise else None
         options = {"device": device.name, "statistics": statistics, "channels": recipe.channels}

@@ -51,10 +51,8 @@ def train_one_epoch(state, dataset, recipe, device, bar):
         correct += (logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
         bar.update()
     if not torch.isfinite(loss_sum):
-        raise KitError(
-            f"member {state.identity['member']:02d}: the loss became NaN or infinite in epoch {state.epoch + 1}. "
-            f"Try a lower learning rate (lr={recipe.lr} now) or precision=fp32."
-        )
+        failure = f"member {state.identity['member']:02d}: the loss became NaN or infinite in epoch {state.epoch + 1}"
+        raise KitError(f"{failure}. Try a lower learning rate (lr={recipe.lr} now) or precision=fp32.")
     return {
         "lr": state.scheduler.get_last_lr()[0],
         "train_loss": loss_sum.item() / len(dataset),

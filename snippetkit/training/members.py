@@ -83,9 +83,8 @@ def shared_recipe(folder, members):
     records = [read_record(member_folder(folder, i) / "recipe.json")["made_by"] for i in members]
     shared = [(record["recipe"], record["training_data"]) for record in records]
     if odd := [f"member_{i:02d}" for i, content in zip(members, shared) if content != shared[0]]:
-        raise KitError(
-            f"{listed(odd)} in {folder} has another recipe or other training data than member_{members[0]:02d}."
-        )
+        first = f"member_{members[0]:02d}"
+        raise KitError(f"{listed(odd)} in {folder} has another recipe or other training data than {first}.")
     recipe, training_data = shared[0]
     return Recipe(**recipe), training_data
 

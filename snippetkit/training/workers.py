@@ -40,11 +40,9 @@ def train_side_by_side(folder, members, recipe, data, devices, clock):
     """
     waiting, free, running, failed = list(members), list(devices), {}, {}   # running: process to member and device
     threads = max(1, (os.cpu_count() or 1) // len(devices))
-    bar = progress(
-        total=len(members) * recipe.epochs, done=_epochs(folder, members), title=f"{len(members)} members", unit="epoch"
-    )
+    total, title = len(members) * recipe.epochs, f"{len(members)} members"
     try:
-        with bar:
+        with progress(total=total, done=_epochs(folder, members), title=title, unit="epoch") as bar:
             while waiting or running:
                 while waiting and free:
                     member, device = waiting.pop(0), free.pop(0)
@@ -110,8 +108,7 @@ def _end_with_the_parent():
 
 def _epochs(folder, members):
     """How many epochs these members have trained together."""
-    histories = read_histories(folder)
-    return sum(len(histories[i]) for i in members if i in histories)
+    return sum(len(rows) for i, rows in read_histories(folder).items() if i in members)
 
 
 def _describe_failure(folder, member, status):
