@@ -94,7 +94,6 @@ def test_separators_that_differ_are_an_error(weights, small_demo, tmp_path, monk
     (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
     (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
-    (["run", "--members", "many"], "'many' is not a valid integer"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),
 ])
 def test_mistake_gives_a_message_and_no_traceback(arguments, message, tmp_path, monkeypatch):

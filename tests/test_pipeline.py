@@ -1,7 +1,6 @@
 """Whole runs as a user starts them: real processes, real notebooks, real files."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -91,9 +90,8 @@ def test_the_demo_ends_with_all_results_and_an_accurate_submission(demo_run):
 @pytest.mark.slow
 def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
     data = {"true": demo_run / "competition", "shuffled": tmp_path / "competition"}
-    shutil.copytree(data["true"], data["shuffled"], copy_function=os.link)
+    shutil.copytree(data["true"], data["shuffled"])
     labels = np.loadtxt(data["true"] / "train_label.txt", int)
-    (data["shuffled"] / "train_label.txt").unlink()
     np.savetxt(data["shuffled"] / "train_label.txt", np.random.default_rng(0).permutation(labels), "%d")
     accuracy = {}
     options = ["--epochs", 5, "--set", "split=songs", "--set", "folds=2", "--set", "standardise=true"]
@@ -244,7 +242,6 @@ def test_a_budget_that_is_spent_is_no_failure(small_demo, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    pytest.param(["--recipe", "best"], "(split: 'random', now 'songs'; standardise: False", marks=pytest.mark.slow),
     (["--set", "hop=200"], "was created differently (hop: 160, now 200)"),
     (["--set", "epochs=many"], "epochs='many' has the wrong type. It must be a whole number"),
     (["--on-bad", "ignore"], "on_bad='ignore' is unknown"),
