@@ -55,29 +55,28 @@ def main():
 @main.command(params=_RUN_OPTIONS)
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
     """Run the four notebooks, from clips to a submission. Complete stages are skipped."""
-    from .run.pipeline import run as run_pipeline
-    from .run.workspace import open_workspace
+    from .run import pipeline, workspace
 
-    workspace = open_workspace(data, out)
-    outcome = run_pipeline(
-        workspace, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings), max_hours=max_hours,
+    work = workspace.open_workspace(data, out)
+    outcome = pipeline.run(
+        work, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings), max_hours=max_hours,
         on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours, cluster=cluster,
         beside=",".join(str(folder.resolve()) for folder in beside),
     )
     if outcome.report is not None:
-        _print_result(workspace, outcome.report)
+        _print_result(work, outcome.report)
     if outcome.finished < outcome.wanted:
         click.echo(f"{outcome.finished} of {outcome.wanted} members are finished; run the same command again to go on.")
 
 
-def _print_result(workspace, report):
+def _print_result(work, report):
     from .prediction.report import headline
 
     lines = {
-        "submission": workspace.submission,
-        "report": workspace.report,
-        "figures": ", ".join(map(str, sorted(workspace.figures.glob("*.png")))),
-        "notebooks": workspace.notebooks,
+        "submission": work.submission,
+        "report": work.report,
+        "figures": ", ".join(map(str, sorted(work.figures.glob("*.png")))),
+        "notebooks": work.notebooks,
         "validation accuracy": headline(report["validation"]),
     }
     if report["test"]:
@@ -145,11 +144,10 @@ def sort(data, folder, link):
 @click.argument("table", type=_FOLDER)
 def sample_submission(clips, table):
     """Write TABLE with one row for each clip in the folder CLIPS, all with category 1."""
-    from .data.competition import clips_in
-    from .data.submission import write_submission
+    from .data import competition, submission
 
-    ids = list(clips_in(clips))
-    write_submission(table, ids, [1] * len(ids))
+    ids = list(competition.clips_in(clips))
+    submission.write_submission(table, ids, [1] * len(ids))
     click.echo(table)
 
 
@@ -173,17 +171,15 @@ def figures(clips, out):
 @click.argument("clip", type=_FOLDER)
 def compare_separators(clip, weights):
     """Separate CLIP with the kit's network and with the Spleeter package, and compare the results."""
-    from .vocals.comparison import AGREEMENT
-    from .vocals.comparison import compare_separators as compare_backends
+    from .vocals import comparison
 
-    comparison = compare_backends(clip, weights)
-    click.echo(f"weights          {comparison['weights']}")
-    click.echo(f"mixture          {comparison['mixture']:6.1f} dBFS")
-    click.echo(f"vocals, torch    {comparison['torch']:6.1f} dBFS")
-    click.echo(f"vocals, spleeter {comparison['spleeter']:6.1f} dBFS")
-    click.echo(f"SNR              {comparison['snr']:6.1f} dB, spleeter's vocals relative to the difference")
-    if comparison["snr"] < AGREEMENT:
-        raise click.ClickException(f"the difference is more than rounding: an SNR of {AGREEMENT} dB was expected.")
+    result = comparison.compare_separators(clip, weights)
+    click.echo(f"weights          {result['weights']}")
+    for name, key in {"mixture": "mixture", "vocals, torch": "torch", "vocals, spleeter": "spleeter"}.items():
+        click.echo(f"{name:16} {result[key]:6.1f} dBFS")
+    click.echo(f"SNR              {result['snr']:6.1f} dB, spleeter's vocals relative to the difference")
+    if result["snr"] < (least := comparison.AGREEMENT):
+        raise click.ClickException(f"the difference is more than rounding: an SNR of {least} dB was expected.")
 
 
 @main.command()
@@ -208,10 +204,9 @@ def compare(run, other):
 @click.argument("folder", type=_FOLDER)
 def export_features(array, folder):
     """Write features (ARRAY is features/train.npy or test.npy) as one {i}feature.npz per clip into FOLDER."""
-    from .features.extraction import load
-    from .features.published import export_features as export_all
+    from .features import extraction, published
 
-    export_all(load(array), folder)
+    published.export_features(extraction.load(array), folder)
     click.echo(folder)
 
 
@@ -230,10 +225,10 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
 
     if any(setting.startswith("separator") for setting in settings):
         raise KitError("imported features need no separation. Leave --set separator=… out.")
-    workspace = open_workspace(data, out)
-    chosen = workspace.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
-    train, test = check_clips(find(workspace.data), workspace.vocals, chosen, on_bad=on_bad)
-    path = workspace.features / f"{split}.npy"
+    work = open_workspace(data, out)
+    chosen = work.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
+    train, test = check_clips(find(work.data), work.vocals, chosen, on_bad=on_bad)
+    path = work.features / f"{split}.npy"
     import_all(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
     click.echo("Import the other split in the same way, then run with --set separator=none.")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 # Workers of pytest-xdist share the cores. This must be set before torch is imported; child processes inherit it.
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
@@ -123,9 +124,9 @@ def spleeter_python():
         python = find_python()
     except KitError as error:
         pytest.skip(str(error))
-    found = subprocess.run([python, "-c", "import spleeter"], capture_output=True, text=True)
-    if found.returncode:
-        pytest.skip(f"{python} has no spleeter: {found.stderr.strip().splitlines()[-1]}")
+    result = subprocess.run([python, "-c", "import spleeter"], capture_output=True, text=True)
+    if result.returncode:
+        pytest.skip(f"{python} has no spleeter: {result.stderr.strip().splitlines()[-1]}")
     return python
 
 
@@ -134,29 +135,24 @@ def package_weights(spleeter_python, tmp_path_factory):
     """Random weights made by the Spleeter package itself."""
     folder = tmp_path_factory.mktemp("package") / "2stems"
     script = Path(__file__).with_name("make_spleeter_checkpoint.py")
-    made = subprocess.run([spleeter_python, script, folder], capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
+    result = subprocess.run([spleeter_python, script, folder], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     return folder
-
-
-class SmallDisk:
-    """A file system of its own, which can be made larger and smaller."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def resize(self, size):
-        subprocess.run(["mount", "-o", f"remount,size={int(size)}", self.folder], check=True)
 
 
 @pytest.fixture
 def small_disk(tmp_path):
+    """A file system of its own in `folder`; `resize(bytes)` makes it larger or smaller."""
     folder = tmp_path / "disk"
     folder.mkdir()
+
+    def resize(size):
+        subprocess.run(["mount", "-o", f"remount,size={int(size)}", folder], check=True)
+
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", folder], capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield SmallDisk(folder)
+    yield SimpleNamespace(folder=folder, resize=resize)
     subprocess.run(["umount", "-l", folder], check=True)
 
 
@@ -181,9 +177,9 @@ def make_data(*, seed, clips=60, frames=40, bands=40, classes=4):
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, classes, clips)
     splits = {}
-    for split, its_labels in {"train": labels, "test": labels[: clips // 3]}.items():
-        array = generator.normal(size=(len(its_labels), frames, bands)).astype(np.float32)
-        for row, label in enumerate(its_labels):
+    for split, split_labels in {"train": labels, "test": labels[: clips // 3]}.items():
+        array = generator.normal(size=(len(split_labels), frames, bands)).astype(np.float32)
+        for row, label in enumerate(split_labels):
             array[row, :, label * 10 : label * 10 + 10] += 2
         splits[split] = Features(array, np.arange(len(array)), f"{split} {seed}")
     return with_songs(TrainingData(labels=labels, classes=classes, **splits), np.arange(clips) // 5)
@@ -209,15 +205,10 @@ def weights_of(folder):
 
 def same_bits(one, other):
     """Whether two members ended with the same weights, averages, optimizer state, logits and figures."""
+    parts = {"model", "averaged", "optimizer", "generator", "cpu_generator"}
     states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
-    for part in ("model", "averaged"):
-        if part in states[0]:
-            assert all(torch.equal(states[0][part][name], states[1][part][name]) for name in states[0][part])
-    moments = [state["optimizer"]["state"] for state in states]
-    for index, values in moments[0].items():
-        assert all(torch.equal(values[name], moments[1][index][name]) for name in values)
-    assert torch.equal(states[0]["generator"], states[1]["generator"])
-    assert torch.equal(states[0]["cpu_generator"], states[1]["cpu_generator"])
+    states = [{part: state[part] for part in parts & set(state)} for state in states]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
     for name in ("valid_logits.npy", "test_logits.npy"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]

@@ -1,7 +1,9 @@
+"""The output of earlier sessions on Kaggle: what is copied into the work folder, and what is not."""
+
 import shutil
 
 import pytest
-from kaggle_sessions import read_only
+from kaggle_sessions import fingerprint, read_only
 
 from snippetkit.run import earlier_output
 from snippetkit.run.earlier_output import copy_earlier_output
@@ -10,42 +12,38 @@ from snippetkit.training.ensemble import train_ensemble
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import Stopped
 
+NEEDED = {
+    "vocals/clips.json", "vocals/separation.json", "features/train.json", "features/train.npy", "features/test.npy",
+    "features/songs.csv", "members/member_00/recipe.json", "members/member_00/last.pt", "members/member_00/history.csv",
+    "members/member_00/test_logits.npy", "members/member_00/done.json", "members/member_01/recipe.json",
+    "members/member_01/last.pt", "members/member_01/history.csv",
+}
+
 
 @pytest.fixture
 def output(tmp_path):
-    """What a session left whose second member had come to epoch 2."""
+    """The output of a session that ended in the second member's epoch 3."""
     root = tmp_path / "input" / "notebooks" / "somebody" / "snippetkit-03-train-ensemble"
-    for name in (
-        "vocals/clips.json", "vocals/separation.json", "vocals/train/0.flac", "features/train.json",
-        "features/train.npy", "features/test.npy", "features/songs.csv", "submission.csv",
-        *(f"members/member_00/{name}" for name in ("recipe.json", "last.pt", "history.csv", "test_logits.npy")),
-        *(f"members/member_01/{name}" for name in ("recipe.json", "last.pt")),
-    ):
+    for name in [*NEEDED, "vocals/train/0.flac", "submission.csv"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("{}" if name.endswith(".json") else name)
-    (root / "members/member_00/done.json").write_text("{}")
     (root / "members/member_01/history.csv").write_text("epoch\n1\n2\n")
     return root
 
 
-def files(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def made(work):
-    return {name for name in files(work) if not name.endswith(".lock")}
-
-
 @pytest.fixture
 def work(tmp_path):
-    folder = tmp_path / "working"
-    folder.mkdir()
-    return folder
+    return tmp_path / "working"
 
 
-def test_everything_that_the_next_stage_needs_is_copied(output, work, capsys):
+def files(folder):
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix() for path in paths}
+
+
+def test_everything_that_the_next_stage_needs_is_copied_once(output, work, capsys):
     copy_earlier_output(work, output.parents[2])
-    assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}
+    assert files(work) == NEEDED
     assert f"of earlier sessions from {output}" in capsys.readouterr().err
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     copy_earlier_output(work, output.parents[2])
@@ -53,7 +51,7 @@ def test_everything_that_the_next_stage_needs_is_copied(output, work, capsys):
     assert "copying" not in capsys.readouterr().err
 
 
-def test_weights_of_finished_members_stay_where_they_are_if_nobody_needs_them(output, work):
+def test_weights_of_finished_members_are_not_copied_if_they_are_not_needed(output, work):
     copy_earlier_output(work, output.parents[2], weights=False)
     assert {name for name in files(work) if name.endswith(".pt")} == {"members/member_01/last.pt"}
 
@@ -64,7 +62,7 @@ def test_vocals_are_copied_as_long_as_there_are_no_features(output, work):
     assert (work / "vocals/train/0.flac").exists()
 
 
-def test_of_two_outputs_a_member_is_taken_from_where_it_got_furthest(output, work):
+def test_of_two_outputs_the_one_where_a_member_is_further_is_copied(output, work):
     older = shutil.copytree(output, output.with_name("older"))
     (older / "members/member_01/history.csv").write_text("epoch\n1\n")
     (older / "members/member_00/done.json").unlink()
@@ -73,60 +71,55 @@ def test_of_two_outputs_a_member_is_taken_from_where_it_got_furthest(output, wor
     assert (work / "members/member_01/history.csv").read_text() == "epoch\n1\n2\n"
 
 
-@pytest.mark.parametrize("stage, note", [
-    ("features", "train.json"), ("features", "songs.json"), ("vocals", "separation.json"),
-])
-def test_a_stage_that_was_begun_from_something_else_is_left_alone(output, work, stage, note):
+@pytest.mark.parametrize("record", ["features/train.json", "features/songs.json", "vocals/separation.json"])
+def test_stage_that_was_started_from_something_else_is_not_touched(output, work, record):
     for path in output.rglob("*.json"):
-        path.write_text('{"of": "theirs"}')
-    (work / stage).mkdir()
-    (work / stage / note).write_text('{"of": "ours"}')
+        path.write_text('{"of": "the output"}')
+    (work / record).parent.mkdir(parents=True)
+    (work / record).write_text('{"of": "this run"}')
     copy_earlier_output(work, output.parents[2])
-    assert files(work / stage) == {note}
+    assert files((work / record).parent) == {(work / record).name}
     assert (work / "members/member_00/done.json").exists()
 
 
-def test_what_got_further_here_stays(output, work):
-    ours = work / "members" / "member_01"
-    ours.mkdir(parents=True)
-    (ours / "history.csv").write_text("epoch\n1\n2\n3\n")
-    (ours / "last.pt").write_text("ours")
+def test_member_that_is_further_in_the_work_folder_is_kept(output, work):
+    member = work / "members" / "member_01"
+    member.mkdir(parents=True)
+    (member / "history.csv").write_text("epoch\n1\n2\n3\n")
+    (member / "last.pt").write_text("further")
     copy_earlier_output(work, output.parents[2])
-    assert (ours / "last.pt").read_text() == "ours" and not (ours / "recipe.json").exists()
+    assert (member / "last.pt").read_text() == "further" and not (member / "recipe.json").exists()
 
 
-def test_a_copy_that_was_cut_short_is_made_again(output, work, monkeypatch):
-    whole = earlier_output._copy
+def test_interrupted_copy_is_completed_by_the_next(output, work, monkeypatch):
+    copy = earlier_output._copy
 
-    def cut_short(source, target):
-        if source.name == "history.csv" and "member_01" in str(source):
+    def interrupted(source, target):
+        if source.match("member_01/history.csv"):
             raise KeyboardInterrupt
-        whole(source, target)
+        copy(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="output of earlier sessions was stopped"):
-        patch.setattr(earlier_output, "_copy", cut_short)
+        patch.setattr(earlier_output, "_copy", interrupted)
         copy_earlier_output(work, output.parents[2])
     copy_earlier_output(work, output.parents[2])
-    assert made(work) == files(output) - {"submission.csv", "vocals/train/0.flac"}
+    assert files(work) == NEEDED
 
 
-def test_on_kaggle_a_read_only_output_is_carried_on_from(tmp_path, small_demo, small_recipe, small_data, cpu):
-    kaggle = tmp_path / "kaggle"
-    left = kaggle / "input" / "snippetkit-03-train-ensemble"
-    train_ensemble(left / "members", small_recipe.with_values(members=1), small_data, devices=[cpu])
-    shutil.copytree(small_demo, kaggle / "input" / "competitions" / "singers")
-    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in kaggle.rglob("*")}
-    with read_only(kaggle / "input"):
-        work = open_workspace(kaggle=kaggle)
-        assert train_ensemble(work.members, small_recipe, small_data, devices=[cpu]) == [0, 1]
-    taken_over = (work.members / "member_00" / "last.pt").read_bytes()
-    assert taken_over == (left / "members" / "member_00" / "last.pt").read_bytes()
-    assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in before} == before
+def test_on_kaggle_training_continues_from_a_read_only_output(tmp_path, small_demo, small_recipe, small_data, cpu):
+    attached = tmp_path / "kaggle" / "input"
+    earlier = attached / "snippetkit-03-train-ensemble" / "members"
+    train_ensemble(earlier, small_recipe.with_values(members=1), small_data, devices=[cpu])
+    shutil.copytree(small_demo, attached / "competitions" / "singers")
+    before = fingerprint(attached)
+    with read_only(attached):
+        members = open_workspace(kaggle=tmp_path / "kaggle").members
+        assert train_ensemble(members, small_recipe, small_data, devices=[cpu]) == [0, 1]
+    assert (members / "member_00" / "last.pt").read_bytes() == (earlier / "member_00" / "last.pt").read_bytes()
+    assert fingerprint(attached) == before
 
 
-def test_in_batch_on_kaggle_a_session_has_eleven_hours(monkeypatch):
-    for kind, hours in (("Batch", 11), ("Interactive", 0)):
-        monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", kind)
-        assert Clock().hours_left() == pytest.approx(hours, abs=1e-3)
-    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Batch")
-    assert Clock(2).hours_left() == pytest.approx(2, abs=1e-3)
+@pytest.mark.parametrize("kind, max_hours, hours", [("Batch", 0, 11), ("Batch", 2, 2), ("Interactive", 0, 0)])
+def test_batch_session_on_kaggle_has_eleven_hours(monkeypatch, kind, max_hours, hours):
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", kind)
+    assert Clock(max_hours).hours_left() == pytest.approx(hours, abs=1e-3)

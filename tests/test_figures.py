@@ -1,3 +1,5 @@
+"""Figures show the data that they were given; players and links contain their files."""
+
 import base64
 import re
 
@@ -6,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import make_data, with_songs
-from matplotlib.colors import to_rgba
 
 from snippetkit import figures, filterbank
 from snippetkit.data.labels import CLASSES
 from snippetkit.notebook import download_link, players
 from snippetkit.prediction.evaluation import accuracy_by_size
 
+matplotlib.use("Agg")   # draws without a screen
 TONE = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 16_000)
 
 
@@ -21,10 +23,7 @@ def axis_titled(figure, title):
 
 
 def image_of(axis):
-    if axis.images:
-        return axis.images[0].get_array()
-    mesh = axis.collections[0]
-    return mesh.get_array().reshape(mesh.get_coordinates().shape[0] - 1, -1)
+    return (axis.images or axis.collections)[0].get_array()
 
 
 def test_a_clip_shows_what_the_network_sees():
@@ -44,10 +43,8 @@ def test_a_clip_and_its_vocals_are_drawn_on_one_scale():
 
 def test_songs_are_drawn_by_their_size_and_folds_by_their_classes():
     labels = np.array([0, 1, 2, 3, 3, 3, 1, 1])
-    found = with_songs(
-        make_data(seed=0, clips=8), np.array([0, 0, 0, 1, 1, 2, 3, 3]), np.array([0, 0, 0, 1, 1, 1, 0, 0])
-    )
-    figure = figures.songs(found.songs, labels, CLASSES)
+    group, fold = np.array([[0, 0, 0, 1, 1, 2, 3, 3], [0, 0, 0, 1, 1, 1, 0, 0]])
+    figure = figures.songs(with_songs(make_data(seed=0, clips=8), group, fold).songs, labels, CLASSES)
     axis = axis_titled(figure, "size")
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "2-3"]
     assert [bar.get_height() for bar in axis.containers[0]] == [1, 7]   # one clip alone, two songs of two, one of three
@@ -57,15 +54,15 @@ def test_songs_are_drawn_by_their_size_and_folds_by_their_classes():
 
 def test_the_energy_of_vocals_is_drawn_class_by_class():
     shares = np.array([-30, -20, np.nan, -3, -1, -2])
-    figure = figures.vocal_shares(shares, np.array([0, 0, 0, 1, 3, 3]), CLASSES)    # nobody of class 2
-    axis = figure.axes[0]
+    axis = figures.vocal_shares(shares, np.array([0, 0, 0, 1, 3, 3]), CLASSES).axes[0]      # no clip of class 2
     assert [label.get_text() for label in axis.get_yticklabels()] == list(CLASSES)
     medians = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1}
     assert medians == {0: -25, 1: -3, 3: -1.5}
 
 
-def test_silence_can_be_drawn(tmp_path):
-    figures.save(figures.clip(np.zeros(48_000)), tmp_path / "silence.png")
+def test_silence_and_no_finished_epoch_can_be_drawn(tmp_path):
+    for figure in (figures.clip(np.zeros(48_000)), figures.learning_curves({})):
+        figures.save(figure, tmp_path / "figure.png")
 
 
 def test_the_triangles_are_those_of_the_filterbank():
@@ -74,28 +71,18 @@ def test_the_triangles_are_those_of_the_filterbank():
 
 
 def test_a_gallery_row_a_class_even_where_clips_are_few():
-    figure = figures.gallery([[TONE, TONE], [TONE], [], [TONE, TONE]], CLASSES)
-    labels = [axis.get_ylabel().replace("\n", " ") for axis in figure.axes[::2]]
-    assert labels == list(CLASSES)
-    assert sum(bool(axis.images) for axis in figure.axes) == 5
+    axes = figures.gallery([[TONE, TONE], [TONE], [], [TONE, TONE]], CLASSES).axes
+    assert [axis.get_ylabel().replace("\n", " ") for axis in axes[::2]] == list(CLASSES)
+    assert sum(bool(axis.images) for axis in axes) == 5
 
 
 def test_learning_curves_draw_every_member_and_the_mean():
-    def history(offset, epochs):
-        curve = np.arange(epochs) + offset
-        return pd.DataFrame({
-            "epoch": np.arange(epochs) + 1,
-            **{f"{split}_{kind}": curve for split in ("train", "valid") for kind in ("loss", "accuracy")},
-        })
-
-    figure = figures.learning_curves({0: history(0.0, 3), 4: history(1.0, 2)})
-    lines = figure.axes[0].lines
+    curves = ["train_loss", "train_accuracy", "valid_loss", "valid_accuracy"]
+    history = pd.DataFrame({"epoch": [1, 2, 3], **dict.fromkeys(curves, [0.0, 1.0, 2.0]), "device": "CPU"})
+    other = history.head(2).assign(**dict.fromkeys(curves, [1.0, 2.0]))
+    lines = figures.learning_curves({0: history, 4: other}).axes[0].lines
     assert len(lines) == 2 * (2 + 1)
     np.testing.assert_allclose(lines[2].get_ydata(), [0.5, 1.5, 2.0])  # the third epoch has one member only
-
-
-def test_before_the_first_epoch_there_is_a_picture_too(tmp_path):
-    figures.save(figures.learning_curves({}), tmp_path / "curves.png")
 
 
 def test_confusion_shows_counts_and_shares():
@@ -113,9 +100,9 @@ def test_ensemble_size_draws_mean_and_deviation():
 
 
 def test_class_counts_and_band_levels():
-    figure = figures.class_counts([1, 2, 3, 4], CLASSES)
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [1, 2, 3, 4]
-    assert len({to_rgba(bar.get_facecolor()) for bar in figure.axes[0].patches}) == 4
+    bars = figures.class_counts([1, 2, 3, 4], CLASSES).axes[0].patches
+    assert [bar.get_width() for bar in bars] == [1, 2, 3, 4]
+    assert len({bar.get_facecolor() for bar in bars}) == 4
     array = np.random.default_rng(0).normal(size=(5, 20, 40))
     drawn = figures.band_levels({"train": array}).axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(drawn, array.mean(axis=(0, 1)))
@@ -134,14 +121,8 @@ def test_players_carry_their_sound(small_competition):
 
 
 def test_the_link_holds_the_file(tmp_path):
-
     path = tmp_path / "submission.csv"
     path.write_bytes(b"id,category\n0,3\n")
     link = download_link(path).data
     assert 'download="submission.csv"' in link
     assert base64.b64decode(re.search(r"base64,([^\"]+)", link)[1]) == path.read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def no_screen():
-    matplotlib.use("Agg")

@@ -53,8 +53,7 @@ def vocal_shares(shares, labels, class_names):
             axis.barh(row, high - low, left=low, height=0.6, color=colour, alpha=0.6)
             axis.plot(middle, row, "|", color="black", markersize=26)
     axis.set_yticks(rows, class_names)
-    title = "energy of the vocals: median, 50% and 90% of the clips"
-    axis.set(title=title, xlabel="dB relative to the mixture")
+    axis.set(title="energy of the vocals: median, 50% and 90% of the clips", xlabel="dB relative to the mixture")
     axis.grid(alpha=0.3, axis="x")
     axis.invert_yaxis()
     return figure
@@ -76,12 +75,13 @@ def learning_curves(histories):
     if not histories:
         figure.suptitle("no finished epoch yet")
         return figure
+    # Members may have different numbers of epochs; the mean of an epoch is over those that reached it.
+    means = pd.concat(histories.values()).groupby("epoch").mean(numeric_only=True)
     for kind, axis in zip(("loss", "accuracy"), axes):
         for split, colour in (("train", COLOURS[1]), ("valid", COLOURS[2])):
             for history in histories.values():
                 axis.plot(history["epoch"], history[f"{split}_{kind}"], color=colour, alpha=0.35, linewidth=1)
-            mean = _mean_curve(histories, f"{split}_{kind}")
-            axis.plot(mean.index, mean, color=colour, linewidth=2.4, marker="o", markersize=4, label=split)
+            axis.plot(means[f"{split}_{kind}"], color=colour, linewidth=2.4, marker="o", markersize=4, label=split)
         axis.set(title=f"{kind}, mean of {len(histories)} members (thin: each)", xlabel="epoch", ylabel=kind)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
@@ -133,10 +133,7 @@ def ensemble_size(table):
     matplotlib.figure.Figure
     """
     figure, axis = subplots(1, 1, size=(7, 3.6))
-    axis.errorbar(
-        table["members"], table["mean"], yerr=table["deviation"],
-        color=COLOURS[1], marker="o", capsize=3, linewidth=1.8,
-    )
+    axis.errorbar("members", "mean", "deviation", data=table, color=COLOURS[1], marker="o", capsize=3, linewidth=1.8)
     axis.set(
         title="validation accuracy by ensemble size (bar: deviation over subsets)",
         xlabel="members averaged per validation clip", ylabel="accuracy",
@@ -144,8 +141,3 @@ def ensemble_size(table):
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
     return figure
-
-
-def _mean_curve(histories, column):
-    # Members may have different numbers of epochs; each epoch's mean is over those that reached it.
-    return pd.concat(histories.values()).groupby("epoch")[column].mean()

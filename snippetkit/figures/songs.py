@@ -31,23 +31,21 @@ def _sizes(axis, known):
     for (kind, sizes), colour, shift in zip(kinds.items(), COLOURS[1:], (-0.2, 0.2)):
         clips = np.bincount(np.log2(sizes).astype(int), weights=sizes, minlength=octaves)
         axis.bar(np.arange(octaves) + shift, clips, width=0.4, color=colour, label=f"{len(sizes)} {kind}s")
-    names = ["1", *(f"{2**i}-{2 ** (i + 1) - 1}" for i in range(1, octaves))]
-    axis.set_xticks(range(octaves), names)
+    axis.set_xticks(range(octaves), ["1", *(f"{2**i}-{2 ** (i + 1) - 1}" for i in range(1, octaves))])
     axis.set(title="clips by the size of their song", xlabel="clips in the song or group", ylabel="clips")
     axis.grid(alpha=0.3, axis="y")
     axis.legend()
 
 
 def _folds(axis, fold, labels, class_names):
+    axis.set(title="too few songs for folds", xlabel="fold", ylabel="train clips")
     if fold.max() < 0:
-        axis.set(title="too few songs for folds", xlabel="fold", ylabel="train clips")
         return
     below = np.zeros(fold.max() + 1)
     for label, (name, colour) in enumerate(zip(class_names, COLOURS)):
         counts = np.bincount(fold[labels == label], minlength=len(below))
         axis.bar(range(len(below)), counts, bottom=below, color=colour, label=name)
         below += counts
-    axis.set(title="folds: no group of songs is in two of them", xlabel="fold", ylabel="train clips")
-    axis.set_ylim(0, 1.45 * below.max())
+    axis.set(title="folds: no group of songs is in two of them", ylim=(0, 1.45 * below.max()))
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="upper center", ncols=2)

@@ -83,10 +83,8 @@ def gallery(signals, class_names, recipe=_PUBLISHED):
     -------
     matplotlib.figure.Figure
     """
-    columns = max(len(row) for row in signals)
-    figure, axes = subplots(
-        len(signals), columns, size=(2.9 * columns, 1.9 * len(signals)), sharex=True, sharey=True, squeeze=False
-    )
+    rows, columns = len(signals), max(map(len, signals))
+    figure, axes = subplots(rows, columns, size=(2.9 * columns, 1.9 * rows), sharex=True, sharey=True, squeeze=False)
     for row, name, colour, row_axes in zip(signals, class_names, cycle(COLOURS), axes):
         for axis in row_axes[len(row):]:
             axis.set_axis_off()

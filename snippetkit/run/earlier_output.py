@@ -5,9 +5,8 @@ nested in one way or another.
 """
 
 import shutil
-from pathlib import Path
 
-from ..utils.errors import KitError
+from ..utils.errors import report_os_error
 from ..utils.lock import exclusive_task
 from ..utils.progress import progress, say
 from ..utils.storage import read_json, replacing
@@ -17,6 +16,7 @@ _STAGES = {
     "vocals": (("*/*.flac",), ("clips.json", "separation.json")),
     "features": (("train.npy", "test.npy", "songs.csv"), ("train.json", "test.json", "songs.json", "folds.json")),
 }
+_MEMBER_RECIPE = "members/member_*/recipe.json"
 _COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
 _DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
 
@@ -56,22 +56,17 @@ def copy_earlier_output(folder, root, *, weights=True):
 
 
 def _copy(source, target):
-    try:
-        content = open(source, "rb")
-    except OSError as error:
-        raise KitError(f"{source} cannot be read: {error.strerror or error}.") from error
-    with content, replacing(target) as temporary, open(temporary, "wb") as copy:
-        shutil.copyfileobj(content, copy, 2**20)
+    with report_os_error(f"{source} cannot be read"), open(source, "rb") as content:
+        with replacing(target) as temporary, open(temporary, "wb") as copy:
+            shutil.copyfileobj(content, copy, 2**20)
 
 
 def _outputs(root):
     """Folders that look like the work folder of an earlier session."""
-    outputs = set()
-    for depth in range(1, _DEPTH + 1):
-        for part in ("vocals/clips.json", "features/train.json", "members/member_*/recipe.json"):
-            levels = len(Path(part).parts)
-            outputs |= {path.parents[levels - 1] for path in root.glob("*/" * depth + part)}
-    return sorted(outputs)
+    return sorted({
+        path.parents[part.count("/")] for part in ("vocals/clips.json", "features/train.json", _MEMBER_RECIPE)
+        for depth in range(1, _DEPTH + 1) for path in root.glob("*/" * depth + part)
+    })
 
 
 def _stage_files(stage, outputs, folder):
@@ -86,10 +81,8 @@ def _stage_files(stage, outputs, folder):
             return []   # the work folder has another
         if stage == "vocals" and any((place / "features" / "test.npy").exists() for place in [*outputs, folder]):
             patterns = ()   # the features exist, so vocals are not needed
-        paths = [path for pattern in patterns for path in sorted(source.glob(pattern))]
-        paths += [source / record for record in records if (source / record).exists()]
-        pairs = [(path, folder / path.relative_to(output)) for path in paths]
-        return [(path, target) for path, target in pairs if not target.exists()]
+        paths = [path for pattern in (*patterns, *records) for path in sorted(source.glob(pattern))]
+        return [(path, target) for path in paths if not (target := folder / path.relative_to(output)).exists()]
     return []
 
 
@@ -97,15 +90,14 @@ def _member_files(outputs, folder, weights):
     """Source and target of the files of every member, from the output where it is furthest, if that is an advance."""
     furthest = {}
     for output in outputs:
-        for member in (output / "members").glob("member_*"):
-            if (member / "recipe.json").exists():
-                furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
+        for member in (recipe.parent for recipe in output.glob(_MEMBER_RECIPE)):
+            furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
     pairs = []
     for name, member in sorted(furthest.items()):
         target = folder / "members" / name
-        if _progress_of(member) <= _progress_of(target):
+        is_finished, epochs = _progress_of(member)
+        if (is_finished, epochs) <= _progress_of(target):
             continue
-        is_finished, _ = _progress_of(member)
         paths = sorted(path for path in member.iterdir() if path.is_file() and not path.name.startswith("."))
         paths.sort(key=lambda path: _COPIED_LAST.index(path.name) if path.name in _COPIED_LAST else -1)
         pairs += [(path, target / path.name) for path in paths if weights or not (is_finished and path.suffix == ".pt")]

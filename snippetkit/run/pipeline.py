@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -16,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..training.members import finished_members
 from ..utils.clock import Clock
-from ..utils.errors import KitError, Stopped
+from ..utils.errors import KitError, Stopped, report_os_error
 from ..utils.lock import exclusive_task
 from ..utils.paths import project_folder
 from ..utils.progress import say
@@ -94,55 +95,49 @@ def run(
     clock = Clock(max_hours)
     chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
     runs_beside(workspace.members, chosen, folders_named(beside))   # before the training, not after it
-    wanted = chosen.members
     folder = _notebook_folder(folder)
     parameters = {
         "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
-        "recipe": recipe, "members": wanted, "epochs": epochs, "settings": settings, "on_bad": on_bad,
-        "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside,
-        "cluster": cluster,
+        "recipe": recipe, "members": chosen.members, "epochs": epochs, "settings": settings, "on_bad": on_bad,
+        "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside, "cluster": cluster,
     }
     with exclusive_task(workspace.folder, "a run"):
         for number, name in enumerate(NOTEBOOKS, start=1):
             if name == "04_predict" and not finished_members(workspace.members):
-                return Outcome(0, wanted, None)
+                return Outcome(0, chosen.members, None)
             say(f"[{number}/{len(NOTEBOOKS)}] {name}")
             parameters["max_hours"] = clock.hours_left()
             given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
             _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
-    return Outcome(report["members"], wanted, report)
+    return Outcome(report["members"], chosen.members, report)
 
 
 def _execute(source, target, parameters):
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells and
-        # would not move while the members train.
-        papermill.execute_notebook(
-            str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
-            stdout_file=sys.stderr, stderr_file=sys.stderr,
-            # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-        )
+        with report_os_error(f"{target} could not be written", "Choose another output folder or make room."):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells
+            # and would not move while the members train.
+            papermill.execute_notebook(
+                str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
+                stdout_file=sys.stderr, stderr_file=sys.stderr,
+                # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
     except KeyboardInterrupt:
         # The kernel's reply to the interrupt arrives when nobody waits for it any more: no traceback for that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise Stopped(_STOPPED) from None
     except PapermillExecutionError as error:
-        if error.ename == Stopped.__name__:
-            raise Stopped(error.evalue) from None
         if error.ename == KeyboardInterrupt.__name__:
             raise Stopped(_STOPPED) from None
-        if error.ename == KitError.__name__:
-            raise KitError(error.evalue) from None
+        for kind in (Stopped, KitError):
+            if error.ename == kind.__name__:
+                raise kind(error.evalue) from None
         raise KitError(
             f"cell [{error.exec_count}] of {source.name} failed with {error.ename}: {error.evalue}. "
             f"The executed copy with the whole traceback is {target}."
-        ) from error
-    except OSError as error:
-        raise KitError(
-            f"{target} could not be written: {error.strerror or error}. Choose another output folder or make room."
         ) from error
     except DeadKernelError as error:
         raise KitError(
@@ -155,18 +150,14 @@ def _execute(source, target, parameters):
 def _tidy(path):
     """Keep only the last state of every progress bar in an executed notebook, as a terminal would show it."""
     notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        tidied = []
-        for output in cell.get("outputs", []):
-            if tidied and output.output_type == "stream" and tidied[-1].get("name") == output.name:
-                tidied[-1].text += output.text
-            else:
-                tidied.append(output)
-        for output in tidied:
-            if output.output_type == "stream":
-                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
-        if cell.cell_type == "code":
-            cell.outputs = tidied
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        outputs, cell.outputs = cell.outputs, []
+        for stream, group in groupby(outputs, key=lambda output: output.get("name")):
+            group = list(group)
+            if stream:
+                group[0].text = re.sub(r"[^\n]*\r(?!\n)", "", "".join(output.text for output in group))
+                del group[1:]
+            cell.outputs += group
     with replacing(path) as temporary:
         nbformat.write(notebook, temporary)
 

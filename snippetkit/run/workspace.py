@@ -5,15 +5,13 @@ from pathlib import Path
 
 from ..data import demo
 from ..recipe import Recipe
-from ..utils.errors import KitError
+from ..utils.errors import KitError, report_os_error
 from ..utils.paths import KAGGLE, runs_folder
 from .earlier_output import copy_earlier_output
 
-# Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers.
-_DEMO_MEMBERS = 2
-_DEMO_EPOCHS = 9
-# The demo must run without a download, and Spleeter was not trained on synthesised voices.
-_DEMO_SEPARATOR = "none"
+# Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers. Without separation, because
+# the demo must run without a download, and Spleeter was not trained on synthesised voices.
+_DEMO = {"members": 2, "epochs": 9, "separator": "none"}
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,8 @@ class Workspace:
             If a name is unknown or a value has the wrong type.
         """
         recipe = Recipe.named(name)
-        if self.is_demo:
-            members, epochs = members or _DEMO_MEMBERS, epochs or _DEMO_EPOCHS
-            recipe = recipe.with_values(separator=_DEMO_SEPARATOR)
-        asked = {"members": members, "epochs": epochs}
-        recipe = recipe.with_values(**{key: value for key, value in asked.items() if value != 0})
-        return recipe.with_settings(settings.split())
+        given = {key: value for key, value in {"members": members, "epochs": epochs}.items() if value != 0}
+        return recipe.with_values(**(_DEMO if self.is_demo else {}) | given).with_settings(settings.split())
 
 
 def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
@@ -103,10 +97,8 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     if not str(out):
         out = kaggle / "working" if on_kaggle else runs_folder() / ("demo" if is_demo else data.name)
     out = Path(out).resolve()
-    try:
+    with report_os_error(f"the work folder {out} cannot be created"):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise KitError(f"the work folder {out} cannot be created: {error.strerror or error}.") from error
     if is_demo:
         data = demo.make(out / "competition")
     if on_kaggle:

@@ -1,6 +1,6 @@
-"""The notebooks as a person meets them: in JupyterLab, in a real browser, with Run All, the stop button and the link.
+"""The notebooks in JupyterLab in a real browser: Run All, the stop button and the download link.
 
-What the pages look like is kept as pictures in ``test-output`` in the project's folder.
+Pictures of the pages are kept in ``test-output`` in the project's folder.
 """
 
 import json
@@ -33,6 +33,7 @@ MINUTES = 60_000
 NUMBER = re.compile(r"\[\d+\]:")     # the prompt of a cell that has run
 
 pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lab(small_demo, tmp_path_factory):
@@ -154,24 +155,21 @@ def finish(page, lab, name):
 def picture(page, name):
     """The whole notebook as one long picture, as far as it fits."""
     PICTURES.mkdir(exist_ok=True)
-    outer = "document.querySelector('.jp-WindowedPanel-outer')"
-    cells = f"[...{outer}.querySelectorAll('.jp-Cell')]"
-    height = page.evaluate(f"() => {cells}.reduce((sum, each) => sum + each.offsetHeight, 0)")
+    panel = page.locator(".jp-WindowedPanel-outer")
+    height = panel.locator(".jp-Cell").evaluate_all("cells => cells.reduce((sum, cell) => sum + cell.offsetHeight, 0)")
     page.set_viewport_size({"width": 1400, "height": min(height + 200, 12_000)})
-    page.evaluate(f"() => {outer}.scrollTo(0, 0)")
+    panel.evaluate("panel => panel.scrollTo(0, 0)")
     page.wait_for_timeout(1000)
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def runs_again(page, browser, lab, name):
-    """After a restart of the kernel everything runs to its end once more; and then it looks good."""
+    """After a restart all cells run again, and no output is wider than JupyterLab or than a page of HTML.
+
+    A picture of each is kept.
+    """
     run_all(page, restart=True)
     finish(page, lab, name)
-    looks_good(page, browser, lab, name)
-
-
-def looks_good(page, browser, lab, name):
-    """Nothing sticks out on the right, in JupyterLab and as a page of HTML; of both a picture is kept."""
     assert wider_than_the_page(page) == []
     picture(page, name)
     source, exported = lab[1] / f"{name}.ipynb", lab[1].parent / f"{name}.html"
@@ -186,8 +184,8 @@ def looks_good(page, browser, lab, name):
 
 def wider_than_the_page(page):
     """Texts of outputs that stick out of the notebook on the right."""
-    return page.evaluate("""() => [...document.querySelectorAll('.jp-OutputArea-output')]
-        .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 80))""")
+    return page.locator(".jp-OutputArea-output").evaluate_all("""outputs => outputs
+        .filter(output => output.scrollWidth > output.clientWidth + 1).map(output => output.innerText.slice(0, 80))""")
 
 
 @pytest.mark.parametrize("name", ["01_spleeter", "02_features"])
@@ -198,9 +196,8 @@ def test_the_notebooks_before_training_run_and_run_again(lab, page, browser, nam
     runs_again(page, browser, lab, name)
 
 
-def test_training_is_interrupted_and_carried_on_with(lab, page, browser):
-    _, notebooks, out = lab
-    name = "03_train_ensemble"
+def test_interrupted_training_is_continued(lab, page, browser):
+    name, out = "03_train_ensemble", lab[2]
     opened(page, lab, name)
     run_all(page)
     page.get_by_text(re.compile(r"epoch \d+/150")).first.wait_for(timeout=3 * MINUTES)
@@ -222,8 +219,7 @@ def test_training_is_interrupted_and_carried_on_with(lab, page, browser):
 
 
 def test_the_submission_is_one_click_away(lab, page, browser):
-    _, notebooks, out = lab
-    name = "04_predict"
+    name, out = "04_predict", lab[2]
     opened(page, lab, name)
     run_all(page)
     finish(page, lab, name)
