@@ -34,9 +34,9 @@ def held(tmp_path):
 def test_message_names_the_process_that_holds_the_lock(held, monkeypatch):
     folder, process = held
     monkeypatch.setattr(lock, "_TIMEOUT", 0.1)
-    with pytest.raises(KitError, match=rf"is in use by process {process.pid} on .* \(training since 20.*Wait for it"):
-        with exclusive_task(folder, "a run"):
-            pytest.fail("two processes hold the lock")
+    message = rf"is in use by process {process.pid} on .* \(training since 20.*Wait for it"
+    with pytest.raises(KitError, match=message), exclusive_task(folder, "a run"):
+        pytest.fail("two processes hold the lock")
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
@@ -57,21 +57,17 @@ def test_lock_is_awaited_for_some_seconds(held):
 
 
 def test_interrupt_becomes_a_message_and_releases_the_lock(tmp_path):
-    with pytest.raises(Stopped, match=r"stopped \(1 of 2 done\). What was saved is kept: run again to continue"):
-        with exclusive_task(tmp_path, "training", so_far=lambda: "1 of 2 done"):
-            raise KeyboardInterrupt
-    with pytest.raises(KitError, match="a fault"):
-        with exclusive_task(tmp_path, "training"):
-            raise KitError("a fault")
-    with exclusive_task(tmp_path, "training"):
-        pass
+    message = r"stopped \(1 of 2 done\). What was saved is kept: run again to continue"
+    with pytest.raises(Stopped, match=message), exclusive_task(tmp_path, "training", so_far=lambda: "1 of 2 done"):
+        raise KeyboardInterrupt
+    with pytest.raises(KitError, match="a fault"), exclusive_task(tmp_path, "training"):
+        raise KitError("a fault")
 
 
 def test_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(KitError, match="file cannot be written to"):
-        with exclusive_task(tmp_path / "file", "training"):
-            pass
+    with pytest.raises(KitError, match="file cannot be written to"), exclusive_task(tmp_path / "file", "training"):
+        pass
 
 
 def test_interrupt_is_deferred_to_the_end_of_the_block():
