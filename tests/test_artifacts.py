@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -94,20 +93,18 @@ def test_folder_with_other_contents_is_refused_and_not_changed(path, message, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
-KILLED = """
-import os, signal, sys
-from snippetkit.utils.artifacts import make_folder_once
-def build(folder):
+def build_half(folder):
     (folder / "a.txt").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
-make_folder_once(sys.argv[1], {}, build, contents={"a.txt"})
-"""
 
 
 def test_folder_is_made_again_after_a_killed_process(tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "made"])
-    assert killed.returncode == -signal.SIGKILL and os.listdir(tmp_path) == [".part-made"]
-    make_folder_once(tmp_path / "made", {}, build, contents={"a.txt"})
+    arguments = {"folder": tmp_path / "made", "made_by": {}, "contents": {"a.txt"}}
+    killed = get_context("spawn").Process(target=make_folder_once, kwargs={**arguments, "build": build_half})
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL and os.listdir(tmp_path) == [".part-made"]
+    make_folder_once(**arguments, build=build)
     assert os.listdir(tmp_path) == ["made"] and (tmp_path / "made" / "a.txt").read_text() == "a"
 
 

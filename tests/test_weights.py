@@ -47,9 +47,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         getattr(self, self.path[1:])(self.server.archive)
 
-    def good(self, archive):
-        self.head(len(archive))
-        self.wfile.write(archive)
+    def good(self, archive, share=1):
+        self.send_response(200)
+        self.send_header("Content-Length", len(archive))
+        self.end_headers()
+        self.wfile.write(archive[: int(share * len(archive))])
+        self.wfile.flush()
 
     def another(self, archive):
         self.good(archive[:-1] + b"x")
@@ -63,9 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_error(404)
 
     def short(self, archive):
-        self.head(len(archive))
-        self.wfile.write(archive[: len(archive) // 2])
-        self.wfile.flush()
+        self.good(archive, share=0.5)
 
     def torn(self, archive):
         self.short(archive)
@@ -77,12 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         self.short(archive)
         self.server.half_sent.set()
         if self.server.go_on.wait(20):
-            self.wfile.write(archive[len(archive) // 2 :])
-
-    def head(self, size):
-        self.send_response(200)
-        self.send_header("Content-Length", size)
-        self.end_headers()
+            self.wfile.write(archive[int(0.5 * len(archive)) :])
 
     def log_message(self, *args):
         pass
@@ -122,17 +118,12 @@ def find(server, tmp_path):
 @pytest.fixture
 def start(server, tmp_path):
     """The same in a process of its own."""
-    started = []
 
     def start(path):
-        command = [sys.executable, "-c", RUN, str(tmp_path / "kaggle"), server.address + path, server.sha256]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return started[-1]
+        command = [sys.executable, "-c", RUN, tmp_path / "kaggle", server.address + path, server.sha256]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return start
 
 
 def weights(megabytes=0.3):
