@@ -194,7 +194,7 @@ RELEASE = packed(weights())
     ("/good", RELEASE[:200_000], "the archive cannot be unpacked: .*"),
     *[("/good", packed({**weights(), name: b""}), f"the archive lacks {name}") for name in FILES],
     ("/good", packed({}), f"the archive lacks {', '.join(FILES)}"),
-])
+], ids=lambda value: "archive" if isinstance(value, bytes) else None)   # the bytes contain the time
 def test_bad_download_is_reported_and_leaves_nothing(server, find, caches, path, archive, problem):
     level = pooch.get_logger().level
     server.offer(archive)
