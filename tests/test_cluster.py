@@ -111,7 +111,7 @@ def test_features_of_a_dask_cluster_have_the_same_bits(dask, small_competition, 
 def killed_during_training(process, folder):
     """Kill a process when two members have completed an epoch, and keep their histories."""
     def kill():
-        wait_for(lambda: len(list(folder.glob("member_*/history.csv"))) == 2)
+        wait_for(lambda: len(list(folder.glob("member_*/history.csv"))) == 2, seconds=600)
         process.kill()
         for history in folder.glob("member_*/history.csv"):
             shutil.copy(history, history.with_name("when_killed.csv"))
@@ -120,7 +120,7 @@ def killed_during_training(process, folder):
     killer.start()
     yield
     killer.join()
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.slow
