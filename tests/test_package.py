@@ -33,8 +33,8 @@ def sound(seconds, generator):
 
 @pytest.fixture(scope="module")
 def both(package_weights):
-    with open_backend("spleeter", package_weights) as theirs, open_backend("torch", package_weights) as ours:
-        yield theirs, ours
+    with open_backend("spleeter", package_weights) as spleeter, open_backend("torch", package_weights) as network:
+        yield spleeter, network
 
 
 @pytest.mark.slow
@@ -42,16 +42,16 @@ def both(package_weights):
 @pytest.mark.parametrize("case, seconds", list(enumerate(SECONDS)))
 def test_the_network_says_what_the_package_says(both, case, seconds, mono):
     mixture = stereo(sound(seconds, np.random.default_rng(case))[:, : 1 if mono else 2])
-    theirs, ours = (backend(mixture[np.newaxis])[0] for backend in both)
-    assert theirs.shape == ours.shape == mixture.shape
-    assert -30 < snr(mixture, theirs) < 30, "the package's vocals are neither the mixture nor nothing"
-    assert snr(theirs, ours) >= 90
+    expected, vocals = (backend(mixture[np.newaxis])[0] for backend in both)
+    assert expected.shape == vocals.shape == mixture.shape
+    assert -30 < snr(mixture, expected) < 30, "the package's vocals are neither the mixture nor nothing"
+    assert snr(expected, vocals) >= 90
 
 
 @pytest.mark.slow
 def test_silence_is_mapped_to_silence(both):
-    theirs, ours = (backend(np.zeros((1, 3 * RATE, 2), np.float32)) for backend in both)
-    assert not theirs.any() and not ours.any()
+    expected, vocals = (backend(np.zeros((1, 3 * RATE, 2), np.float32)) for backend in both)
+    assert not expected.any() and not vocals.any()
 
 
 @pytest.mark.slow
@@ -76,12 +76,12 @@ def test_a_competition_is_separated_by_the_package(package_weights, small_compet
     folder = shutil.copytree(package_weights, tmp_path / "attached")
     (folder / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/model"\n')
     folder.chmod(0o555)
-    train, test = separate(small_competition, tmp_path / "vocals", RECIPE, weights=folder)
+    spleeter, _ = separate(small_competition, tmp_path / "spleeter", RECIPE, weights=folder)
     torch_recipe = RECIPE.with_values(separator="torch")
-    ours, _ = separate(small_competition, tmp_path / "ours", torch_recipe, weights=package_weights)
-    assert len(list((tmp_path / "vocals").glob("*/*.flac"))) == 32 and train.weights == ours.weights
+    torch, _ = separate(small_competition, tmp_path / "torch", torch_recipe, weights=package_weights)
+    assert len(list((tmp_path / "spleeter").glob("*/*.flac"))) == 32 and spleeter.weights == torch.weights
     for i in (0, 13, 23):
-        one, other = (soundfile.read(sources.paths[i], dtype="int16")[0].astype(int) for sources in (train, ours))
+        one, other = (soundfile.read(sources.paths[i], dtype="int16")[0].astype(int) for sources in (spleeter, torch))
         assert np.abs(one - other).max() <= 1, "no further apart than the rounding to 16 bit"
 
 
