@@ -14,16 +14,14 @@ def random_tensors(seed=0, **changed):
     """Every tensor of the 2-stems model by its name there, random; further ones, or others instead, by keyword."""
     generator = np.random.default_rng(seed)
     tensors = {"global_step": np.array(1, np.int64)}
-    for ours, value in unet.Masks().state_dict().items():
-        if value.ndim == 0:
+    for name, tensor in unet.Masks().state_dict().items():
+        if tensor.ndim == 0:
             continue
-        shape = tuple(value.shape)
-        shape = (shape[2], shape[3], shape[1], shape[0]) if len(shape) == 4 else shape
-        spread = np.sqrt(2 / np.prod(shape[:3])) if len(shape) == 4 else 0.3
-        values = spread * generator.normal(size=shape)
-        if ours.endswith("running_var"):
+        shape = tensor.permute(2, 3, 1, 0).shape if tensor.ndim == 4 else tensor.shape
+        values = generator.normal(size=shape) * (np.sqrt(2 / np.prod(shape[:3])) if tensor.ndim == 4 else 0.3)
+        if name.endswith("running_var"):
             values = np.abs(values) + 0.5
-        tensors[unet.their_name(ours)] = values.astype(np.float32)
+        tensors[unet.spleeter_name(name)] = values.astype(np.float32)
     return {**tensors, **changed}
 
 
@@ -32,13 +30,12 @@ def write(folder, tensors, *, extra=b"", compression=0):
     folder.mkdir(parents=True, exist_ok=True)
     entries, numbers = {b"": b"\x08\x01\x1a\x02\x08\x01"}, b""
     for name, values in sorted(tensors.items()):
-        raw = bytes(values) if isinstance(values, bytes) else values.tobytes()
-        dtype = 7 if isinstance(values, bytes) else _DTYPES[values.dtype.name]
-        shape = () if isinstance(values, bytes) else values.shape
-        dimensions = b"".join(_field(2, _number(1, size)) for size in shape)
+        values = np.array(values, object if isinstance(values, bytes) else None)
+        raw = values.item() if values.dtype == object else values.tobytes()
+        dimensions = b"".join(_field(2, _number(1, size)) for size in values.shape)
         entries[name.encode()] = (
-            _number(1, dtype) + _field(2, dimensions) + _number(4, len(numbers)) + _number(5, len(raw))
-            + b"\x35" + struct.pack("<I", _masked(raw)) + extra
+            _number(1, _DTYPES[values.dtype.name]) + _field(2, dimensions) + _number(4, len(numbers))
+            + _number(5, len(raw)) + b"\x35" + struct.pack("<I", _masked(raw)) + extra
         )
         numbers += raw
     (folder / "model.data-00000-of-00001").write_bytes(numbers)
@@ -63,8 +60,8 @@ def _block(entries):
 
 
 def _closed(block, compression):
-    kind = bytes([compression])
-    return block + kind + struct.pack("<I", _masked(block + kind))
+    block += bytes([compression])
+    return block + struct.pack("<I", _masked(block))
 
 
 def _field(number, content):
@@ -76,11 +73,7 @@ def _number(field, value):
 
 
 def _varint(value):
-    encoded = b""
-    while value > 0x7F:
-        encoded += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return encoded + bytes([value])
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
 
 
 def _masked(data):

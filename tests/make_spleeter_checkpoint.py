@@ -20,13 +20,9 @@ def random_value(name, shape, generator):
     if kind == "kernel":
         inputs = shape[0] * shape[1] * shape[3 if "transpose" in name else 2]
         return generator.normal(size=shape) * np.sqrt(2 / inputs)
-    return {
-        "bias": lambda: 0.3 * generator.normal(size=shape),
-        "beta": lambda: 0.3 * generator.normal(size=shape),
-        "moving_mean": lambda: 0.3 * generator.normal(size=shape),
-        "gamma": lambda: generator.uniform(0.7, 1.4, size=shape),
-        "moving_variance": lambda: generator.uniform(0.5, 2, size=shape),
-    }[kind]()
+    if kind in ("gamma", "moving_variance"):
+        return generator.uniform(0.5, 1.5, size=shape)
+    return 0.3 * generator.normal(size=shape)
 
 
 def main(folder):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,12 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import joblib
 import pandas as pd
+import psutil
 import pytest
 import torch
 from conftest import same_bits
@@ -60,9 +64,10 @@ def dask_cluster(folder, workers=2, threads=1):
 
 def wait_for(condition, seconds=90):
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (result := condition()):
         assert time.monotonic() < deadline, condition
-        time.sleep(0.1)
+        time.sleep(0.01)
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +77,13 @@ def dask(tmp_path_factory):
         yield cluster.address
 
 
-@contextmanager
+@pytest.fixture
 def single_threaded():
     """Compute like the workers: the last bits of a sum depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    yield
+    torch.set_num_threads(threads)
 
 
 def require_same_features(clips, tmp_path, address):
@@ -94,9 +97,8 @@ def require_same_features(clips, tmp_path, address):
 
 
 def require_same_members(folder, recipe, data, device, address):
-    with single_threaded():
-        assert ensemble.train_ensemble(folder / "local", recipe, data, devices=[device]) == [0, 1]
-    assert ensemble.train_ensemble(folder / "remote", recipe, data, devices=[device], cluster=address) == [0, 1]
+    for name, cluster in (("local", ""), ("remote", address)):
+        assert ensemble.train_ensemble(folder / name, recipe, data, devices=[device], cluster=cluster) == [0, 1]
     for member in ("member_00", "member_01"):
         assert same_bits(folder / "local" / member, folder / "remote" / member)
 
@@ -105,55 +107,47 @@ def test_features_of_a_dask_cluster_have_the_same_bits(dask, small_competition, 
     require_same_features(small_competition, tmp_path, dask)
 
 
+@contextmanager
+def killed_during_training(process, folder):
+    """Kill a process when two members have completed an epoch, and keep their histories."""
+    def kill():
+        wait_for(lambda: len(list(folder.glob("member_*/history.csv"))) == 2, seconds=600)
+        process.kill()
+        for history in folder.glob("member_*/history.csv"):
+            shutil.copy(history, history.with_name("when_killed.csv"))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    yield
+    killer.join()
+    assert process.wait(10) == -signal.SIGKILL
+
+
 @pytest.mark.slow
-def test_member_of_a_killed_worker_is_continued_on_another(tmp_path, small_recipe, small_data, cpu):
-    recipe = small_recipe.with_values(epochs=30)
-    with dask_cluster(tmp_path) as cluster:
-        killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path / "remote", str(cluster.workers[0].pid)])
+def test_member_of_a_killed_worker_is_continued_on_another(tmp_path, small_recipe, small_data, cpu, single_threaded):
+    recipe, remote = small_recipe.with_values(epochs=30), tmp_path / "remote"
+    with dask_cluster(tmp_path) as cluster, killed_during_training(cluster.workers[0], remote):
         require_same_members(tmp_path, recipe, small_data, cpu, cluster.address)
-        assert killer.wait() == 0 and cluster.workers[0].wait() == -signal.SIGKILL
-    for member, history in read_histories(tmp_path / "remote").items():
+    for member, history in read_histories(remote).items():
         assert history["epoch"].tolist() == list(range(1, 31))
         # no saved epoch was trained again, because its seconds are the same to the microsecond
-        before = pd.read_csv(tmp_path / "remote" / f"member_{member:02d}" / "when_killed.csv")
-        assert len(before) and before["seconds"].tolist() == history["seconds"].tolist()[: len(before)]
-
-
-# Kills a process when two members have completed an epoch, and keeps their histories.
-KILL = """
-import os, signal, sys, time
-from pathlib import Path
-folder, process = Path(sys.argv[1]), int(sys.argv[2])
-end = time.monotonic() + 120
-while len(list(folder.glob("member_*/history.csv"))) < 2:
-    assert time.monotonic() < end, "two members were not started"
-    time.sleep(0.01)
-assert not list(folder.glob("member_*/done.json")), "too late"
-os.kill(process, signal.SIGKILL)
-for history in folder.glob("member_*/history.csv"):
-    history.with_name("when_killed.csv").write_bytes(history.read_bytes())
-"""
+        before = pd.read_csv(remote / f"member_{member:02d}" / "when_killed.csv")
+        assert 0 < len(before) < 30 and before["seconds"].tolist() == history["seconds"].tolist()[: len(before)]
 
 
 @pytest.mark.slow
-def test_error_of_one_member_does_not_stop_the_others(dask, tmp_path, small_recipe, small_data, cpu, capsys):
+def test_damaged_member_and_one_in_use_do_not_stop_the_others(dask, tmp_path, small_recipe, small_data, cpu, capsys):
+    recipe = small_recipe.with_values(members=3)
     (tmp_path / "member_01").mkdir()
     (tmp_path / "member_01" / "last.pt").write_bytes(b"no checkpoint")
-    recipe = small_recipe.with_values(members=3)
-    assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=dask) == [0, 2]
-    output = capsys.readouterr().err
-    assert "member_01: " in output and "last.pt is damaged" in output
-
-
-@pytest.mark.slow
-def test_member_that_another_process_trains_is_left_alone(dask, tmp_path, small_recipe, small_data, cpu, capsys):
     with exclusive_task(tmp_path / "member_00", "training"):
-        assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu], cluster=dask) == [1]
-        output = capsys.readouterr().err
-        assert "member_00 is in use by process" in output
-        assert f"member_01 was trained on {socket.gethostname()} (CPU, fp32)" in output
+        assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=dask) == [2]
         with pytest.raises(KitError, match="member_00 is in use by process"):
-            ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu])
+            ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu])
+    output = capsys.readouterr().err
+    assert "member_00 is in use by process" in output
+    assert re.search("member_01: .*last.pt is damaged", output)
+    assert f"member_02 was trained on {socket.gethostname()} (CPU, fp32)" in output
 
 
 @pytest.mark.slow
@@ -175,11 +169,9 @@ def test_members_on_a_cluster_stop_when_the_time_is_up(dask, tmp_path, small_rec
 @pytest.mark.slow
 def test_killed_scheduler_is_reported(tmp_path, small_recipe, small_data, cpu):
     recipe = small_recipe.with_values(epochs=5000)
-    with dask_cluster(tmp_path) as cluster:
-        killer = subprocess.Popen([sys.executable, "-c", KILL, tmp_path, str(cluster.scheduler.pid)])
+    with dask_cluster(tmp_path) as cluster, killed_during_training(cluster.scheduler, tmp_path):
         with pytest.raises(KitError, match="the cluster at .* failed: .* run again to continue"):
             ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu], cluster=cluster.address)
-        assert killer.wait() == 0
 
 
 @pytest.mark.slow
@@ -206,26 +198,21 @@ def test_invalid_address_is_refused(address, message, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("package", ["distributed", "ray"])
-def test_missing_package_is_named(package, monkeypatch):
+@pytest.mark.parametrize("kind, package", [("dask", "distributed"), ("ray", "ray")])
+def test_missing_package_is_named(kind, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    address = {"distributed": "dask", "ray": "ray"}[package] + "://127.0.0.1:9"
-    with pytest.raises(KitError, match=rf"cluster needs the package {package}: pip install"), use_cluster(address):
+    with pytest.raises(KitError, match=rf"cluster needs the package {package}: pip install"), use_cluster(f"{kind}://127.0.0.1:9"):
         pass
 
 
-def fail(error):
-    raise error
-
-
-@pytest.mark.parametrize("init, message", [
-    (lambda address: time.sleep(3), "answers but did not accept the connection within 0.1 s. Restart it"),
-    (lambda address: fail(ConnectionAbortedError("busy")), "refuses new connections: busy"),
-    (lambda address: fail(ConnectionError("timed out")), "no Ray cluster answers at 127.0.0.1:9: timed out"),
+@pytest.mark.parametrize("behaviour, message", [
+    (lambda _: time.sleep(3), "answers but did not accept the connection within 0.1 s. Restart it"),
+    (ConnectionAbortedError("busy"), "refuses new connections: busy"),
+    (ConnectionError("timed out"), "no Ray cluster answers at 127.0.0.1:9: timed out"),
 ])
-def test_ray_head_that_does_not_connect_is_reported(init, message, monkeypatch):
+def test_ray_head_that_does_not_connect_is_reported(behaviour, message, monkeypatch):
     ray = pytest.importorskip("ray", reason="a Ray cluster needs its package: pip install 'ray[client]'")
-    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "init", Mock(side_effect=behaviour))
     monkeypatch.setattr(parallel, "_RAY_TIMEOUT", 0.1)
     monkeypatch.setattr(parallel, "_RAY_PAUSE", 0)
     with pytest.raises(KitError, match=message), use_cluster("ray://127.0.0.1:9"):
@@ -276,7 +263,7 @@ def ray_address(tmp_path_factory):
 
 @pytest.mark.slow
 def test_features_and_members_of_a_ray_cluster_have_the_same_bits(
-    ray_address, small_competition, tmp_path, small_recipe, small_data, cpu
+    ray_address, small_competition, tmp_path, small_recipe, small_data, cpu, single_threaded
 ):
     require_same_features(small_competition, tmp_path, ray_address)
     require_same_members(tmp_path, small_recipe, small_data, cpu, ray_address)
@@ -285,7 +272,8 @@ def test_features_and_members_of_a_ray_cluster_have_the_same_bits(
 @pytest.mark.slow
 def test_connection_is_tried_again_if_the_ray_head_cannot_start_a_process(ray_address, capsys):
     wait_for(lambda: not client_servers())      # of earlier tests
-    killer = threading.Thread(target=kill_client_server)
+
+    killer = threading.Thread(target=lambda: wait_for(client_servers)[0].kill())
     killer.start()
     with use_cluster(ray_address):
         assert joblib.Parallel()(joblib.delayed(abs)(number) for number in (-1, -2)) == [1, 2]
@@ -295,14 +283,5 @@ def test_connection_is_tried_again_if_the_ray_head_cannot_start_a_process(ray_ad
 
 def client_servers():
     """The processes that a Ray head has started for clients."""
-    processes = []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):     # the process has ended
-            processes += [int(line.parent.name)] if b"specific-server" in line.read_bytes() else []
-    return processes
-
-
-def kill_client_server():
-    while not (processes := client_servers()):
-        time.sleep(0.01)
-    os.kill(processes[0], signal.SIGKILL)
+    processes = psutil.process_iter(["cmdline"])
+    return [process for process in processes if "specific-server" in " ".join(process.info["cmdline"] or [])]

@@ -26,13 +26,14 @@ def test_requested_precision_is_used_or_refused():
         hardware.find_devices("fp16")
 
 
-def test_autocast_computes_in_the_precision_of_the_device():
-    layer = torch.nn.Linear(4, 4)
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        device = hardware.Device("cpu", "CPU", precision)
-        with device.autocast():
-            assert layer(torch.zeros(1, 4)).dtype == dtype
-    assert hardware.Device("cpu", "CPU", "fp32").memory_format == torch.contiguous_format
+@pytest.mark.parametrize("precision, dtype, memory_format", [
+    ("fp32", torch.float32, torch.contiguous_format), ("bf16", torch.bfloat16, torch.channels_last),
+])
+def test_autocast_computes_in_the_precision_of_the_device(precision, dtype, memory_format):
+    device = hardware.Device("cpu", "CPU", precision)
+    with device.autocast():
+        assert torch.nn.Linear(4, 4)(torch.zeros(1, 4)).dtype == dtype
+    assert device.memory_format == memory_format
 
 
 @pytest.mark.skipif(HAS_GPU, reason="the GPU of this machine would be used")

@@ -147,10 +147,9 @@ def require_match(path, made_by, *, artifact, exists=False, delete=""):
     """
     record = read_record(path)
     delete = delete or artifact
-    if record is None:
-        if exists:
-            raise KitError(f"{artifact} has no {Path(path).name}, so how it was made is unknown. Delete {delete}.")
-    elif differing := difference(record["made_by"], made_by):
+    if record is None and exists:
+        raise KitError(f"{artifact} has no {Path(path).name}, so how it was made is unknown. Delete {delete}.")
+    if record and (differing := difference(record["made_by"], made_by)):
         advice = f"Choose another output folder, or delete {delete} to start again."
         raise KitError(f"{artifact} was created differently ({differing}). {advice}")
     return record

@@ -7,38 +7,31 @@ The format is TensorFlow's "tensor bundle" (tensorflow/core/protobuf/tensor_bund
 (doc/table_format.md in its sources) with uncompressed blocks.
 """
 
+import io
 import re
 import struct
-from dataclasses import dataclass
+from collections import namedtuple
 from pathlib import Path
 
 import google_crc32c
 import numpy as np
 
 from ..utils.artifacts import digest
-from ..utils.errors import KitError, listed
+from ..utils.errors import KitError, listed, report_os_error
 
-_MAGIC = 0xDB4775248B80FB57
+_MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 _FOOTER = 48            # bytes: two block handles, zeros, the magic number
 _BLOCK_TRAILER = 5      # bytes after a block: how it is compressed, its checksum
 _DTYPES = {1: "<f4", 3: "<i4", 9: "<i8"}    # of TensorFlow's DataType: weights and step counts
+
+# Position of a tensor in the data file.
+_Entry = namedtuple("_Entry", "dtype shape offset size checksum")
 
 _AGAIN = "Delete that folder of weights and fetch them again."
 
 
 class _Foreign(Exception):
     """The bytes violate the format; the text says how."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """Position of a tensor in the data file."""
-
-    dtype: str
-    shape: tuple
-    offset: int
-    size: int
-    checksum: int
 
 
 def read(folder):
@@ -108,33 +101,30 @@ def files(folder):
 
 
 def _bytes(path):
-    try:
+    with report_os_error(f"{path} cannot be read"):
         return path.read_bytes()
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _entries(path):
     """The entries of the index by name."""
     table = _bytes(path)
     try:
-        if len(table) < _FOOTER or struct.unpack_from("<Q", table, len(table) - 8)[0] != _MAGIC:
+        if not table.endswith(_MAGIC):
             raise _Foreign("it does not end as an index does")
-        footer = table[-_FOOTER:]
-        _, after_metaindex = _handle(footer, 0)
-        root, _ = _handle(footer, after_metaindex)
-        blocks = [_handle(handle, 0)[0] for _, handle in _pairs(_block(table, root))]
-        entries = dict(pair for block in blocks for pair in _pairs(_block(table, block)))
-        header = _message(entries.pop(b"", b""))
+        footer = io.BytesIO(table[-_FOOTER:])
+        _handle(footer)     # of the table of filters, which is not needed
+        blocks = [_handle(io.BytesIO(handle)) for _, handle in _pairs(_block(table, _handle(footer)))]
+        messages = dict(pair for block in blocks for pair in _pairs(_block(table, block)))
+        header = _message(messages.pop(b"", b""))
         if header.get(1) != 1 or header.get(2, 0) != 0:
             raise _Foreign("its numbers are in several files, or big-endian")
-        entries = {name.decode(): _entry(name.decode(), message) for name, message in entries.items()}
-        return {name: entry for name, entry in entries.items() if entry}
-    except (_Foreign, IndexError, struct.error, UnicodeDecodeError) as error:
-        what = error if isinstance(error, _Foreign) else "it is damaged inside"
-        raise KitError(
-            f"{path} is not the index of a TensorFlow checkpoint, or is cut short: {what}. {_AGAIN}"
-        ) from None
+        entries = {name.decode(): _message(message) for name, message in messages.items()}
+        # The others, such as TensorFlow's own metadata, are no numeric arrays.
+        return {name: _entry(name, fields) for name, fields in entries.items() if fields.get(1) in _DTYPES}
+    except (_Foreign, IndexError, OverflowError, struct.error, UnicodeDecodeError) as error:
+        reason = error if isinstance(error, _Foreign) else "it is damaged inside"
+        problem = f"{path} is not the index of a TensorFlow checkpoint, or is cut short"
+        raise KitError(f"{problem}: {reason}. {_AGAIN}") from None
 
 
 def _block(table, handle):
@@ -153,71 +143,51 @@ def _pairs(block):
     """Keys and values of a block; a key omits the prefix that it shares with the one before."""
     (restarts,) = struct.unpack_from("<I", block, len(block) - 4)
     end = len(block) - 4 * (restarts + 1)
-    at, key = 0, b""
-    while at < end:
-        shared, at = _varint(block, at)
-        own, at = _varint(block, at)
-        length, at = _varint(block, at)
-        key = key[:shared] + block[at : at + own]
-        yield key, block[at + own : at + own + length]
-        at += own + length
+    stream, key = io.BytesIO(block), b""
+    while stream.tell() < end:
+        shared, own, length = _varint(stream), _varint(stream), _varint(stream)
+        key = key[:shared] + stream.read(own)
+        yield key, stream.read(length)
 
 
-def _handle(data, at):
-    """Offset and size of a block, and the next position."""
-    offset, at = _varint(data, at)
-    size, at = _varint(data, at)
-    return (offset, size), at
+def _handle(stream):
+    """Offset and size of a block."""
+    return _varint(stream), _varint(stream)
 
 
-def _varint(data, at):
-    """A number of seven bits per byte, lowest first, and the next position."""
+def _varint(stream):
+    """A number of seven bits per byte, lowest first."""
     number = shift = 0
-    while True:
-        byte = data[at]
+    while (byte := stream.read(1)[0]) >= 0x80:
         number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return number, at
+        shift += 7
+    return number | byte << shift
 
 
 def _message(data):
     """The fields of a protobuf message: number to value; a list for length-delimited fields, which may repeat."""
-    fields, at = {}, 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        if tag & 7 == 0:
-            value, at = _varint(data, at)
-        elif tag & 7 == 2:
-            length, at = _varint(data, at)
-            value, at = data[at : at + length], at + length
-        elif tag & 7 == 5:
-            (value,) = struct.unpack_from("<I", data, at)
-            at += 4
+    fields, stream = {}, io.BytesIO(data)
+    while stream.tell() < len(data):
+        number, kind = divmod(_varint(stream), 8)
+        if kind == 0:
+            fields[number] = _varint(stream)
+        elif kind == 2:
+            fields.setdefault(number, []).append(stream.read(_varint(stream)))
+        elif kind == 5:
+            (fields[number],) = struct.unpack("<I", stream.read(4))
         else:
-            raise _Foreign(f"a field of the unknown kind {tag & 7}")
-        fields[tag >> 3] = value if tag & 7 != 2 else [*fields.get(tag >> 3, []), value]
+            raise _Foreign(f"a field of the unknown kind {kind}")
     return fields
 
 
-def _entry(name, message):
-    """A BundleEntryProto: dtype 1, shape 2 (dimensions 2, each with its size 1), offset 4, size 5, checksum 6.
-
-    None for entries that are not numeric arrays, such as TensorFlow's own metadata.
-    """
-    fields = _message(message)
-    if fields.get(1) not in _DTYPES:
-        return None
+def _entry(name, fields):
+    """A BundleEntryProto: dtype 1, shape 2 (dimensions 2, each with its size 1), offset 4, size 5, checksum 6."""
     if 7 in fields or fields.get(3, 0):
         raise _Foreign(f"{name} is kept in slices")
     dimensions = _message(fields[2][0]).get(2, []) if 2 in fields else []
-    entry = _Entry(
-        dtype=_DTYPES[fields[1]],
-        shape=tuple(_message(dimension).get(1, 0) for dimension in dimensions),
-        offset=fields.get(4, 0),
-        size=fields.get(5, 0),
-        checksum=fields.get(6, 0),
-    )
+    shape = tuple(_message(dimension).get(1, 0) for dimension in dimensions)
+    offset, size, checksum = (fields.get(number, 0) for number in (4, 5, 6))
+    entry = _Entry(_DTYPES[fields[1]], shape, offset, size, checksum)
     if int(np.prod(entry.shape)) * np.dtype(entry.dtype).itemsize != entry.size:
         raise _Foreign(f"{name} does not have the size of its shape")
     return entry

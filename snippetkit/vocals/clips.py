@@ -91,19 +91,16 @@ def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         write_record(folder / "clips.json", made_by, faults=faults)
     if recipe.separator == "none":
         record_separation(folder, recipe)
-    train = {i: path for i, path in splits["train"].items() if i not in faults["train"]}
-    if not train:
+    if len(faults["train"]) == len(competition.train):
         raise KitError(f"every train clip is bad. The first one: {faults['train'][0]}")
-    kept = {"train": train, "test": splits["test"]}
-    left_out = {"train": faults["train"], "test": {}}
-    return tuple(
-        Sources(
-            clips=clips, left_out=left_out[split], faults={} if split == "train" else faults[split], weights=weights,
-            paths=clips if recipe.separator == "none" else {i: folder / split / f"{i}.flac" for i in clips},
-            fingerprint=digest([prints[split], list(left_out[split])]),
-        )
-        for split, clips in kept.items()
-    )
+    left_out, salvaged = {"train": faults["train"], "test": {}}, {"train": {}, "test": faults["test"]}
+    sources = []
+    for split, clips in splits.items():
+        clips = {i: path for i, path in clips.items() if i not in left_out[split]}
+        paths = clips if recipe.separator == "none" else {i: folder / split / f"{i}.flac" for i in clips}
+        content = digest([prints[split], list(left_out[split])])
+        sources.append(Sources(clips, paths, salvaged[split], left_out[split], content, weights))
+    return tuple(sources)
 
 
 def recorded_weights(folder, recipe):

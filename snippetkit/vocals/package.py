@@ -46,7 +46,7 @@ class Package:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="snippetkit-spleeter-")))
             self._log = stack.enter_context(open(self._folder / "log", "w+", errors="replace"))
             _lay_out(self._weights, self._folder / "models" / "2stems")
-            self._process = stack.enter_context(self._started())
+            self._process = stack.enter_context(self._start())
             stack.callback(self._process.kill)
             self._await("ready")
             self._stack = stack.pop_all()
@@ -72,25 +72,25 @@ class Package:
         KitError
             If the process ended, or returned another shape.
         """
-        return np.stack([self._separated(mixture) for mixture in mixtures])
+        return np.stack([self._separate(mixture) for mixture in mixtures])
 
-    def _separated(self, mixture):
-        given, taken = self._folder / "mixture.npy", self._folder / "vocals.npy"
-        np.save(given, mixture)
-        taken.unlink(missing_ok=True)
+    def _separate(self, mixture):
+        source, target = self._folder / "mixture.npy", self._folder / "vocals.npy"
+        np.save(source, mixture)
+        target.unlink(missing_ok=True)
         try:
-            self._process.stdin.write(f"{given}\t{taken}\n")
+            self._process.stdin.write(f"{source}\t{target}\n")
             self._process.stdin.flush()
         except BrokenPipeError:     # the process has ended; `_await` reports why
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._await("done")
-        vocals = np.load(taken)
+        vocals = np.load(target)
         if vocals.shape != mixture.shape:
             raise KitError(f"Spleeter gave vocals of shape {vocals.shape} for a clip of shape {mixture.shape}.")
         return vocals
 
-    def _started(self):
+    def _start(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         return subprocess.Popen(
             [self._python, Path(__file__).with_name("spleeter_worker.py")], text=True,
@@ -107,18 +107,14 @@ class Package:
         self._process.kill()
         self._log.seek(0)
         words = [line.strip() for line in self._log if line.strip()]
-        status = self._process.wait()
+        status, advice = self._process.wait(), "What is separated is kept: run again to continue"
         if status < 0:  # its last output is not the reason then
-            raise KitError(
-                f"Spleeter's process was killed by signal {-status}, perhaps because memory ran out. "
-                "What is separated is kept: run again to continue."
-            )
-        is_begun = answer == "done"
-        advice = "What is separated is kept: run again to continue" if is_begun else f"Repair it, or {_HOW_TO_MAKE_IT}"
-        raise KitError(
-            f"Spleeter stopped with status {status} ({words[-1] if words else 'without output'}). "
-            f"Its Python is {self._python}. {advice}."
-        )
+            problem = f"Spleeter's process was killed by signal {-status}, perhaps because memory ran out."
+        else:
+            reason = words[-1] if words else "without output"
+            problem = f"Spleeter stopped with status {status} ({reason}). Its Python is {self._python}."
+            advice = advice if answer == "done" else f"Repair it, or {_HOW_TO_MAKE_IT}"
+        raise KitError(f"{problem} {advice}.")
 
 
 def find_python():

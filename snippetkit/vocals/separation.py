@@ -198,17 +198,15 @@ def _verify(mixtures, vocals, where):
 
     Only for the first batch with sound: later batches may well have no voice, or nothing but voice.
     """
-    energy = np.square(_audible(mixtures)).sum()
-    if not energy:
-        return False
-    if np.square(_audible(vocals)).sum() < _NOTHING * energy:
+    energy = _energy(mixtures)
+    if energy and _energy(vocals) < _NOTHING * energy:
         raise KitError(f"{where} are silent though the clips are not: the weights are faulty.")
-    if np.square(_audible(vocals - mixtures)).sum() < _NOTHING * energy:
+    if energy and _energy(vocals - mixtures) < _NOTHING * energy:
         raise KitError(f"{where} are the clips themselves, unchanged: the weights are faulty.")
-    return True
+    return energy > 0
 
 
-def _audible(signals):
-    """Magnitudes of the frequencies up to 10 kHz; Spleeter removes everything above 11 kHz."""
+def _energy(signals):
+    """Energy of the frequencies up to 10 kHz; Spleeter removes everything above 11 kHz."""
     spectrum = np.fft.rfft(signals, axis=1)
-    return np.abs(spectrum[:, : round(10_000 / RATE * signals.shape[1]) + 1])
+    return np.square(np.abs(spectrum[:, : round(10_000 / RATE * signals.shape[1]) + 1])).sum()

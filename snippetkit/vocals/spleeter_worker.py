@@ -41,8 +41,7 @@ def main():
         yield_single_examples=False,
     )
     for prediction in predictions:
-        target = targets.pop(0)
-        np.save(target, prediction["vocals"])
+        np.save(targets.pop(0), prediction["vocals"])
         answers.write("done\n")
 
 

@@ -38,11 +38,10 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(few, many, 5, stride=2) for few, many in zip(widths, widths[1:]))
         self.down_norm = nn.ModuleList(nn.BatchNorm2d(many, _EPSILON) for many in _FILTERS)
         # Every layer but the first also gets the skip connection of its size, so it has twice as many inputs.
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(many if first else 2 * many, few, 5, stride=2, padding=1)
-            for first, many, few in zip((True, *5 * (False,)), _FILTERS[::-1], (*_FILTERS[-2::-1], 1))
-        )
-        self.up_norm = nn.ModuleList(nn.BatchNorm2d(few, _EPSILON) for few in (*_FILTERS[-2::-1], 1))
+        inputs, outputs = (_FILTERS[-1], *(2 * few for few in _FILTERS[-2::-1])), (*_FILTERS[-2::-1], 1)
+        layers = (nn.ConvTranspose2d(many, few, 5, stride=2, padding=1) for many, few in zip(inputs, outputs))
+        self.up = nn.ModuleList(layers)
+        self.up_norm = nn.ModuleList(nn.BatchNorm2d(few, _EPSILON) for few in outputs)
         self.last = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
 
     def forward(self, magnitude, silence=None):
@@ -60,9 +59,8 @@ class UNet(nn.Module):
         Tensor, of the same shape
         """
         frames = magnitude.shape[2]
-        columns = magnitude
-        if silence is not None:
-            columns = functional.pad(magnitude, (0, 0, 0, 3))   # the last layer depends on three further frames
+        # The last layer depends on three further frames.
+        columns = magnitude if silence is None else functional.pad(magnitude, (0, 0, 0, 3))
         widths, skips = [], []
         for depth, (convolution, norm) in enumerate(zip(self.down, self.down_norm)):
             widths.append(columns.shape[2])
@@ -70,9 +68,8 @@ class UNet(nn.Module):
             columns = functional.leaky_relu(norm(skips[-1]), 0.2)
         columns = skips.pop()   # the innermost layer has no batch norm on its way up
         for transposed, norm in zip(self.up, self.up_norm):
-            grown = transposed(columns)[:, :, : widths[-1], : 2 * columns.shape[3]]
+            grown = transposed(columns)[:, :, : widths.pop(), : 2 * columns.shape[3]]
             columns = norm(functional.relu(grown))
-            widths.pop()
             if skips:
                 columns = torch.cat([skips.pop(), columns], dim=1)
         return torch.sigmoid(self.last(columns)[:, :, :frames]) * magnitude
@@ -152,25 +149,27 @@ def build_masks(tensors):
     """
     masks = Masks()
     expected = {name: tensor.shape for name, tensor in masks.state_dict().items() if "num_batches" not in name}
-    names = {ours: their_name(ours) for ours in expected}
-    missing = [theirs for theirs in names.values() if theirs not in tensors]
+    names = {name: spleeter_name(name) for name in expected}
+    missing = [name for name in names.values() if name not in tensors]
     # Spleeter's models of more stems contain two such nets and further ones, with other activations.
     more = [name for name in tensors if re.match("conv2d|batch_normalization", name) and name not in names.values()]
-    if missing or more:
-        what = f"they lack {listed(missing)}" if missing else f"{listed(more)} belong to a model of more stems"
-        raise KitError(f"these are not the weights of Spleeter's 2-stems model: {what}.")
-    state = {ours: _turned(ours, tensors[theirs]) for ours, theirs in names.items()}
-    odd = [names[ours] for ours in expected if state[ours].shape != expected[ours]]
-    odd += [names[ours] for ours in expected if not torch.isfinite(state[ours]).all()]
+    problem = "these are not the weights of Spleeter's 2-stems model"
+    if missing:
+        raise KitError(f"{problem}: they lack {listed(missing)}.")
+    if more:
+        raise KitError(f"{problem}: {listed(more)} belong to a model of more stems.")
+    state = {name: _to_torch(tensors[keras_name]) for name, keras_name in names.items()}
+    odd = [
+        names[name] for name, tensor in state.items()
+        if tensor.shape != expected[name] or not tensor.isfinite().all()
+    ]
     if odd:
-        raise KitError(
-            f"these are not the weights of Spleeter's 2-stems model: of another shape, or NaN, are {listed(odd)}."
-        )
+        raise KitError(f"{problem}: of another shape, or NaN, are {listed(odd)}.")
     masks.load_state_dict(state, strict=False)
     return masks.eval().requires_grad_(False)
 
 
-def their_name(ours):
+def spleeter_name(name):
     """Name of a tensor of `Masks` in Spleeter's checkpoint.
 
     Keras numbers its layers in the order of creation, the vocals' first, then the accompaniment's:
@@ -179,13 +178,13 @@ def their_name(ours):
 
     Parameters
     ----------
-    ours : str
+    name : str
 
     Returns
     -------
     str
     """
-    stem, layer, *number, value = ours.split(".")
+    stem, layer, *number, value = name.split(".")
     second = stem == "accompaniment"
     kind, index = {
         "down": ("conv2d", 7 * second),
@@ -201,7 +200,7 @@ def their_name(ours):
     return f"{kind}_{index}/{values[value]}" if index else f"{kind}/{values[value]}"
 
 
-def _turned(ours, values):
+def _to_torch(values):
     """Reorder Keras' axes (h, w, in, out; transposed: h, w, out, in) to torch's (out, in, h, w; in, out, h, w)."""
-    turned = values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
-    return torch.from_numpy(np.array(turned, np.float32, order="C"))
+    reordered = values.transpose(3, 2, 0, 1) if values.ndim == 4 else values
+    return torch.from_numpy(np.array(reordered, np.float32, order="C"))

@@ -1,11 +1,9 @@
 """Spleeter's published 2-stems weights: found in a folder at hand, or downloaded from the release into the cache."""
 
-import logging
 import os
 import shutil
 import tarfile
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -64,18 +62,16 @@ def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA
     attached, incomplete = _attached_folders(Path(kaggle) / "input")
     if attached:
         return attached
-    model_path = os.environ.get("MODEL_PATH", "")
+    model_path = os.environ.get("MODEL_PATH")
     cache = platformdirs.user_cache_path("snippetkit") / "spleeter-2stems"
-    places = [Path(model_path, "2stems"), Path(model_path)] if model_path else []
-    for folder in [*places, cache]:
+    for folder in [Path(model_path, "2stems"), Path(model_path), cache] if model_path else [cache]:
         if not missing_files(folder):
             return folder
     try:
         _download(url, sha256, cache)
     except _DownloadFailed as failure:
         passed_over = [f"{folder} lacks {listed(missing_files(folder))}" for folder in incomplete]
-        if model_path:
-            passed_over.append(f"MODEL_PATH is {model_path}, which contains none")
+        passed_over += [f"MODEL_PATH is {model_path}, which contains none"] if model_path else []
         aside = f" ({listed(passed_over)})" if passed_over else ""
         raise KitError(f"Spleeter's weights could not be downloaded: {failure}{aside}. {_ADVICE}") from failure
     return cache
@@ -90,8 +86,8 @@ def _named_folder(folder):
     for place in (folder, folder / "2stems"):
         if not missing_files(place):
             return place
-    if folder.is_dir():
-        place = folder / "2stems" if (folder / "2stems").is_dir() else folder
+    place = folder / "2stems" if (folder / "2stems").is_dir() else folder
+    if place.is_dir():
         problem = f"{place} contains no weights of Spleeter: {listed(missing_files(place))} missing or empty"
     else:
         problem = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
@@ -126,7 +122,8 @@ def _download(url, sha256, folder):
     import requests
 
     building = folder.with_name(f".part-{folder.name}")
-    unpacked = building / "unpacked"
+    logger = pooch.get_logger()
+    level = logger.level
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -134,17 +131,18 @@ def _download(url, sha256, folder):
                 return
             shutil.rmtree(building, ignore_errors=True)     # of a process that was killed
             try:
+                logger.setLevel("CRITICAL")     # pooch reports each download as a warning
                 # The kit's own bar: pooch's is tqdm.auto. pooch takes the total from the answer; 0 means "no bar".
-                bar = progress(total=_RELEASE_BYTES, title="Spleeter's weights", unit="B")
-                bar.unit_scale = True
-                with _quiet(pooch.get_logger()), bar:
+                with progress(total=_RELEASE_BYTES, title="Spleeter's weights", unit="B") as bar:
+                    bar.unit_scale = True
                     pooch.retrieve(
                         url, f"sha256:{sha256}", fname="2stems.tar.gz", path=building,
                         downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16),
-                        processor=pooch.Untar(extract_dir=unpacked.name),
+                        processor=pooch.Untar(extract_dir="unpacked"),
                     )
-                _install(unpacked, folder)
+                _install(building / "unpacked", folder)
             finally:
+                logger.setLevel(level)
                 shutil.rmtree(building, ignore_errors=True)
     except requests.RequestException as error:      # before OSError and ValueError, which it may be as well
         raise _DownloadFailed(_reason(error, url)) from error
@@ -170,17 +168,6 @@ def _install(unpacked, folder):
     if os.path.lexists(folder):
         os.rename(folder, unpacked.with_name("damaged"))    # an incomplete folder of that name
     os.rename(fresh, folder)
-
-
-@contextmanager
-def _quiet(logger):
-    # pooch reports each download as a warning.
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _reason(error, url):
