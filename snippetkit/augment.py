@@ -58,9 +58,10 @@ def spec_augment(features, *, time_mask, band_mask, generator):
             [ 5.5000,  5.5000,  5.5000],
             [ 9.0000, 10.0000, 11.0000]])
     """
-    masked = _random_range(features, axis=2, widest=time_mask, generator=generator)
-    masked = masked | _random_range(features, axis=3, widest=band_mask, generator=generator)
-    return torch.where(masked, features.mean(dim=(1, 2, 3), keepdim=True), features)
+    clips, _, frames, bands = features.shape
+    rows = _random_ranges(clips, frames, widest=time_mask, generator=generator)[:, None, :, None]
+    columns = _random_ranges(clips, bands, widest=band_mask, generator=generator)[:, None, None]
+    return torch.where((rows | columns).to(features.device), features.mean(dim=(1, 2, 3), keepdim=True), features)
 
 
 def mixup(features, targets, *, alpha, generator):
@@ -91,19 +92,12 @@ def mixup(features, targets, *, alpha, generator):
     seed = torch.randint(2**31, (1,), generator=generator).item()
     weight = np.random.default_rng(seed).beta(alpha, alpha)
     partner = torch.randperm(len(features), generator=generator).to(features.device)
-    return (
-        weight * features + (1 - weight) * features[partner],
-        weight * targets + (1 - weight) * targets[partner],
-    )
+    return tuple(weight * values + (1 - weight) * values[partner] for values in (features, targets))
 
 
-def _random_range(features, *, axis, widest, generator):
-    """A mask that is True in one random range of an axis per clip, shaped to broadcast against the features."""
-    size, batch = features.shape[axis], len(features)
-    width = torch.rand(batch, generator=generator) * min(widest, size)
-    start = torch.rand(batch, generator=generator) * (size - width)
+def _random_ranges(clips, size, *, widest, generator):
+    """A mask, (clips, size), that is True in one random range per clip."""
+    width = torch.rand(clips, 1, generator=generator) * min(widest, size)
+    start = torch.rand(clips, 1, generator=generator) * (size - width)
     position = torch.arange(size)
-    inside = (position >= start[:, None]) & (position + 1 <= start[:, None] + width[:, None])
-    shape = [batch, 1, 1, 1]
-    shape[axis] = size
-    return inside.view(shape).to(features.device)
+    return (position >= start) & (position + 1 <= start + width)
