@@ -70,7 +70,7 @@ def test_explanations_of_a_trained_network_fall_on_the_voice(cpu):
     features = np.concatenate([sung, np.stack(unsung).astype(np.float32)])
     statistics = band_statistics(features)
     clips = SnippetDataset(features, np.repeat([1, 0], 150), statistics=statistics)
-    training = recipe.with_values(model="cnn3", epochs=15, batch_size=16, lr=1e-3, schedule="one_cycle")
+    training = recipe.with_values(model="cnn3", epochs=15, batch_size=16, lr=1e-3)
     state = new_state({"member": 0}, training, seed=0, batches=19, classes=2, device=cpu)
     for _ in range(training.epochs):
         train_one_epoch(state, clips, training, cpu, tqdm(disable=True))
