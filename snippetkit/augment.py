@@ -59,9 +59,10 @@ def spec_augment(features, *, time_mask, band_mask, generator):
             [ 5.5000,  5.5000,  5.5000],
             [ 9.0000, 10.0000, 11.0000]])
     """
-    masked = _random_range(features, axis=2, widest=time_mask, generator=generator)
-    masked = masked | _random_range(features, axis=3, widest=band_mask, generator=generator)
-    return torch.where(masked, features.mean(dim=(1, 2, 3), keepdim=True), features)
+    clips, _, frames, bands = features.shape
+    rows = _random_ranges(clips, frames, widest=time_mask, generator=generator)[:, None, :, None]
+    columns = _random_ranges(clips, bands, widest=band_mask, generator=generator)[:, None, None]
+    return torch.where((rows | columns).to(features.device), features.mean(dim=(1, 2, 3), keepdim=True), features)
 
 
 def mixup(features, targets, *, alpha, generator):
@@ -92,20 +93,13 @@ def mixup(features, targets, *, alpha, generator):
     seed = torch.randint(2**31, (1,), generator=generator).item()
     weight = np.random.default_rng(seed).beta(alpha, alpha)
     partner = torch.randperm(len(features), generator=generator).to(features.device)
-    return (
-        weight * features + (1 - weight) * features[partner],
-        weight * targets + (1 - weight) * targets[partner],
-    )
+    return tuple(weight * values + (1 - weight) * values[partner] for values in (features, targets))
 
 
-def _random_range(features, *, axis, widest, generator):
-    """A mask that is True in one random range of an axis per clip, shaped to broadcast against the features."""
-    size, batch = features.shape[axis], len(features)
-    width = torch.randint(min(widest, size) + 1, (batch, 1), generator=generator)
+def _random_ranges(clips, size, *, widest, generator):
+    """A mask, (clips, size), that is True in one random range per clip."""
+    width = torch.randint(min(widest, size) + 1, (clips, 1), generator=generator)
     # In float64 the product stays below its limit, so the floor is a valid position.
-    start = (torch.rand(batch, 1, generator=generator, dtype=torch.float64) * (size - width + 1)).long()
+    start = (torch.rand(clips, 1, generator=generator, dtype=torch.float64) * (size - width + 1)).long()
     position = torch.arange(size)
-    inside = (position >= start) & (position < start + width)
-    shape = [batch, 1, 1, 1]
-    shape[axis] = size
-    return inside.view(shape).to(features.device)
+    return (position >= start) & (position < start + width)

@@ -1,9 +1,13 @@
 """Loss functions by hand, class weights, and oversampling."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from snippetkit.dataset import SnippetDataset
 from snippetkit.recipe import Recipe
 from snippetkit.training import epoch
 from snippetkit.training.losses import balanced, loss
@@ -37,13 +41,11 @@ def test_balanced_weights_give_every_class_the_same_sum():
 
 
 def test_oversampling_draws_all_classes_equally_often():
-    labels = torch.tensor([0] * 900 + [1] * 100)
-    state = type("State", (), {"generator": torch.Generator().manual_seed(0), "classes": 2})()
-    dataset = type("Dataset", (), {"labels": labels, "__len__": lambda self: 1000})()
-    order = epoch._order(dataset, Recipe(oversample=True), state)
-    assert len(order) == 1000 and 450 < int(labels[order].sum()) < 550
-    order = epoch._order(dataset, Recipe(), state)
-    assert sorted(order.tolist()) == list(range(1000))
+    dataset = SnippetDataset(np.zeros((1000, 1, 1), np.float32), np.repeat([0, 1], [900, 100]))
+    state = SimpleNamespace(generator=torch.Generator().manual_seed(0), classes=2)
+    drawn = dataset.labels[epoch._order(dataset, Recipe(oversample=True), state)]
+    assert len(drawn) == 1000 and 450 < int(drawn.sum()) < 550
+    assert sorted(epoch._order(dataset, Recipe(), state).tolist()) == list(range(1000))
 
 
 def test_class_weights_act_equally_on_labels_and_probabilities(batch):

@@ -1,6 +1,4 @@
-"""The networks: shapes, the published ResNet34, initial weights."""
-
-from importlib.metadata import EntryPoint
+"""The networks: shapes, the published ResNet34, unknown names."""
 
 import pytest
 import torch
@@ -9,16 +7,11 @@ from snippetkit import models
 from snippetkit.utils.errors import KitError
 
 
+@pytest.mark.parametrize("frames, bands", [(299, 40), (256, 128)])
 @pytest.mark.parametrize("name", models.MODELS)
-def test_every_model_maps_the_published_features_to_four_logits(name):
-    network = models.build(name, classes=4, dropout=0.2).eval()
-    assert network(torch.zeros(2, 1, 299, 40)).shape == (2, 4)
-
-
-@pytest.mark.parametrize("name", ["resnet34", "cnn3"])
-def test_model_accepts_other_sizes_and_numbers_of_classes(name):
-    network = models.build(name, classes=57, dropout=0).eval()
-    assert network(torch.zeros(1, 1, 256, 128)).shape == (1, 57)
+def test_every_model_maps_features_of_any_size_to_a_logit_per_class(name, frames, bands):
+    network = models.build(name, classes=57, dropout=0.2).eval()
+    assert network(torch.zeros(2, 1, frames, bands)).shape == (2, 57)
 
 
 def test_resnet34_is_the_published_one():
@@ -38,23 +31,7 @@ def test_cnn3_has_three_convolutions_and_two_dense_layers():
     assert sum(isinstance(layer, torch.nn.Linear) for layer in layers) == 2
 
 
-def test_seed_decides_the_initial_weights():
-    weights = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        weights.append(models.build("resnet18", classes=4, dropout=0.2).conv1.weight)
-    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-
-
 def test_unknown_name_lists_the_known_ones_and_the_registered_ones():
     message = "no model 'vgg'. Choose one of resnet34, resnet18, resnet50, densenet121, cnn3, .*, lab.crnn"
     with pytest.raises(KitError, match=message):
         models.build("vgg", classes=4, dropout=0.2)
-
-
-def test_installed_package_can_register_a_model(monkeypatch):
-    plugins = [EntryPoint("ours", "torch.nn:Bilinear", "snippetkit.models"), EntryPoint("gone", "gone:Model", "")]
-    monkeypatch.setattr(models, "entry_points", lambda group: plugins)
-    assert isinstance(models.build("ours", classes=4, dropout=2, channels=1), torch.nn.Bilinear)
-    with pytest.raises(KitError, match="model 'gone' cannot be imported .*Install it again"):
-        models.build("gone", classes=4, dropout=0.2)

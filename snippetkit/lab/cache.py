@@ -5,6 +5,7 @@ Not joblib.Memory: it stores pickles, which run code when they are loaded, and a
 
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,5 @@ class Comparison:
         # The parameters of scikit-learn's estimators are part of the key; for the lab's own code there is VERSION.
         parameters = {name: str(value) for name, value in method.make(0).get_params().items()}
         source = [*source, method.name, method.features, parameters]
-        content = cached(
-            self.folder, "evaluation", source, lambda: cross_validate(method, inputs, test_inputs, self.data, recipe)
-        )
-        return make_evaluation(self.data, recipe, **content)
+        compute = partial(cross_validate, method, inputs, test_inputs, self.data, recipe)
+        return make_evaluation(self.data, recipe, **cached(self.folder, "evaluation", source, compute))

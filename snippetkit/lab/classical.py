@@ -83,8 +83,6 @@ def count_parameters(fitted):
     >>> count_parameters(KNeighborsClassifier(1).fit(np.zeros((5, 3)), np.arange(5)))
     15
     """
-    if isinstance(fitted, Pipeline):
-        return sum(count_parameters(step) for _, step in fitted.steps)
     if hasattr(fitted, "model_"):       # a network of torch
         return sum(weights.numel() for weights in fitted.model_.parameters())
     if hasattr(fitted, "fitted_"):      # of a grid search
@@ -95,6 +93,7 @@ def count_parameters(fitted):
 
 
 _COUNTS = {
+    Pipeline: lambda fitted: sum(count_parameters(step) for _, step in fitted.steps),
     CalibratedClassifierCV: lambda fitted: count_parameters(fitted.calibrated_classifiers_[0].estimator),
     SVC: lambda fitted: fitted.support_vectors_.size + fitted.dual_coef_.size + fitted.intercept_.size,
     KNeighborsClassifier: lambda fitted: fitted.n_samples_fit_ * fitted.n_features_in_,

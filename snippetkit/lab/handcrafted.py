@@ -94,11 +94,11 @@ def summarise(values):
     deviation = values.std(axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)     # about constant rows, which are replaced below
-        shape = [scipy.stats.skew(values, axis=1), scipy.stats.kurtosis(values, axis=1)]
+        moments = scipy.stats.skew(values, axis=1), scipy.stats.kurtosis(values, axis=1)
     is_constant = deviation <= 1e-10 * np.abs(values).max(initial=1e-300)
-    shape = [np.where(is_constant, 0.0, moment) for moment in shape]
     return np.nan_to_num(np.concatenate([
-        values.min(axis=1), values.max(axis=1), values.mean(axis=1), np.median(values, axis=1), deviation, *shape,
+        values.min(axis=1), values.max(axis=1), values.mean(axis=1), np.median(values, axis=1), deviation,
+        *np.where(is_constant, 0.0, moments),
     ]))
 
 

@@ -87,7 +87,7 @@ def cross_validate(method, inputs, test_inputs, data, recipe):
     KitError
         If the method cannot learn from the clips of a fold, or predicts NaN.
     """
-    logits, valid_clips, test_logits = np.full((len(data.labels), data.classes), np.nan), [], []
+    logits, test_logits = np.full((len(data.labels), data.classes), np.nan), []
     training_seconds, prediction_seconds, count = [], 0.0, min(recipe.folds, recipe.members)
     for fold in progress(range(count), total=count, title=method.name, unit="fold"):
         train, valid = folds.split(data, recipe, fold)
@@ -106,8 +106,7 @@ def cross_validate(method, inputs, test_inputs, data, recipe):
             raise KitError(f"{method.name} on {method.features} predicted NaN for some clips of fold {fold}.")
         test_logits.append(_predict_logits(fitted, test_inputs, data.classes))
         prediction_seconds += time.perf_counter() - start
-        valid_clips.append(valid)
-    rows = np.sort(np.concatenate(valid_clips))
+    rows = np.flatnonzero(np.isfinite(logits[:, 0]))
     return {
         "valid_logits": logits[None, rows], "valid_clips": rows, "test_logits": np.stack(test_logits),
         "parameters": method.count_parameters(fitted), "seconds": np.median(training_seconds),
@@ -157,8 +156,7 @@ def cross_validate_network(folder, recipe, data, *, device, clock=None):
         As `train_ensemble`; if the time limit was reached before all members were trained.
     """
     train_all(folder, recipe, data, device=device, clock=clock)
-    histories = read_histories(folder)
-    seconds = [histories[member]["seconds"].sum() for member in range(recipe.members)]
+    seconds = [rows["seconds"].sum() for member, rows in read_histories(folder).items() if member < recipe.members]
     networks = load_networks(folder, [0], recipe, classes=data.classes, device=device)
     _, valid, _ = data.datasets(recipe, 0, device)
     result = collect(folder, data, members=recipe.members)
@@ -268,5 +266,13 @@ def interval_or_nan(values, groups):
 
 
 def sorted_table(rows):
-    """Rows of `table_row` as a DataFrame, the most accurate first."""
+    """Rows of `table_row` as a DataFrame, the most accurate first.
+
+    Examples
+    --------
+    >>> sorted_table([{"method": "a", "accuracy": 0.5}, {"method": "b", "accuracy": 0.8}])["method"].tolist()
+    ['b', 'a']
+    >>> sorted_table([]).empty
+    True
+    """
     return pd.DataFrame(rows).sort_values("accuracy", ascending=False, ignore_index=True) if rows else pd.DataFrame()

@@ -40,8 +40,7 @@ class MelSpectrogram:
         There are ``1 + samples // hop`` frames.
         """
         spectrum = torch.stft(
-            signals, self.recipe.n_fft, self.recipe.hop, window=self._window, center=True, pad_mode="constant",
-            return_complex=True,
+            signals, self.recipe.n_fft, self.recipe.hop, window=self._window, pad_mode="constant", return_complex=True,
         )
         return (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2) @ self._triangles
 

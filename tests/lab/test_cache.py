@@ -1,5 +1,7 @@
 """What was computed once is read again; what depends on something else is computed anew."""
 
+import itertools
+
 import numpy as np
 import pytest
 from conftest import make_data
@@ -10,16 +12,14 @@ from snippetkit.utils.errors import KitError
 
 
 def test_an_array_is_computed_once_for_the_same_source(tmp_path, monkeypatch):
-    calls = []
+    sizes = itertools.count(1)
 
-    def compute():
-        calls.append(1)
-        return np.arange(len(calls))
+    def cached(source):
+        return cache.cached_array(tmp_path / "new", "array", source, lambda: np.arange(next(sizes))).tolist()
 
-    for source, expected in ((["a", 1], [0]), (["a", 1], [0]), (["a", 2], [0, 1]), (["a", 1], [0])):
-        assert cache.cached_array(tmp_path / "new", "array", source, compute).tolist() == expected
+    assert [cached(["a", number]) for number in (1, 1, 2, 1)] == [[0], [0], [0, 1], [0]]
     monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
-    assert cache.cached_array(tmp_path / "new", "array", ["a", 1], compute).tolist() == [0, 1, 2]
+    assert cached(["a", 1]) == [0, 1, 2]
 
 
 def test_an_array_is_the_same_whether_computed_or_read(tmp_path):

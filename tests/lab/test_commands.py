@@ -84,11 +84,10 @@ def test_the_page_deletes_only_files_two_folders_below_its_uploads(tmp_path):
     from snippetkit.lab.app import delete_upload
 
     uploads = tmp_path / "uploads"
-    (uploads / "hash").mkdir(parents=True)
-    others = [tmp_path / "other", uploads / "near", uploads / "hash" / "also"]
-    recording = uploads / "hash" / "recording.wav"
-    for path in (*others, recording):
-        path.write_text("")
-    for path in (tmp_path, uploads, uploads / "hash", *others[:2], uploads / ".." / "other", recording, recording):
+    recording, *others = files = [uploads / "hash" / "recording.wav", tmp_path / "other", uploads / "near"]
+    recording.parent.mkdir(parents=True)
+    for path in files:
+        path.touch()
+    for path in (tmp_path, uploads, uploads / "hash", *others, uploads / ".." / "other", recording, recording):
         delete_upload(path, uploads)
     assert not recording.exists() and all(path.exists() for path in others)

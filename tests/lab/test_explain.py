@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soxr
 import torch
+from tqdm import tqdm
 
 from snippetkit import models
 from snippetkit.data.synthesis import CLIP_RATE, song
@@ -12,6 +13,8 @@ from snippetkit.features.extraction import band_statistics
 from snippetkit.filterbank import log_mel
 from snippetkit.lab.singers import explain
 from snippetkit.recipe import Recipe
+from snippetkit.training.checkpoint import new_state
+from snippetkit.training.epoch import train_one_epoch
 
 pytest.importorskip("captum", reason="explanations: pip install -r requirements-lab.txt")
 
@@ -66,23 +69,13 @@ def test_explanations_of_a_trained_network_fall_on_the_voice(cpu):
     unsung = [log_mel(soxr.resample(song([0], rng), CLIP_RATE, recipe.sample_rate), recipe) for _ in range(150)]
     features = np.concatenate([sung, np.stack(unsung).astype(np.float32)])
     statistics = band_statistics(features)
-    network = trained(SnippetDataset(features, np.repeat([1, 0], 150), statistics=statistics), epochs=15)
+    clips = SnippetDataset(features, np.repeat([1, 0], 150), statistics=statistics)
+    training = recipe.with_values(model="cnn3", epochs=15, batch_size=16, lr=1e-3)
+    state = new_state({"member": 0}, training, seed=0, batches=19, classes=2, device=cpu)
+    for _ in range(training.epochs):
+        train_one_epoch(state, clips, training, cpu, tqdm(disable=True))
     others, is_sung, _ = explain.half_sung_clips(recipe, 30, seed=2)
     others = SnippetDataset(others, statistics=statistics)
     for name, explanation in explain.EXPLANATIONS.items():
-        ratios = [explain.ratio_on_voice(explanation(network, others[i][None], 1), is_sung[i]) for i in range(30)]
+        ratios = [explain.ratio_on_voice(explanation(state.model, others[i][None], 1), is_sung[i]) for i in range(30)]
         assert np.median(ratios) > 1.15 and np.mean(np.array(ratios) > 1) > 0.75, name
-
-
-def trained(clips, *, epochs):
-    torch.manual_seed(0)
-    network = models.build("cnn3", classes=2, dropout=0.2)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(epochs):
-        for batch, labels in clips.batches(16, order=torch.randperm(len(clips), generator=generator)):
-            loss = torch.nn.functional.cross_entropy(network(batch), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    return network

@@ -74,17 +74,12 @@ def test_no_clip_is_predicted_by_a_method_that_was_trained_on_its_song(data):
     assert np.allclose(evaluation.result.valid_logits, np.log(0.25))
 
 
-def test_results_can_be_averaged_and_exported_by_the_core(data, results):
-    both = together(results[0], results[1:])
-    assert both.valid_logits.shape == (2, 120, 4) and both.test_logits.shape == (6, 40, 4)
-    assert len(out_of_fold_table(both, data)) == 120
-
-
-def test_blended_methods_have_equal_weights(data, results):
+def test_blended_methods_have_equal_weights_and_are_exported_by_the_core(data, results):
     svm, neighbours = results
     blended = blend(together(svm, [svm, svm]), [neighbours])
     assert blended.valid_logits.shape == (2, 120, 4) and blended.test_logits.shape == (2, 40, 4)
     assert np.allclose(average(blended.valid_logits), (svm.valid_logits[0] + neighbours.valid_logits[0]) / 2)
+    assert len(out_of_fold_table(blended, data)) == 120
 
 
 def test_blending_gains_are_measured_on_the_same_clips(data, results):
@@ -129,7 +124,3 @@ def test_parameters_are_counted_for_every_method(data):
         assert method.count_parameters(method.make(0).fit(inputs, data.labels)) == expected
     mixtures = classical.GaussianMixtures().fit(data.train.array, data.labels)
     assert classical.count_parameters(mixtures) == 4 * 16 * (1 + 40 + 40)
-
-
-def test_a_table_without_rows_is_empty():
-    assert methods.sorted_table([]).empty

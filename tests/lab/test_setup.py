@@ -14,8 +14,7 @@ def no_packages_needed(monkeypatch):
 
 
 @pytest.mark.parametrize("parameters, message", [
-    ({"networks": "resnet18 vgg"}, "model='vgg' is unknown"),
-    ({"networks": "lab.crn"}, "model='lab.crn' is unknown. Choose one of .*lab.crnn"),
+    ({"networks": "resnet18 lab.crn"}, "model='lab.crn' is unknown. Choose one of .*lab.crnn"),
     ({"networks": "lab.wave"}, "lab.wave takes samples and is trained on them in any case"),
     ({"kinds": "MFCC, mfcc"}, "there is no input 'mfcc'. Choose from constant-Q"),
     ({"versions": -1}, "versions=-1 is not a number of changed versions. Choose 0 or more"),

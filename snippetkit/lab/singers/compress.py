@@ -5,6 +5,7 @@ import io
 import time
 import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -52,16 +53,13 @@ def quantise_onnx(path, target, features):
         def get_next(self):
             return next(batches, None)
 
-    prepared = Path(path).with_suffix(".prepared.onnx")
-    try:
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        with replacing(target) as temporary:
-            quantize_static(
-                str(prepared), str(temporary), Clips(), quant_format=QuantFormat.QDQ, per_channel=True,
-                weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
-            )
-    finally:
-        prepared.unlink(missing_ok=True)
+    with TemporaryDirectory() as folder, replacing(target) as temporary:
+        prepared = f"{folder}/prepared.onnx"
+        quant_pre_process(str(path), prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared, str(temporary), Clips(), quant_format=QuantFormat.QDQ, per_channel=True,
+            weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
+        )
 
 
 def open_onnx(path):

@@ -6,8 +6,6 @@ Each function returns ndarray (frames, columns), float32, at librosa's default h
 import librosa
 import numpy as np
 
-_HOP = 512
-
 
 def constant_q(signal, sample_rate):
     """Constant-Q magnitude of seven octaves from C1, 84 bins, in dB relative to the loudest, -80 to 0.
@@ -17,7 +15,7 @@ def constant_q(signal, sample_rate):
     >>> constant_q(np.ones(22_050, np.float32), 22_050).shape
     (44, 84)
     """
-    magnitude = np.abs(librosa.cqt(signal, sr=sample_rate, hop_length=_HOP))
+    magnitude = np.abs(librosa.cqt(signal, sr=sample_rate))
     return librosa.amplitude_to_db(magnitude, ref=max(magnitude.max(), 1e-5), top_db=80).T.astype(np.float32)
 
 
@@ -30,7 +28,7 @@ def chroma(signal, sample_rate):
     >>> int(chroma(tone, 22_050)[20].argmax())      # A, the ninth semitone above C
     9
     """
-    return librosa.feature.chroma_cqt(y=signal, sr=sample_rate, hop_length=_HOP).T.astype(np.float32)
+    return librosa.feature.chroma_cqt(y=signal, sr=sample_rate).T.astype(np.float32)
 
 
 def tonnetz(signal, sample_rate):
@@ -52,7 +50,7 @@ def mfcc(signal, sample_rate):
     >>> mfcc(np.ones(22_050, np.float32), 22_050).shape
     (44, 20)
     """
-    return librosa.feature.mfcc(y=signal, sr=sample_rate, n_mfcc=20, hop_length=_HOP).T.astype(np.float32)
+    return librosa.feature.mfcc(y=signal, sr=sample_rate, n_mfcc=20).T.astype(np.float32)
 
 
 def harmonic_percussive(signal, sample_rate):
@@ -63,7 +61,7 @@ def harmonic_percussive(signal, sample_rate):
     >>> harmonic_percussive(np.ones(22_050, np.float32), 22_050).shape
     (44, 128)
     """
-    halves = librosa.decompose.hpss(librosa.stft(signal, hop_length=_HOP))
+    halves = librosa.decompose.hpss(librosa.stft(signal))
     mel = [librosa.feature.melspectrogram(S=np.abs(half) ** 2, sr=sample_rate, n_mels=64) for half in halves]
     both = np.concatenate(mel)
     return librosa.power_to_db(both, ref=max(both.max(), 1e-10), top_db=None).T.clip(-80, 0).astype(np.float32)

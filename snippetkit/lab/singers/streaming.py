@@ -62,9 +62,9 @@ class Stream:
         predicted = self._predict(self._window)
         last = predicted if self._probabilities is None else self._probabilities
         self._probabilities = self._memory * last + (1 - self._memory) * predicted
-        milliseconds = 1000 * (time.perf_counter() - start)
         return {
-            "seconds": self._samples / self._rate, "probabilities": self._probabilities, "milliseconds": milliseconds,
+            "seconds": self._samples / self._rate, "probabilities": self._probabilities,
+            "milliseconds": 1000 * (time.perf_counter() - start),
         }
 
 

@@ -43,9 +43,9 @@ class WhoSings:
     STEP = 1.0      # seconds from one window to the next
 
     def __init__(self, folder, *, weights="", device=None):
-        folder = Path(folder)
-        members = finished_members(folder / "members")
-        self.recipe, _ = shared_recipe(folder / "members", members)
+        folder, members = Path(folder), Path(folder, "members")
+        numbers = finished_members(members)
+        self.recipe, _ = shared_recipe(members, numbers)
         self.wanted = {"sample_rate": self.recipe.sample_rate, "mono": True}
         self._separate = None
         if self.recipe.separator != "none":
@@ -57,9 +57,7 @@ class WhoSings:
         self._statistics = None
         if self.recipe.standardise:
             self._statistics = extraction.band_statistics(extraction.load(folder / "features" / "train.npy").array)
-        self._networks = load_networks(
-            folder / "members", members, self.recipe, classes=len(CLASSES), device=self._device
-        )
+        self._networks = load_networks(members, numbers, self.recipe, classes=len(CLASSES), device=self._device)
 
     def levels(self, signal):
         """Mel spectrogram of a recording: ndarray (frames, bands), in dB relative to the loudest point."""
