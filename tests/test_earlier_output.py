@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from kaggle_sessions import fingerprint, read_only
+from kaggle_sessions import contents, read_only
 
 from snippetkit.run import earlier_output
 from snippetkit.run.earlier_output import copy_earlier_output
@@ -111,12 +111,12 @@ def test_on_kaggle_training_continues_from_a_read_only_output(tmp_path, small_de
     earlier = attached / "snippetkit-03-train-ensemble" / "members"
     train_ensemble(earlier, small_recipe.with_values(members=1), small_data, devices=[cpu])
     shutil.copytree(small_demo, attached / "competitions" / "singers")
-    before = fingerprint(attached)
+    before = contents(attached)
     with read_only(attached):
         members = open_workspace(kaggle=tmp_path / "kaggle").members
         assert train_ensemble(members, small_recipe, small_data, devices=[cpu]) == [0, 1]
     assert (members / "member_00" / "last.pt").read_bytes() == (earlier / "member_00" / "last.pt").read_bytes()
-    assert fingerprint(attached) == before
+    assert contents(attached) == before
 
 
 @pytest.mark.parametrize("kind, max_hours, hours", [("Batch", 0, 11), ("Batch", 2, 2), ("Interactive", 0, 0)])
