@@ -10,9 +10,9 @@ from snippetkit.vocals import unet
 _DTYPES = {"float32": 1, "int32": 3, "object": 7, "int64": 9}
 
 
-def random_tensors(seed=0, **changed):
+def random_tensors(**changed):
     """Every tensor of the 2-stems model by its name there, random; further ones, or others instead, by keyword."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     tensors = {"global_step": np.array(1, np.int64)}
     for name, tensor in unet.Masks().state_dict().items():
         if tensor.ndim == 0:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,15 @@ def run_kit(*arguments, **options):
     """Run ``python -m snippetkit`` in a process of its own."""
     command = [sys.executable, "-m", "snippetkit", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=1200, **options)
+
+
+def wait_for(condition, seconds=120):
+    """Wait until ``condition()`` is true and return its result."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,14 @@
-"""The protocol for artefacts: a record beside each one, the difference named, resumed rows, folders made once."""
+"""The protocol for artefacts: a record beside each one, the difference named, folders made once."""
 
 import json
 import os
 import signal
 from multiprocessing import get_context
 
-import numpy as np
 import pytest
-from tqdm import tqdm
 
 from snippetkit.utils import artifacts
-from snippetkit.utils.artifacts import claim, difference, fingerprint, make_folder_once, read_record, require_match
+from snippetkit.utils.artifacts import claim, difference, fingerprint, make_folder_once, read_record
 from snippetkit.utils.errors import KitError
 
 MADE_BY = {"recipe": {"epochs": 10, "lr": 0.1}, "clips": "0123456789ab"}
@@ -36,12 +34,6 @@ def test_claim_writes_a_record_once_and_then_checks_it(tmp_path):
     with pytest.raises(KitError, match=message):
         claim(path, {**MADE_BY, "clips": "ba9876543210"}, artifact="array.npy", delete="the file")
     assert read_record(path) == record
-
-
-def test_artifact_without_a_record_is_refused(tmp_path):
-    assert require_match(tmp_path / "array.json", MADE_BY, artifact="array.npy") is None
-    with pytest.raises(KitError, match="array.npy has no array.json, so how it was made is unknown. Delete array.npy"):
-        require_match(tmp_path / "array.json", MADE_BY, artifact="array.npy", exists=True)
 
 
 @pytest.mark.parametrize("record", [{"epochs": 10}, {"format": 1, "made_by": MADE_BY}, ["a list"]])
@@ -106,21 +98,3 @@ def test_folder_is_made_again_after_a_killed_process(tmp_path):
     assert killed.exitcode == -signal.SIGKILL and os.listdir(tmp_path) == [".part-made"]
     make_folder_once(**arguments, build=build)
     assert os.listdir(tmp_path) == ["made"] and (tmp_path / "made" / "a.txt").read_text() == "a"
-
-
-def test_rows_of_an_interrupted_array_are_kept_for_the_same_array_only(tmp_path):
-    path, values = tmp_path / "array.npy", np.random.default_rng(0).normal(size=(10, 3, 2)).astype(np.float32)
-    bar = tqdm()
-
-    def interrupted():
-        yield values[:4]
-        yield values[4:7]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        artifacts.write_rows(path, MADE_BY, values.shape, interrupted(), bar)
-    assert not path.exists() and bar.n == 7
-    assert artifacts.rows_done(path, MADE_BY) == 7 and artifacts.rows_done(path, {**MADE_BY, "seed": 1}) == 0
-    artifacts.write_rows(path, MADE_BY, values.shape, [values[7:]], bar)
-    np.testing.assert_array_equal(np.load(path), values)
-    assert os.listdir(tmp_path) == ["array.npy"]

@@ -21,7 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-from conftest import same_bits
+from conftest import same_bits, wait_for
 
 from snippetkit.features.extraction import extract
 from snippetkit.recipe import Recipe
@@ -60,14 +60,6 @@ def dask_cluster(folder, workers=2, threads=1):
         for process in processes:
             process.kill()
             process.wait()
-
-
-def wait_for(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.01)
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +190,10 @@ def test_invalid_address_is_refused(address, message, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("kind, package", [("dask", "distributed"), ("ray", "ray")])
-def test_missing_package_is_named(kind, package, monkeypatch):
+@pytest.mark.parametrize("address, package", [("dask://127.0.0.1:9", "distributed"), ("ray://127.0.0.1:9", "ray")])
+def test_missing_package_is_named(address, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(KitError, match=rf"cluster needs the package {package}: pip install"), use_cluster(f"{kind}://127.0.0.1:9"):
+    with pytest.raises(KitError, match=f"cluster needs the package {package}: pip install"), use_cluster(address):
         pass
 
 

@@ -18,11 +18,9 @@ def test_levels_are_in_decibels_below_full_scale():
 
 def test_the_share_of_the_vocals_is_measured_once(tmp_path):
     tone = np.sin(np.arange(132_300) / 20)
-    amplitudes = {3: (0.5, 0.05), 5: (0.2, 0.0), 8: (0.0, 0.0)}     # of clip and vocals
-    for i, pair in amplitudes.items():
-        for name, amplitude in zip(("clip", "vocals"), pair):
-            soundfile.write(tmp_path / f"{name}{i}.flac", amplitude * tone, 44_100)
-    clips, vocals = ({i: tmp_path / f"{name}{i}.flac" for i in amplitudes} for name in ("clip", "vocals"))
+    clips, vocals = ({i: tmp_path / f"{name}{i}.flac" for i in (3, 5, 8)} for name in ("clip", "vocals"))
+    for path, amplitude in zip([*clips.values(), *vocals.values()], [0.5, 0.2, 0, 0.05, 0, 0]):
+        soundfile.write(path, amplitude * tone, 44_100)
     sources = Sources(clips, vocals, {}, {}, "")
     table = energies(sources, tmp_path, jobs=1)
     assert table["clip"].tolist() == [3, 5, 8]

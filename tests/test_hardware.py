@@ -12,15 +12,10 @@ HAS_GPU = torch.cuda.is_available()
 
 
 @pytest.mark.skipif(HAS_GPU or not Path("/proc/cpuinfo").exists(), reason="a GPU, or no list of CPU flags")
-def test_cpu_uses_bf16_if_it_has_units_for_it():
-    (device,) = hardware.find_devices()
-    assert device.name == "cpu" and device.precision in ("fp32", "bf16")
+def test_cpu_uses_bf16_if_it_has_units_for_it_unless_another_precision_is_requested():
     flags = set(Path("/proc/cpuinfo").read_text().split())
-    assert (device.precision == "bf16") == bool(flags & {"avx512_bf16", "amx_bf16"})
-
-
-@pytest.mark.skipif(HAS_GPU, reason="with a GPU, the CPU is not used")
-def test_requested_precision_is_used_or_refused():
+    (device,) = hardware.find_devices()
+    assert (device.name, device.precision) == ("cpu", "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32")
     assert hardware.find_devices("fp32")[0].precision == "fp32"
     with pytest.raises(KitError, match="precision=fp16 needs a GPU"):
         hardware.find_devices("fp16")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -23,37 +24,28 @@ with exclusive_task(sys.argv[1], "training"):
 
 @pytest.fixture
 def held(tmp_path):
-    """A folder whose lock another process holds, and that process."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
-    yield tmp_path, process
-    process.kill()
-    process.wait()
+    """A process that holds the lock of `tmp_path`."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
-def test_message_names_the_process_that_holds_the_lock(held, monkeypatch):
-    folder, process = held
+def test_message_names_the_process_that_holds_the_lock(held, tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "_TIMEOUT", 0.1)
-    message = rf"is in use by process {process.pid} on .* \(training since 20.*Wait for it"
-    with pytest.raises(KitError, match=message), exclusive_task(folder, "a run"):
+    message = rf"is in use by process {held.pid} on .* \(training since 20.*Wait for it"
+    with pytest.raises(KitError, match=message), exclusive_task(tmp_path, "a run"):
         pytest.fail("two processes hold the lock")
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_process_releases_the_lock(held, kill):
-    folder, process = held
-    process.send_signal(kill)
-    with exclusive_task(folder, "a run"):
-        assert f'"process": {os.getpid()}' in (folder / ".lock.json").read_text()
-    assert not (folder / ".lock.json").exists()
-
-
-def test_lock_is_awaited_for_some_seconds(held):
-    folder, process = held
+def test_lock_is_awaited_for_some_seconds_and_a_killed_process_releases_it(held, tmp_path, kill):
     start = time.monotonic()
-    subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {process.pid}"])
-    with exclusive_task(folder, "a run"):
+    threading.Timer(1, held.send_signal, [kill]).start()
+    with exclusive_task(tmp_path, "a run"):
         assert 0.5 < time.monotonic() - start < 5
+        assert f'"process": {os.getpid()}' in (tmp_path / ".lock.json").read_text()
+    assert not (tmp_path / ".lock.json").exists()
 
 
 def test_interrupt_becomes_a_message_and_releases_the_lock(tmp_path):

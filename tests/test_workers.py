@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from conftest import wait_for
 from jupyter_client.manager import start_new_kernel
 
 from snippetkit.training import ensemble
@@ -34,30 +35,17 @@ if __name__ == "__main__":      # not in the processes that it starts
 """
 
 
-def wait_until(condition, *, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def epochs_of(folder):
     return {i: len(rows) for i, rows in read_histories(folder).items()}
 
 
-def kill_after_an_epoch(folder, member):
-    """Kill the process of a member as soon as its first epoch is saved, from a thread beside the training."""
-    def watch():
-        wait_until(lambda: member in read_histories(folder))
-        processes = {process.name: process for process in multiprocessing.active_children()}
-        processes[member_folder(folder, member).name].kill()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def test_killed_process_is_reported_and_the_others_continue(tmp_path, small_recipe, small_data, cpu, capsys):
+    def kill_member():
+        wait_for(lambda: 1 in read_histories(tmp_path))
+        {process.name: process for process in multiprocessing.active_children()}["member_01"].kill()
+
     recipe = small_recipe.with_values(members=3, epochs=12)
-    kill_after_an_epoch(tmp_path, member=1)
+    threading.Thread(target=kill_member, daemon=True).start()
     assert ensemble.train_ensemble(tmp_path, recipe, small_data, devices=[cpu, cpu]) == [0, 2]
     output = capsys.readouterr().err
     assert f"member_01: its process was killed by signal 9. The last lines of {tmp_path}" in output
@@ -70,18 +58,16 @@ def test_killed_process_is_reported_and_the_others_continue(tmp_path, small_reci
 
 @pytest.mark.slow
 def test_error_in_one_process_is_reported_and_the_other_continues(tmp_path, small_recipe, small_data, cpu, capsys):
-    def break_checkpoint(member):
-        shutil.rmtree(member_folder(tmp_path, member), ignore_errors=True)
+    for member in (0, 1):
         member_folder(tmp_path, member).mkdir()
         (member_folder(tmp_path, member) / "last.pt").write_bytes(b"no checkpoint")
-
-    break_checkpoint(1)
+    with pytest.raises(KitError, match="(?s)no member could be trained.*last.pt is damaged"):
+        ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu])
+    shutil.rmtree(member_folder(tmp_path, 0))
+    capsys.readouterr()     # only the second run's output is checked
     assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu]) == [0]
     output = capsys.readouterr().err
     assert "member_01: its process ended with exit status 1" in output and "last.pt is damaged" in output
-    break_checkpoint(0)
-    with pytest.raises(KitError, match="(?s)no member could be trained.*last.pt is damaged"):
-        ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu])
 
 
 def test_members_are_left_for_the_next_session_when_the_time_is_up(tmp_path, small_recipe, small_data, cpu, capsys):
@@ -101,9 +87,9 @@ def test_stop_button_of_a_notebook_ends_the_processes(tmp_path, moment):
     manager, client = start_new_kernel(extra_arguments=["--IPKernelApp.log_level=ERROR"])
 
     def press_stop():
-        wait_until((out / "member_00").exists)
+        wait_for((out / "member_00").exists)
         if moment == "in training":
-            wait_until(lambda: len(read_histories(out)) == 2)
+            wait_for(lambda: len(read_histories(out)) == 2)
         manager.interrupt_kernel()
 
     try:
@@ -127,7 +113,7 @@ def test_processes_end_with_their_parent(tmp_path, how):
         [sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    wait_until(lambda: len(read_histories(out)) == 2)
+    wait_for(lambda: len(read_histories(out)) == 2)
     assert read_json(out / ".lock.json")["process"] == process.pid
     os.killpg(process.pid, how) if how == signal.SIGINT else process.send_signal(how)
     _, output = process.communicate(timeout=30)
