@@ -1,4 +1,4 @@
-"""How long a user waits at a start: Python alone, imports, --help, and a run with everything complete.
+"""How long a user waits at a start: Python alone, the import, --help, and a run with everything complete.
 
 The run is the four notebooks on the demo, with two quick members.
 """
@@ -36,9 +36,6 @@ if __name__ == "__main__":
     benchmark({
         "Python alone": way("-c", "pass"),
         "import snippetkit": way("-c", "import snippetkit"),
-        "imports of a notebook": way(
-            "-c", "from snippetkit import figures; from snippetkit.training.data import prepare",
-        ),
         "python -m snippetkit --help": way("-m", "snippetkit", "--help"),
         "run, everything complete": complete_run,
     }, unit="start", floor="Python alone", has_baseline=False, doc=__doc__)

@@ -60,12 +60,6 @@ def test_fewer_than_two_genres_are_refused(folder):
         recordings.read_recordings(folder, seconds=30.0, jobs=1)
 
 
-def test_a_longer_recording_is_cut(folder):
-    path = folder / "low" / "low Ann - one.wav"
-    whole, _ = soundfile.read(path, dtype="float32")
-    assert np.array_equal(recordings.load(path, sample_rate=RATE, seconds=0.7), whole[:15_435])
-
-
 def test_pictures_are_grey_and_of_the_studys_size(clips):
     pictures = recordings.grey_pictures(clips.paths, recordings.genre_recipe(seconds=1.0), jobs=1)
     assert pictures.shape == (10, 44, 128) and pictures.dtype == np.uint8 and np.all(pictures.max(axis=(1, 2)) == 255)

@@ -94,9 +94,8 @@ def test_a_network_of_other_songs_or_another_mix_is_refused(network, changes, di
 
 
 def test_a_folder_without_a_network_is_named(tmp_path):
-    for find in (Recogniser, find_network):
-        with pytest.raises(KitError, match=f"{tmp_path} holds no network that knows songs"):
-            find(tmp_path)
+    with pytest.raises(KitError, match=f"{tmp_path} holds no network that knows songs"):
+        Recogniser(tmp_path)
 
 
 def test_the_threshold_of_the_best_network_is_kept(network, tmp_path, capsys):

@@ -2,17 +2,13 @@
 
 import json
 
-import nbformat
-import papermill
 import pytest
+from lab.notebooks import execute
 
 from snippetkit.lab.identify import demo
 from snippetkit.lab.identify.comparison import parse_models, parse_sizes
 from snippetkit.lab.identify.recogniser import Recogniser, find_network
 from snippetkit.utils.errors import KitError
-from snippetkit.utils.paths import project_folder
-
-NOTEBOOK = project_folder() / "notebooks" / "05_identify_songs.ipynb"
 
 
 @pytest.mark.slow
@@ -23,10 +19,7 @@ def test_the_notebook_leaves_a_table_and_five_pictures_and_trains_once(tmp_path,
         "models": "dense alexnet", "epochs": "2 1", "fragments": 8, "held_out": 2, "unknown": 2,
         "sizes": 2,     # papermill reads -p sizes "2" as a number
     }
-    first, again = (
-        nbformat.writes(papermill.execute_notebook(NOTEBOOK, tmp_path / name, parameters, progress_bar=False))
-        for name in ("first.ipynb", "again.ipynb")
-    )
+    first, again = (execute("05_identify_songs", tmp_path, parameters) for _ in range(2))
     assert "member 00" in first and "member 00" not in again
     rows = json.loads((tmp_path / "out" / "networks.json").read_text())["table"]
     assert [row["model"] for row in rows] == ["dense"] * 3 + ["alexnet"] * 3

@@ -4,16 +4,13 @@ import re
 
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
+from lab.notebooks import execute
 
 from snippetkit.lab.genres import demo
-from snippetkit.utils.paths import project_folder
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("optuna", reason="tuning: pip install -r requirements-lab.txt")
-
-NOTEBOOK = project_folder() / "notebooks" / "06_genres.ipynb"
 
 
 def write_table(folder):
@@ -31,21 +28,15 @@ def write_table(folder):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The folder of the results, and what the cells print in the first run and in the second."""
+    """The folder of the results, and what the cells print and show in the first run and in the second."""
     folder = tmp_path_factory.mktemp("genres")
     parameters = {
         "data": str(demo.make(folder / "sounds", artists=3, recordings=4)), "out": str(folder / "out"),
         "weights": "random", "seconds": 2.0, "folds": 3, "epochs": 1, "tries": 1, "filters": 32, "shares": "90",
         "cv": 2,
     }
-    printed = []
-    for table in ("", str(write_table(folder / "table"))):
-        notebook = papermill.execute_notebook(
-            str(NOTEBOOK), str(folder / "notebook.ipynb"), {**parameters, "table": table}, progress_bar=False
-        )
-        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-        printed.append("".join(output.get("text", "") for output in outputs))
-    return folder / "out", *printed
+    tables = "", str(write_table(folder / "table"))
+    return folder / "out", *(execute("06_genres", folder, {**parameters, "table": table}) for table in tables)
 
 
 def test_it_ends_with_one_sorted_table_of_all_methods(executed):
