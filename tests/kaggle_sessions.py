@@ -89,15 +89,15 @@ def run_session(python, runner, built, name, data, session, earlier):
 
 @contextmanager
 def read_only(folder):
-    """Make a folder read-only, for root too where a folder can be mounted upon itself."""
+    """Make a folder read-only, for root too where a folder can be mounted upon itself; yields whether it is."""
     if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
         for path in [folder, *folder.rglob("*")]:
             path.chmod(path.stat().st_mode & 0o555)
-        yield
+        yield os.geteuid() != 0
     else:
         try:
             subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
-            yield
+            yield True
         finally:
             subprocess.run(["umount", "-l", folder], check=True)
 

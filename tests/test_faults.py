@@ -154,8 +154,8 @@ def test_of_two_runs_in_a_folder_the_second_is_refused_by_name(small_demo, tmp_p
 
 def test_the_input_is_only_read(small_demo, tmp_path):
     data = shutil.copytree(small_demo, tmp_path / "data")
-    with read_only(data) as is_refused:
-        if not is_refused:
+    with read_only(data) as is_read_only:
+        if not is_read_only:
             pytest.skip("root may write everywhere, and no folder can be mounted here")
         with pytest.raises(OSError):
             (data / "file").touch()

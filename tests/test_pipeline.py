@@ -204,6 +204,9 @@ def test_a_run_of_other_features_is_averaged_in(short_run, small_demo, tmp_path)
     (other,) = report["beside"]
     assert other["members"] == 2 and other["recipe"]["n_mels"] == 40
     assert "Averaged with the members of other runs: 2 of short_run." in report["notes"]
+    # members of other runs do not count as finished ones of this run
+    result = run(small_demo, out, "--members", 2, "--set", "n_mels=20", "--beside", short_run, "--max-hours", 1e-6)
+    assert "1 of 2 members are finished; run the same command again to go on." in result.stdout
 
 
 @pytest.mark.parametrize("beside, settings, message", [

@@ -110,7 +110,7 @@ def run(
             given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
             _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
-    return Outcome(report["members"], chosen.members, report)
+    return Outcome(len(finished_members(workspace.members)), chosen.members, report)
 
 
 def _execute(source, target, parameters):
