@@ -1,4 +1,4 @@
-# The kit comes as a wheel in a dataset that is attached; everything that it needs beside it, Kaggle has.
+# Install the kit from the attached dataset. Kaggle has all other packages.
 import hashlib
 import os
 import subprocess

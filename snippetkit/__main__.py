@@ -20,7 +20,10 @@ _RUN_OPTIONS = [
     click.Option(["--recipe"], default="published", show_default=True, help="published or best."),
     click.Option(["--members"], default=0, help="Networks in the ensemble. Default: the recipe's; 2 for the demo."),
     click.Option(["--epochs"], default=0, help="Epochs per network. Default: the recipe's; 9 for the demo."),
-    click.Option(["--max-hours"], default=0.0, type=click.FloatRange(0), help="Time limit. Default on Kaggle: 11."),
+    click.Option(
+        ["--max-hours"], default=0.0, type=click.FloatRange(0),
+        help="Time limit. Default: none; 11 in a Kaggle batch session.",
+    ),
     click.Option(["--on-bad"], default="fail", show_default=True, help="Damaged clips: fail, or skip train clips."),
     click.Option(["--weights"], default="", help="Folder of Spleeter's weights. Default: local, else a download."),
     click.Option(["--songs"], default="", help="CSV id,song. Default: the songs are inferred from the audio."),

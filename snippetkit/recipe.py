@@ -115,8 +115,8 @@ class Recipe:
     def best(cls):
         """The kit's own recipe: the published features and network with another training and folds of songs.
 
-        A network memorises the few songs and their noisy labels within a few epochs; every change counteracts that.
-        An epoch uses two of the three seconds of each clip, so more epochs take the same time.
+        The training set has few songs and noisy labels, so networks overfit within a few epochs. The changes are meant
+        to reduce overfitting. An epoch uses two of the three seconds of each clip, so more epochs take the same time.
         """
         return cls(
             split="songs", standardise=True, epochs=13, lr=1e-3, weight_decay=1e-2, schedule="one_cycle",

@@ -35,6 +35,6 @@ def test_one_that_fails_is_named_and_earlier_rows_are_kept(tmp_path):
     assert read_json(tmp_path / "benchmarks.json") == earlier
 
 
-def test_an_unknown_one_is_a_sentence(tmp_path):
+def test_unknown_benchmark_is_refused(tmp_path):
     with pytest.raises(KitError, match="there is no benchmark speed; choose among features, epoch"):
         benchmark.run(tmp_path, tmp_path, parts=["speed"])

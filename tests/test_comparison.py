@@ -1,3 +1,5 @@
+"""Levels of clips and vocals, and the comparison of the two separators."""
+
 import math
 from dataclasses import replace
 

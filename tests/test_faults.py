@@ -102,7 +102,7 @@ def same_results(one, other):
         assert names and names == sorted(path.relative_to(other) for path in other.glob(pattern))
         for name in names:
             assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    return all(same_bits(*(each / "members" / name for each in (one, other))) for name in ("member_00", "member_01"))
+    return all(same_bits(*(out / "members" / name for out in (one, other))) for name in ("member_00", "member_01"))
 
 
 def test_stopped_at_thirty_moments_it_ends_with_the_same_bits(small_demo, weights, tmp_path):
@@ -164,7 +164,7 @@ def test_the_input_is_only_read(small_demo, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-def test_a_full_disk_is_a_sentence_and_what_was_made_is_kept(small_demo, small_disk):
+def test_full_disk_is_reported_and_what_was_made_is_kept(small_demo, small_disk):
     out = small_disk.folder / "out"
     small_disk.resize(1e6)     # the features of 32 clips take 1.5 MB
     result = subprocess.run(command("--data", small_demo, "--out", out, *SHORT), capture_output=True, text=True)

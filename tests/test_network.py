@@ -1,3 +1,5 @@
+"""The torch network: its short-time Fourier transform, and the silence that it skips."""
+
 import numpy as np
 import pytest
 import torch

@@ -39,7 +39,7 @@ def both(package_weights):
 @pytest.mark.slow
 @pytest.mark.parametrize("mono", [False, True])
 @pytest.mark.parametrize("case, seconds", enumerate([0.05, 0.1, 0.5, 1, 2.9, 3, 3, 3, 7.5, 11.9, 12, 30]))
-def test_the_network_says_what_the_package_says(both, case, seconds, mono):
+def test_network_equals_the_package(both, case, seconds, mono):
     mixture = stereo(sound(seconds, np.random.default_rng(case))[:, : 1 if mono else 2])
     expected, vocals = (backend(mixture[np.newaxis])[0] for backend in both)
     assert expected.shape == vocals.shape == mixture.shape
@@ -93,8 +93,8 @@ for line in sys.stdin:
 
 @pytest.mark.parametrize("failure, status, message", [
     ("sys.exit()", 0, r"Spleeter stopped with status 0 \(without output\)"),
-    ("sys.stderr.buffer.write(b'out of m\\xffmory'); sys.exit()", 0, r"0 \(out of m.mory\).*What is separated is kept"),
-    ("os.kill(os.getpid(), 9)", -9, "process was killed by signal 9.*What is separated is kept: run again"),
+    ("sys.stderr.buffer.write(b'out of m\\xffmory'); sys.exit()", 0, r"0 \(out of m.mory\).*Separated clips are kept"),
+    ("os.kill(os.getpid(), 9)", -9, "process was killed by signal 9.*Separated clips are kept: run again"),
     ("np.save(line.strip().split('\\t')[1], np.zeros((5, 2))); print('done', flush=True)", -9,
      r"vocals of shape \(5, 2\) for a clip of shape \(44100, 2\)"),
 ])

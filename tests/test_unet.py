@@ -1,3 +1,5 @@
+"""The U-Nets: batch norms, weights that are refused, and the masks of silence."""
+
 import checkpoint_writer as writer
 import numpy as np
 import pytest
@@ -41,8 +43,8 @@ def test_every_batch_norm_matters_but_the_innermost():
 @pytest.mark.parametrize("name, value, message", [
     ("conv2d_13/kernel", None, "they lack conv2d_13/kernel"),
     ("conv2d_14/kernel", np.zeros((5, 5, 2, 16), np.float32), "conv2d_14/kernel belong to a model of more stems"),
-    ("conv2d_7/kernel", np.zeros((5, 5, 2, 17), np.float32), "of another shape, or NaN, are conv2d_7/kernel"),
-    ("conv2d_7/kernel", np.full((5, 5, 2, 16), np.nan, np.float32), "of another shape, or NaN, are conv2d_7/kernel"),
+    ("conv2d_7/kernel", np.zeros((5, 5, 2, 17), np.float32), "wrong shape, NaN or infinity in conv2d_7/kernel"),
+    ("conv2d_7/kernel", np.full((5, 5, 2, 16), np.nan, np.float32), "wrong shape, NaN or infinity in conv2d_7/kernel"),
 ])
 def test_weights_of_another_model_are_refused(name, value, message):
     tensors = writer.random_tensors(**{name: value})

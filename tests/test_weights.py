@@ -1,3 +1,5 @@
+"""Spleeter's weights: where they are found, and their download."""
+
 import hashlib
 import io
 import os
@@ -227,7 +229,7 @@ def test_a_second_process_waits_and_uses_what_the_first_downloaded(server, start
 
 
 @pytest.mark.parametrize("megabytes", [5, 9], ids=["while unpacking", "while downloading"])
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(server, find, small_disk, monkeypatch, megabytes):
+def test_full_disk_is_reported_and_leaves_nothing(server, find, small_disk, monkeypatch, megabytes):
     monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk.folder))
     server.offer(packed(weights(megabytes)))
     with pytest.raises(KitError, match="spleeter-2stems could not be written: No space left on device.*--weights"):

@@ -177,7 +177,7 @@ def _build(building, *, seed, train, test, jobs):
 def _write_song(building, seed, song):
     from . import synthesis  # imports scipy, which an existing demo does not need
 
-    # Each song has a random generator of its own, so the result does not depend on which process makes it, or when.
+    # Each song has its own random generator, so the result does not depend on which process makes it, or when.
     sound = synthesis.song(song.labels, np.random.default_rng([seed, 2, song.number]))
     for clip, piece in zip(song.ids, sound.reshape(-1, synthesis.CLIP_SAMPLES)):
         encoded = io.BytesIO()  # in memory, so that a full disk raises an OSError and not an error of the encoder

@@ -13,7 +13,7 @@ from ..utils.lock import exclusive_task
 from ..utils.parallel import run_tasks, use_cluster
 from ..utils.progress import progress
 
-BLOCK = 64  # clips that are computed and written together: few enough to lose, enough to be worth a process
+BLOCK = 64  # clips that are computed and written together: small enough to lose, large enough to keep a process busy
 
 # The source of an array as its record says: this, or "imported from …".
 COMPUTED = "computed"

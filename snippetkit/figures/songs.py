@@ -5,12 +5,12 @@ import numpy as np
 from .canvas import COLOURS, subplots
 
 
-def songs(table, labels, class_names):
+def songs(songs, labels, class_names):
     """Clips by the size of their song, and the classes of each fold.
 
     Parameters
     ----------
-    table : Songs
+    songs : Songs
     labels : ndarray, shape (train clips,), int
     class_names : sequence of str
 
@@ -19,8 +19,8 @@ def songs(table, labels, class_names):
     matplotlib.figure.Figure
     """
     figure, (left, right) = subplots(1, 2, size=(11, 3.6))
-    _sizes(left, table.known)
-    _folds(right, table.fold, np.asarray(labels), class_names)
+    _sizes(left, songs.known)
+    _folds(right, songs.fold, np.asarray(labels), class_names)
     return figure
 
 

@@ -74,7 +74,7 @@ def push(folder, *, start=KIT, seconds=30.0):
     Raises
     ------
     KitError
-        If the folder is not a build, the client or Kaggle refuses something, or a notebook fails.
+        If the folder is not a build, the client or Kaggle returns an error, or a notebook fails.
     """
     folder = Path(folder)
     if start not in PARTS:
@@ -121,7 +121,7 @@ def fetch(folder, target):
     Raises
     ------
     KitError
-        If there is no output, or Kaggle refuses.
+        If there is no output, or Kaggle returns an error.
     """
     folder, target = Path(folder), Path(target)
     user = _owner(folder)

@@ -33,7 +33,7 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
     Parameters
     ----------
     network : path-like
-        A network that knows songs, as from `recogniser.train`; empty: the page does not identify songs.
+        A trained song network, as from `recogniser.train`; empty: the page does not identify songs.
     singers : path-like
         The work folder of a run of the four notebooks; empty: the page does not tell who sings.
     host : str
@@ -88,7 +88,7 @@ def _build_page(gradio, uploads, network, singers):
         ensemble = WhoSings(singers)
         parts["Who sings?"] = partial(_answer, ensemble, CLASSES, ensemble.STEP, partial(conclude, names=CLASSES))
     if not parts:
-        raise KitError("the page needs a network that knows songs (--network), a run (--singers), or both.")
+        raise KitError("the page needs a trained song network (--network), a run (--singers), or both.")
     with gradio.Blocks(title="snippetkit", analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gradio.Markdown(_INTRODUCTION)
         recording = gradio.Audio(sources=["microphone", "upload"], type="filepath", label="Recording")

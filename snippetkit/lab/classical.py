@@ -105,7 +105,7 @@ _COUNTS = {
 
 
 class _DensityClassifier(ClassifierMixin, BaseEstimator):
-    """Fits a density to the frames of each class and predicts the class under which a clip's frames are likeliest.
+    """Fits a density to the frames of each class and predicts the class with the highest posterior probability.
 
     Parameters
     ----------

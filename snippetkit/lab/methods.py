@@ -54,7 +54,7 @@ class Evaluation:
     parameters : int
         Of the model of one fold.
     seconds : float
-        Training time per fold, the median.
+        Training time per fold, the median; for the ensemble of a run, the sum over all members.
     milliseconds : float
         Prediction time per clip, when many are predicted at once.
     """

@@ -216,7 +216,7 @@ def growth(table):
     Parameters
     ----------
     table : DataFrame
-        As `table.growth` of song identification returns it.
+        As `comparison.measure_growth` returns it.
     """
     figure, (left, right) = subplots(1, 2, size=(9, 3))
     left.plot(table["songs"], table["accuracy"], "o-", color=COLOURS[1], label="first")

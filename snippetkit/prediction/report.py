@@ -15,7 +15,7 @@ _NEIGHBOURS = 0.5   # the share that the report evaluates if none is set
 
 
 def summarise(result, workspace, data, *, wanted=0, test_labels=None):
-    """Everything worth knowing about a result, as JSON values.
+    """Summarise a result as JSON values.
 
     Parameters
     ----------

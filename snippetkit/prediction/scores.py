@@ -154,7 +154,7 @@ def held_out_logits(folder, members, rows):
     -------
     logits : ndarray, shape (predictions, clips, classes), float32
         As many predictions as every clip has at least, in the order of the members: one per member if all members share
-        a validation set, one per round of folds if every member has a fold of its own.
+        a validation set, one per round of folds if every member has its own fold.
     clips : ndarray, shape (clips,), int64
         Rows of the train clips that are in any validation set, ascending.
 

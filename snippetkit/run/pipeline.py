@@ -68,13 +68,13 @@ def run(
     max_hours : float
         For the whole run; 0 as in `Clock`.
     on_bad : str
-        As in `vocals.clips.check`.
+        As in `clips.check_clips`.
     weights : path-like
-        As in `vocals.separate.separate`.
+        As in `separation.separate`.
     songs : path-like
         As in `songs.table.find_songs`.
     neighbours : float
-        As in `results.collect`.
+        As in `scores.collect`.
     beside : str
         Work folders for `other_runs.collect_beside`, separated by commas.
     cluster : str

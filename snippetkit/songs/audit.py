@@ -1,4 +1,4 @@
-"""What the songs say about the data: duplicates whose labels disagree, near-silence, songs in both train and test."""
+"""Audit of the data: duplicates whose labels disagree, near-silence, songs in both train and test."""
 
 import numpy as np
 import pandas as pd

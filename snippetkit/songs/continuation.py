@@ -1,12 +1,12 @@
 """Clips that follow one another: one ends where the other begins.
 
-A cut through a song leaves one trace: what the samples before the cut predict is what comes after it.
+If two clips are consecutive, linear prediction from the end of the first matches the start of the second.
 """
 
 import numpy as np
 
 _ROWS = 512     # rows of the clip-by-clip table that are computed at once
-_FIT = 0.3      # score (at most 2) that two clips must reach, however alike they sound
+_FIT = 0.3      # lowest score of a pair (maximum 2), whatever their similarity
 
 
 def follow_scores(traces, rows):

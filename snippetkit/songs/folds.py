@@ -30,7 +30,7 @@ def assign(labels, group, *, folds, seed):
     Returns
     -------
     ndarray, shape (clips,), int64
-        All -1 if there are fewer groups than folds, or fewer clips of every class.
+        All -1 if there are fewer groups than folds, or if every class has fewer clips than there are folds.
 
     Examples
     --------

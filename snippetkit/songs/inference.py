@@ -1,4 +1,4 @@
-"""From traces of clips to songs: continuations teach a likeness, which finds more continuations; both give the songs.
+"""Find consecutive clips, train a similarity model on them, and cluster all clips.
 
 No label is used.
 """
@@ -65,8 +65,8 @@ def _clusters(traces):
 
     first, second = following(traces, margin=_FIRST_MARGIN)
     if len(first) < FEWEST_PAIRS:
-        say(f"only {len(first)} clips continue another, but {FEWEST_PAIRS} are needed to learn how a song sounds: "
-            "songs are chains of continuations, and many clips stand alone")
+        say(f"only {len(first)} pairs of consecutive clips were found; {FEWEST_PAIRS} are needed to train the "
+            "similarity model. Songs are chains of consecutive clips.")
         return first, second, lambda score: _chains(len(traces), first, second)
     for _ in range(_ROUNDS):
         likeness = Likeness(traces.sound, first, second)

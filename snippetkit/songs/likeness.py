@@ -1,4 +1,4 @@
-"""How alike the clips of one song sound, learned from pairs of clips that belong together.
+"""Similarity of clips, trained on pairs of clips of one song.
 
 Probabilistic linear discriminant analysis: Ioffe, ECCV 2006; for pairs as in Prince and Elder, ICCV 2007. Scores are
 normalised as in speaker recognition: adaptive S-norm, Matějka et al., Interspeech 2017.

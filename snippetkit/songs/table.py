@@ -1,4 +1,4 @@
-"""The songs of a competition as a table on disk, beside the features: inferred from the sound, or a person's own."""
+"""The songs of a competition as a table on disk, beside the features: inferred from the sound, or the user's table."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from . import folds
 from .inference import FEWEST_PAIRS, VERSION, infer
 from .traces import trace_clips
 
-UNKNOWN = -1    # song and group of a test clip that a person's table does not contain
-_INFERRED = f"inferred, version {VERSION}"     # the source of songs, or a digest of a person's own table
+UNKNOWN = -1    # song and group of a test clip that the user's table does not contain
+_INFERRED = f"inferred, version {VERSION}"     # the source of songs, or a digest of the user's table
 _TYPES = {"split": str, **dict.fromkeys(("id", "song", "group", "follows"), np.int64), "level": float, "content": str}
 
 
@@ -35,7 +35,7 @@ class Songs:
     fold : ndarray, shape (train clips,), int64
         Validation fold of each train clip; -1 if there are too few songs for folds.
     is_inferred : bool
-        False for a person's own table.
+        False for the user's table.
     """
 
     table: pd.DataFrame
@@ -106,7 +106,7 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     Raises
     ------
     KitError
-        If the existing table was made from other clips or songs, or a person's own table is incomplete.
+        If the existing table was made from other clips or songs, or the user's table is incomplete.
     """
     path = Path(path)
     own = _read_own(own, train, test) if str(own) else None
@@ -128,7 +128,7 @@ def _claim(path, train, test, own):
     record = read_record(note)
     songs = _INFERRED if own is None else digest([song.tolist() for song in own])
     if own is None and record and path.exists() and not record["made_by"]["songs"].startswith("inferred"):
-        songs = record["made_by"]["songs"]      # a person's own table stays until another one is given
+        songs = record["made_by"]["songs"]      # the user's table stays until another one is given
     made_by = {"clips": digest([train.fingerprint, test.fingerprint]), "songs": songs}
     claim(note, made_by, artifact=path, exists=path.exists(), delete=f"{path}, {note.name} and the members")
     return songs == _INFERRED
@@ -177,7 +177,7 @@ def _folds(path, labels, group, recipe):
 
 
 def _read_own(path, train, test):
-    """Song numbers of the train and of the test clips from a person's table."""
+    """Song numbers of the train and of the test clips from the user's table."""
     table = read_table(path, columns=("id", "song"))
     split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
     song = table["song"].str.strip()

@@ -67,7 +67,7 @@ def trace_clips(paths, *, jobs=-1):
     -------
     Traces
     """
-    traces = parallel_map(_trace_file, paths, jobs=jobs, title="listening for songs", batch_size=32)
+    traces = parallel_map(_trace_file, paths, jobs=jobs, title="describing clips", batch_size=32)
     return Traces(*(np.stack(values) for values in zip(*traces)))
 
 

@@ -98,7 +98,7 @@ def save_state(state, path, device):
     Raises
     ------
     KitError
-        If the disk refuses.
+        If the file cannot be written.
     """
     content = {
         **{name: part.state_dict() for name, part in state.parts.items()},

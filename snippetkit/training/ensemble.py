@@ -69,7 +69,7 @@ def _train_here(folder, missing, recipe, data, devices, clock):
     say(f"{len(missing)} of {recipe.members} members to train, {how} at a time, on {places}")
     if len(devices) > 1:
         return train_side_by_side(folder, missing, recipe, data, devices, clock)
-    # One device needs no process of its own: progress bar and keyboard interrupt work directly.
+    # One device needs no extra process: progress bar and keyboard interrupt work directly.
     for i in missing:
         if not train_member(member_folder(folder, i), i, recipe, data, device=devices[0], clock=clock):
             return

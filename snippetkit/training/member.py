@@ -49,7 +49,7 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     ------
     KitError
         If the folder contains a member of another recipe or other data, another process trains it, the checkpoint is
-        damaged, the disk refuses, or the loss becomes NaN.
+        damaged, a file cannot be written, or the loss becomes NaN.
     """
     folder, clock = Path(folder), clock or Clock()
     if is_finished(folder, member, recipe, data):
@@ -86,7 +86,7 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
 
 
 def _has_time_for_epoch(state, folder, device, clock):
-    """Whether another epoch fits, judged by the slowest one of any member on a device of this kind."""
+    """Whether another epoch fits, estimated from the slowest one of any member on a device of this kind."""
     histories = read_histories(folder.parent).values()
     seconds = [seconds for rows in histories for seconds in rows["seconds"][rows["device"] == device.title]]
     slowest = max(seconds, default=0.0)

@@ -1,4 +1,4 @@
-"""The folders of members: what identifies a member, and what it has left on disk.
+"""Folders of members: their identity and their results.
 
 No torch is needed here, so that stages that only read results start quickly.
 """

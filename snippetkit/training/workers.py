@@ -1,4 +1,4 @@
-"""Training several members at once, each in a process of its own, so that one that dies does not stop the others.
+"""Training several members at once, each in its own process, so that one that dies does not stop the others.
 
 (joblib stops all its processes when one of them dies, and cannot say which one it was.)
 """

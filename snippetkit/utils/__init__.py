@@ -1,1 +1,1 @@
-"""What every other folder builds on: errors, files, locks, progress, parallel work, devices."""
+"""Errors, files, locks, progress bars, parallel work and devices for all other folders."""

@@ -229,8 +229,8 @@ def write_rows(path, made_by, shape, blocks, bar):
     ----------
     path : Path
         Ends in ``.npy``.
-    made_by : dict
-        As in its record.
+    made_by : list or dict
+        JSON values.
     shape : tuple of int
         Of the whole array, float32.
     blocks : iterable of ndarray, shape (some rows, ...)

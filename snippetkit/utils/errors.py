@@ -10,7 +10,7 @@ class KitError(Exception):
     """
 
     def _render_traceback_(self):
-        # IPython calls this before it formats a traceback of its own.
+        # IPython calls this before it formats its own traceback.
         return [f"{type(self).__name__}: {self}"]
 
 

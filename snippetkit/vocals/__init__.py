@@ -1,1 +1,1 @@
-"""Taking the music away: from the clips of a competition to what the features are computed from."""
+"""Vocal separation (notebook 01)."""

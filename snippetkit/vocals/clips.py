@@ -1,4 +1,4 @@
-"""Which clips a run works on: every clip is checked, and for each one the file is named that features come from.
+"""Check every clip of a run and list the files that features are computed from.
 
 Nothing is separated here.
 """

@@ -1,4 +1,4 @@
-"""How much of a clip is voice, and whether the torch network and the Spleeter package give the same vocals."""
+"""Levels of clips and vocals, and a comparison of the two separators."""
 
 import math
 from pathlib import Path
@@ -67,7 +67,7 @@ def compare_separators(path, weights=""):
     -------
     dict
         ``weights``: the folder; ``mixture``, ``torch`` and ``spleeter``: levels of the clip and of its vocals, in dBFS;
-        ``snr``: how far the network's deviation lies below the package's vocals, in dB.
+        ``snr``: signal-to-noise ratio of the package's vocals to the difference, in dB.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The backend "spleeter": the package itself, in an environment of its own, one process for all clips."""
+"""The backend "spleeter": the package itself, in its own environment, one process for all clips."""
 
 import os
 import shutil
@@ -15,7 +15,8 @@ from . import checkpoint, unet
 
 _HOW_TO_MAKE_IT = (
     "make it in the project's folder with Python 3.10 or 3.11: python3.10 -m venv .venv-spleeter && "
-    ".venv-spleeter/bin/pip install -r requirements-spleeter.txt; or let SPLEETER_PYTHON name the Python of another one"
+    ".venv-spleeter/bin/pip install -r requirements-spleeter.txt; or set SPLEETER_PYTHON to the Python of an existing "
+    "environment"
 )
 
 
@@ -87,7 +88,7 @@ class Package:
         self._await("done")
         vocals = np.load(target)
         if vocals.shape != mixture.shape:
-            raise KitError(f"Spleeter gave vocals of shape {vocals.shape} for a clip of shape {mixture.shape}.")
+            raise KitError(f"Spleeter returned vocals of shape {vocals.shape} for a clip of shape {mixture.shape}.")
         return vocals
 
     def _start(self):
@@ -107,7 +108,7 @@ class Package:
         self._process.kill()
         self._log.seek(0)
         words = [line.strip() for line in self._log if line.strip()]
-        status, advice = self._process.wait(), "What is separated is kept: run again to continue"
+        status, advice = self._process.wait(), "Separated clips are kept: run again to continue"
         if status < 0:  # its last output is not the reason then
             problem = f"Spleeter's process was killed by signal {-status}, perhaps because memory ran out."
         else:
@@ -134,7 +135,7 @@ def find_python():
     if not python:
         problem = f"SPLEETER_PYTHON is {named}, which is not a program" if named else "that environment does not exist"
         raise KitError(
-            f"the separator spleeter runs in an environment of its own, and {problem}: {_HOW_TO_MAKE_IT}. "
+            f"the separator spleeter runs in its own environment, and {problem}: {_HOW_TO_MAKE_IT}. "
             "The separator torch needs none."
         )
     return python

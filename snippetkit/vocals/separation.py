@@ -1,4 +1,4 @@
-"""The stage between clips and features: the vocals of every clip on disk; those that exist are not made again.
+"""Separate the vocals of every clip and save them. Existing files are skipped.
 
 With separator "none" nothing is separated, and the features come from the clips.
 """
@@ -42,7 +42,7 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     on_bad : str
         As in `check_clips`.
     only : collection of int or None
-        Train clips to separate first, to listen to before hours go into the others; None for all clips.
+        Separate only the batches with these train clips, for listening before the long run; None for all clips.
     checked : tuple of two Sources, or None
         What `check_clips` returned for these clips, to save checking them again.
     jobs : int
@@ -64,7 +64,7 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
             raise KitError("weights are given, but separator is none. Add --set separator=torch, or leave them out.")
         return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     is_begun = recorded_weights(folder, recipe) is not None
-    # Missing weights are reported before minutes go into checking clips.
+    # Report missing weights before the check, which takes minutes.
     ready = _ready(recipe, weights) if weights or not is_begun else None
     splits = checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
@@ -77,7 +77,7 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
 
 @contextmanager
 def open_backend(separator, weights, *, fast=False):
-    """Open a separation backend. No backend ever replaces another one.
+    """Open a separation backend. There is no fallback to another backend.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def open_backend(separator, weights, *, fast=False):
 
 
 def stereo(signal):
-    """Two channels, as Spleeter takes them: a single one is repeated, of more the first two are used.
+    """Two channels, as Spleeter takes them. A mono channel is repeated; of more than two, the first two are kept.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def _write(path, vocals, mono):
 def _verify(mixtures, vocals, where):
     """Refuse the output of faulty weights: silence, or the mixture. Returns False if all clips are silent.
 
-    Only for the first batch with sound: later batches may well have no voice, or nothing but voice.
+    Only for the first batch with sound: later batches may contain no voice, or only voice.
     """
     energy = _energy(mixtures)
     if energy and _energy(vocals) < _NOTHING * energy:

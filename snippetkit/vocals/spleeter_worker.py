@@ -1,8 +1,8 @@
 """The real Spleeter, one clip after the other, in one process.
 
-Run by the Python of Spleeter's own environment, so nothing of the kit can be imported here. From standard input it
-reads a line a clip, the paths of two .npy files with a tab between them: the mixture, (samples, 2) float32 at 44.1 kHz,
-and where the vocals go. When they are there, it answers with a line of its own. MODEL_PATH says where the weights are.
+Run by the Python of Spleeter's own environment, so nothing of the kit can be imported here. It reads one line per clip
+from standard input, the paths of two .npy files with a tab between them: the mixture, (samples, 2) float32 at 44.1 kHz,
+and where the vocals go. After writing the vocals it prints "done". MODEL_PATH says where the weights are.
 """
 
 import os

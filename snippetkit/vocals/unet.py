@@ -164,7 +164,7 @@ def build_masks(tensors):
         if tensor.shape != expected[name] or not tensor.isfinite().all()
     ]
     if odd:
-        raise KitError(f"{problem}: of another shape, or NaN, are {listed(odd)}.")
+        raise KitError(f"{problem}: wrong shape, NaN or infinity in {listed(odd)}.")
     masks.load_state_dict(state, strict=False)
     return masks.eval().requires_grad_(False)
 

@@ -34,8 +34,8 @@ class _DownloadFailed(Exception):
 def find_weights(named="", *, kaggle=KAGGLE, url=RELEASE_URL, sha256=RELEASE_SHA256):
     """Find the folder with Spleeter's 2-stems weights, or download them into the cache.
 
-    The order is: the folder `named`, what is attached on Kaggle, the environment variable MODEL_PATH (Spleeter's own),
-    the cache, the release.
+    The order is: the folder `named`, what is attached on Kaggle, ``$MODEL_PATH/2stems`` (Spleeter's own variable),
+    ``$MODEL_PATH`` itself, the cache, the release.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _download(url, sha256, folder):
             finally:
                 logger.setLevel(level)
                 shutil.rmtree(building, ignore_errors=True)
-    except requests.RequestException as error:      # before OSError and ValueError, which it may be as well
+    except requests.RequestException as error:      # first, because it is also an OSError, and may be a ValueError
         raise _DownloadFailed(_reason(error, url)) from error
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise _DownloadFailed(f"the archive cannot be unpacked: {error}") from error

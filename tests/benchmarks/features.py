@@ -1,4 +1,4 @@
-"""MP3s to features: the published code rewritten plainly, snippetkit, and decoding alone."""
+"""MP3s to features: the published code reimplemented without optimisation, snippetkit, and decoding alone."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ RECIPE = Recipe.published().with_values(separator="none")
 
 
 def read_clips(data):
-    """The paths of all clips. Each file is read once, so that the disk cache is warm for every way."""
+    """The paths of all clips. Each file is read once, so that the disk cache is warm for every implementation."""
     files = competition.find(data)
     clips = [*files.train, *files.test]
     for path in clips:

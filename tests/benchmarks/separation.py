@@ -2,9 +2,9 @@
 
     python tests/benchmarks/separation.py CLIPS [--weights FOLDER] [--count 24] [--rounds 3] [--json FILE]
 
-Every way runs in a process of its own, and the ways take turns. All use the same weights and the same clips, the first
-ones in the folder CLIPS. The weights may be random, because the time does not depend on them. Reading and writing files
-is not timed. The result is a table in Markdown.
+Every implementation runs in its own process, and the implementations alternate. All use the same weights and the same
+clips, the first ones in the folder CLIPS. The weights may be random, because the time does not depend on them. Reading
+and writing files is not timed. The result is a table in Markdown.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Time several ways to do the same thing. Each way runs in a process of its own, and the ways take turns.
+"""Time several implementations of the same task. Each one runs in its own process, and the implementations alternate.
 
-A benchmark passes its ways to `benchmark`. Taking turns spreads the other work of the machine over all ways, and no way
-profits from what another one left in memory.
+A benchmark passes its implementations to `benchmark`. Alternating spreads the other work of the machine over all of
+them, and none profits from what another one left in memory.
 """
 
 import json
@@ -62,7 +62,7 @@ def timed(function, count, *, warm_up=None):
 
 
 def _wait_for_gpu():
-    torch = sys.modules.get("torch")    # a way without torch shall not import it
+    torch = sys.modules.get("torch")    # an implementation without torch shall not import it
     if torch and torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -75,19 +75,19 @@ def compare(part, commands, *, unit, rounds, target=None, floor=None, has_baseli
     part : str
         What is timed.
     commands : dict
-        Name of the way to its command.
+        Name of the implementation to its command.
     unit : str
         'clip'.
     rounds : int
-        Runs of each way. Each round begins with another way.
+        Runs of each implementation. Each round begins with another one.
     target : Path or None
         File for the rows, as JSON.
     floor : str or None
-        The way that does only what no other way can omit: the lower bound.
+        The implementation that does only what no other one can omit: the lower bound.
     has_baseline : bool
-        Whether the others are compared with the first way.
+        Whether the others are compared with the first implementation.
     apart : sequence of str
-        Ways that do something else and are compared with no other way.
+        Implementations that do something else and are compared with no other one.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def compare(part, commands, *, unit, rounds, target=None, floor=None, has_baseli
         median=("milliseconds", "median"), low=("milliseconds", "min"), high=("milliseconds", "max"),
         count=("count", "first"), memory=("memory", "median"),
     ).loc[names]
-    # medians over the rounds of the ratios to the first way and to the floor
+    # medians over the rounds of the ratios to the first implementation and to the floor
     times = runs.pivot(index="round", columns="way", values="milliseconds").drop(columns=list(apart))
     summary["ratio"] = times.rdiv(times[names[0]], axis=0).median() if has_baseline else None
     summary["over_floor"] = times.div(times[floor], axis=0).median() if floor else None
@@ -115,7 +115,7 @@ def compare(part, commands, *, unit, rounds, target=None, floor=None, has_baseli
 
 
 def _run(command):
-    """Time per unit of one way, and the peak memory of its process and its children while it is timed."""
+    """Time per unit of one implementation, and the peak memory of its process and its children while it is timed."""
     samples = []
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = psutil.Popen(command, stdout=output, stderr=errors)
@@ -144,7 +144,9 @@ def _memory(process):
 
 def table(rows):
     """Rows of benchmarks as Markdown."""
-    columns = "part", "way", "ms", "lowest to highest", "times as fast", "over the floor", "in all", "peak memory"
+    columns = (
+        "part", "implementation", "ms", "lowest to highest", "times as fast", "over the floor", "in all", "peak memory",
+    )
     return markdown(columns, map(_cells, rows))
 
 

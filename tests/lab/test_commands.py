@@ -59,10 +59,10 @@ def test_a_work_folder_stands_for_its_best_network(network, tmp_path):
 @pytest.mark.parametrize("arguments, message", [
     (["identify", "nowhere.wav", "--network", "NETWORK"], "nowhere.wav cannot be read"),
     (["identify", "empty", "--network", "NETWORK"], "holds no recordings"),
-    (["identify", "some.wav", "--network", "empty"], "holds no network that knows songs"),
+    (["identify", "some.wav", "--network", "empty"], "holds no trained song network"),
     (["identify", "long.wav", "--network", "NETWORK"], "lasts longer than 10 minutes"),
     (["app", "--singers", "nowhere", "--port", "0"], "Run the notebook 03_train_ensemble first"),
-    (["app", "--network", "nowhere"], "holds no network that knows songs"),
+    (["app", "--network", "nowhere"], "holds no trained song network"),
     (["app", "--singers", "nowhere", "--port", "TAKEN"], "the page cannot use 127.0.0.1:TAKEN (Address"),
     (["app", "--singers", "nowhere", "--host", "no.such.host.invalid"], "Choose another --host"),
     (["app", "--singers", "nowhere", "--certificate", "no.pem"], "'no.pem' does not exist"),

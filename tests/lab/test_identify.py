@@ -94,7 +94,7 @@ def test_a_network_of_other_songs_or_another_mix_is_refused(network, changes, di
 
 
 def test_a_folder_without_a_network_is_named(tmp_path):
-    with pytest.raises(KitError, match=f"{tmp_path} holds no network that knows songs"):
+    with pytest.raises(KitError, match=f"{tmp_path} holds no trained song network"):
         Recogniser(tmp_path)
 
 

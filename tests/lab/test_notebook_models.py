@@ -14,7 +14,7 @@ for package in ("captum", "onnx", "onnxscript", "onnxruntime", "hmmlearn", "audi
     pytest.importorskip(package, reason="the lab: pip install -r requirements-lab.txt")
 
 NETWORKS = {"lab.tcn", "lab.wave", "resnet18", "resnet18, class_weights True", "resnet18, oversample True",
-            "resnet18, focal 2.0", "resnet18, 1 changed versions", "student of the ensemble", "the ensemble of 1"}
+            "resnet18, focal 2.0", "resnet18, 1 changed versions", "student of the ensemble", "ensemble of 1"}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ SECONDS = 6     # of a recording
 def make(folder, *, seed=0, artists=6, recordings=3, jobs=-1):
     """Make one folder per genre with ``artist 07 - piece 1.mp3`` and so on, unless they exist.
 
-    One more file, by an artist of its own, is truncated on purpose, so that there is a damaged recording to report.
+    One more file, by a separate artist, is truncated on purpose, so that there is a damaged recording to report.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def read_table(folder):
     numbers : ndarray, shape (recordings, numbers), float64
     labels : ndarray, shape (recordings,), int64
     artists : ndarray, shape (recordings,), int64
-        A recording without a known artist gets a number of its own.
+        A recording without a known artist gets its own number.
     names : list of str
         Of the genres.
 

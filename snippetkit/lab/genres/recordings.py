@@ -114,7 +114,7 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
     Parameters
     ----------
     folder : path-like
-        The artist is what precedes `` - `` in a file name. A recording without an artist is a group of its own.
+        The artist is what precedes `` - `` in a file name. A recording without an artist is its own group.
     seconds : float
         Required length of a recording; longer ones are cut.
     jobs : int

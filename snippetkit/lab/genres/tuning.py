@@ -50,7 +50,8 @@ def search(folder, data, recipe, *, device, tries=20, most_filters=SPACE["filter
     most_filters : int
         Per layer; fewer than the study's 256 make trials shorter.
     clock : Clock or None
-        After the first complete trial, no trial is started that may exceed the time limit, judging by the slowest.
+        After the first complete trial, no trial is started that may exceed the time limit, estimated from the
+        slowest.
 
     Returns
     -------

@@ -128,7 +128,7 @@ class Recogniser:
         self.folder = folder = Path(folder)
         record = read_record(folder / "songs.json")
         if record is None or not finished_members(folder):
-            raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs first.")
+            raise KitError(f"{folder} holds no trained song network. Run the notebook 05_identify_songs first.")
         self.names = record["made_by"]["names"]
         self.threshold = (read_json(folder / "threshold.json") or {}).get("threshold", 0.0)
         self.recipe, _ = shared_recipe(folder, [0])
@@ -195,4 +195,4 @@ def find_network(folder=None):
         return folder
     if comparison := read_json(folder / "networks.json"):
         return folder / "networks" / comparison["best"]
-    raise KitError(f"{folder} holds no network that knows songs. Run the notebook 05_identify_songs or set --network.")
+    raise KitError(f"{folder} holds no trained song network. Run the notebook 05_identify_songs or set --network.")

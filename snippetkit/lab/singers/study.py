@@ -180,9 +180,9 @@ class Study:
         _, valid, _ = self.data.datasets(self.recipe, 0, self.device)
         seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
         evaluation = Evaluation(result, seconds=seconds, **measure_cost(networks, valid, self.device))
-        name, predictions = f"the ensemble of {len(networks)}", len(result.valid_logits)
+        name, predictions = f"ensemble of {len(networks)}", len(result.valid_logits)
         if predictions < len(networks):     # the other members were trained on the clip's song
-            name += f", {predictions} a clip"
+            name += f" ({predictions} {'prediction' if predictions == 1 else 'predictions'} per clip)"
         self.rows.append(table_row(name, "its own", evaluation, self.data))
 
     def blending_gains(self):
