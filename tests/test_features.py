@@ -157,6 +157,19 @@ def test_bad_clips_are_named_and_may_then_be_replaced(damaged, small_demo, tmp_p
     assert (len(train.paths), len(test.paths)) == (24, 8)
 
 
+@pytest.mark.parametrize("target", ["nowhere.mp3", "{}", "."], ids=["dangling", "circular", "folder"])
+def test_links_that_cannot_be_opened_are_bad_clips_like_others(damaged, tmp_path, target):
+    for path in (damaged.train[7], damaged.test[4]):
+        path.unlink()
+        path.symlink_to(target.format(path.name))
+    with pytest.raises(KitError, match=r"(?s)4 of 32 clips are bad:.*/3\.mp3.*/7\.mp3 cannot.*/2\.mp3.*/4\.mp3 cannot"):
+        separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
+    for _ in range(2):  # the second time from the record
+        train, test = separate(damaged, tmp_path / "vocals", RECIPE, on_bad="skip", jobs=1)
+        assert list(train.left_out) == [3, 7] and list(test.faults) == [2, 4]
+    assert np.isfinite(extract(test, tmp_path / "test.npy").array).all()
+
+
 def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_path):
     for _ in range(2):  # the second time from the record that the first one left
         train, test = separate(damaged, tmp_path / "vocals", RECIPE, on_bad="skip", jobs=1)
