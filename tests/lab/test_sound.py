@@ -63,6 +63,7 @@ def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
     ("missing.wav", lambda path: None, "cannot be read"),
     ("zeros.wav", lambda path: write(path, 0 * TONE), "is silent"),
     ("header.wav", lambda path: write(path, TONE[:0]), "holds no sound"),
+    ("huge.wav", lambda path: soundfile.write(path, 3e38 * np.sign(TONE), RATE, subtype="FLOAT"), "contains samples"),
     ("long.wav", lambda path: write(path, np.tile(TONE, 3)), "lasts longer than 0.1 minutes. Cut it"),
     ("large.wav", lambda path: write(path, np.tile(TONE, 9)), "has 1 MB, more than 0. Cut it or save it as MP3"),
 ])
