@@ -109,7 +109,7 @@ def check(folder):
     from .data.competition import mp3s_below
 
     clips = mp3s_below(folder)
-    faults = find_faults(clips)
+    faults, _ = find_faults(clips)
     for fault in faults.values():
         click.echo(fault)
     if faults:

@@ -10,17 +10,23 @@ import numpy as np
 import soundfile
 import soxr
 
+from .decoding import decode
 from .recipe import Recipe
 from .utils.errors import KitError, report_os_error
 from .utils.parallel import parallel_map
+
+TOLERANCE = 0.1     # seconds that a clip is cut or padded at most; an encoder may add some hundredths
 
 _PUBLISHED = Recipe.published()
 
 # A microphone or a converter causes an offset of some thousandths. Above a quarter of full scale, peaks are clipped.
 _MAX_OFFSET = 0.25
 
+# Far above any scale that is in use: 32-bit integers reach 2e9. The square of much larger samples would overflow.
+_MAX_PEAK = 1e10
 
-def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, mono=True):
+
+def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds, length="strict", mono=True):
     """Decode a clip, mix it to mono and resample it (soxr, high quality).
 
     Parameters
@@ -29,7 +35,10 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
         Any format that libsndfile reads, including MP3.
     sample_rate : int, in Hz
     seconds : float or None
-        The required duration, exact to a sample at the file's own rate; None accepts any duration.
+        The required duration; None accepts any.
+    length : str
+        'strict' requires the duration exactly, to a sample at the file's own rate. 'fit' cuts or pads the end of a clip
+        that differs by `TOLERANCE` at most.
     mono : bool
         False keeps the channels.
 
@@ -41,15 +50,10 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
     Raises
     ------
     KitError
-        If the file is missing, empty or not audio, has another duration, or contains NaN or a constant offset.
+        If the file is missing, empty or not audio, has another duration, or contains NaN, huge samples or a constant
+        offset.
     """
-    signal, rate, length = _decode(path, seconds)
-    expected = length if seconds is None else round(seconds * rate)
-    if not length:
-        raise KitError(f"{path} contains no sound.")
-    if length != expected:
-        fault = "It is cut short." if length < expected else "It is longer than a clip."
-        raise KitError(f"{path} decodes to {length / rate:.3f} s instead of {seconds:g} s ({length} samples). {fault}")
+    signal, rate, _ = _decode_clip(path, seconds, length)
     return from_samples(path, signal, rate, sample_rate=sample_rate, seconds=seconds, mono=mono)
 
 
@@ -69,18 +73,14 @@ def from_samples(path, signal, rate, *, sample_rate, seconds=None, mono=True):
     Raises
     ------
     KitError
-        If the signal contains NaN, infinite values or a constant offset.
+        If the signal contains NaN, infinite or huge values or a constant offset.
 
     Examples
     --------
     >>> from_samples("tone.wav", np.zeros((22_050, 2), np.float32), 22_050, sample_rate=16_000).shape
     (16000,)
     """
-    if not np.isfinite(signal).all():
-        raise KitError(f"{path} contains samples that are NaN or infinite.")
-    offset = float(signal.mean())
-    if abs(offset) > _MAX_OFFSET:
-        raise KitError(f"{path} has a constant offset of {offset:+.2f} of full scale, so it is clipped.")
+    _require_sane(path, signal)
     return _resample(signal, rate, sample_rate, seconds, mono)
 
 
@@ -100,10 +100,10 @@ def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seco
     (48000,)
     """
     try:
-        signal, rate, _ = _decode(path, seconds)
+        signal, rate = _decode(path, seconds)
     except KitError:
         signal, rate = np.zeros((0, 1), np.float32), sample_rate
-    return _resample(np.nan_to_num(signal, nan=0, posinf=0, neginf=0), rate, sample_rate, seconds, mono)
+    return _resample(np.where(np.abs(signal) <= _MAX_PEAK, signal, 0), rate, sample_rate, seconds, mono)
 
 
 def level(signal):
@@ -126,48 +126,68 @@ def level(signal):
     return 10 * math.log10(power) if power else -math.inf
 
 
-def find_faults(paths, *, seconds=_PUBLISHED.seconds, jobs=-1):
-    """Decode every file and report the bad clips.
+def find_faults(paths, *, seconds=_PUBLISHED.seconds, length="strict", jobs=-1):
+    """Decode every file and report the bad clips, and those that `load` cuts or pads.
 
     Parameters
     ----------
     paths : sequence of path-like
-    seconds : float
+    seconds, length
         As in `load`.
     jobs : int
         Number of processes, as joblib counts them: -1 is one per core.
 
     Returns
     -------
-    dict
+    faults : dict
         Path to message, for the bad clips only.
+    excess : dict
+        Path to seconds, for the clips that are cut (positive) or padded (negative).
     """
-    faults = parallel_map(_fault, paths, [seconds] * len(paths), jobs=jobs, title="checking clips")
-    return {Path(path): fault for fault, path in zip(faults, paths) if fault}
+    def check(path):
+        try:
+            signal, _, excess = _decode_clip(path, seconds, length)
+            _require_sane(path, signal)
+        except KitError as error:
+            return str(error), 0
+        return "", excess
+
+    checks = dict(zip(map(Path, paths), parallel_map(check, paths, jobs=jobs, title="checking clips")))
+    return tuple({path: values[k] for path, values in checks.items() if values[k]} for k in (0, 1))
 
 
-def _fault(path, seconds):
-    """What is wrong with a clip; None if nothing is."""
-    try:
-        load(path, seconds=seconds)
-    except KitError as error:
-        return str(error)
+def _require_sane(path, signal):
+    if not (np.abs(signal) <= _MAX_PEAK).all():
+        raise KitError(f"{path} contains samples that are NaN, infinite or above {_MAX_PEAK:g}.")
+    offset = float(signal.mean())
+    if abs(offset) > _MAX_OFFSET:
+        raise KitError(f"{path} has a constant offset of {offset:+.2f} of full scale, so it is clipped.")
+
+
+def _decode_clip(path, seconds, length):
+    """Samples, cut but not padded; the file's rate; and the seconds by which the clip is too long."""
+    signal, rate = _decode(path, seconds)
+    if not len(signal):
+        raise KitError(f"{path} contains no sound.")
+    expected = len(signal) if seconds is None else round(seconds * rate)
+    excess = (len(signal) - expected) / rate
+    if excess and (length == "strict" or abs(excess) > TOLERANCE):
+        fault = "It is cut short." if excess < 0 else "It is longer than a clip."
+        duration = f"{len(signal) / rate:.3f} s instead of {seconds:g} s ({len(signal)} samples)"
+        if excess > TOLERANCE:      # decoded no further
+            duration = f"more than {seconds + TOLERANCE:g} s instead of {seconds:g} s"
+        raise KitError(f"{path} decodes to {duration}. {fault}")
+    return signal[:expected], rate, excess
 
 
 def _decode(path, seconds):
-    """At most one clip of samples, shape (samples, channels); the file's rate; and its full length in samples."""
+    """Samples, shape (samples, channels), of a clip and a little more, to notice a longer one; and the file's rate."""
     path = Path(path)
     try:
         with report_os_error(f"{path} cannot be read"), open(path, "rb") as stream:
             if path.stat().st_size == 0:
                 raise KitError(f"{path} is empty (0 bytes).")
-            with soundfile.SoundFile(stream) as file:
-                expected = file.frames if seconds is None else round(seconds * file.samplerate)
-                # One sample more than expected, to notice a longer file; not all of it, because it may be an hour long.
-                signal = file.read(expected + 1, dtype="float32", always_2d=True)
-                # The header of a truncated MP3 still states the full length, so count the decoded samples.
-                length = len(signal) if len(signal) < expected else max(len(signal), file.frames)
-                return signal[:expected], file.samplerate, length
+            return decode(stream, seconds and seconds + 1.5 * TOLERANCE)
     except soundfile.LibsndfileError as error:
         # libsndfile's own message is misleading ("file does not exist" for a file of 300 bytes).
         raise KitError(f"{path} is not audio that can be decoded, or is damaged inside.") from error

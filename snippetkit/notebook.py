@@ -76,6 +76,9 @@ def _player(clip):
     if isinstance(clip, tuple):
         player = Audio(clip[0], rate=clip[1], normalize=False)
     else:
-        player = Audio(filename=clip, embed=True)
+        try:
+            player = Audio(filename=clip, embed=True)
+        except OSError as error:    # a bad test clip, which is predicted all the same
+            return html.escape(f"cannot be read: {error.strerror}")
         player.mimetype = _TYPES.get(Path(clip).suffix.lower(), player.mimetype)
     return player._repr_html_().replace("<audio", '<audio style="width:100%"', 1)

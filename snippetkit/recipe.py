@@ -42,6 +42,7 @@ class Recipe:
     fast_separation: bool = _features(False)                    # in half precision
     sample_rate: int = _features(16_000, 1_000, 192_000)        # Hz
     seconds: float = _features(3.0, 0.05, 3_600)                # length of a clip
+    length: str = _features("strict", choices=("strict", "fit"))    # fit: cut or pad by 0.1 s at most
     preemphasis: float = _features(0.97, 0, 1)                  # y[t] = x[t] - 0.97 x[t-1]
     frame_length: int = _features(400, 2, 2**20)                # samples: 25 ms
     hop: int = _features(160, 1, 2**20)                         # samples: 10 ms

@@ -6,8 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
-from snippetkit import audio, filterbank
+from snippetkit import audio, decoding, filterbank
 from snippetkit.data import competition
 from snippetkit.features import extraction as features
 from snippetkit.features import published
@@ -156,6 +157,19 @@ def test_bad_clips_are_named_and_may_then_be_replaced(damaged, small_demo, tmp_p
     assert (len(train.paths), len(test.paths)) == (24, 8)
 
 
+@pytest.mark.parametrize("target", ["nowhere.mp3", "{}", "."], ids=["dangling", "circular", "folder"])
+def test_links_that_cannot_be_opened_are_bad_clips_like_others(damaged, tmp_path, target):
+    for path in (damaged.train[7], damaged.test[4]):
+        path.unlink()
+        path.symlink_to(target.format(path.name))
+    with pytest.raises(KitError, match=r"(?s)4 of 32 clips are bad:.*/3\.mp3.*/7\.mp3 cannot.*/2\.mp3.*/4\.mp3 cannot"):
+        separate(damaged, tmp_path / "vocals", RECIPE, jobs=1)
+    for _ in range(2):  # the second time from the record
+        train, test = separate(damaged, tmp_path / "vocals", RECIPE, on_bad="skip", jobs=1)
+        assert list(train.left_out) == [3, 7] and list(test.faults) == [2, 4]
+    assert np.isfinite(extract(test, tmp_path / "test.npy").array).all()
+
+
 def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_path):
     for _ in range(2):  # the second time from the record that the first one left
         train, test = separate(damaged, tmp_path / "vocals", RECIPE, on_bad="skip", jobs=1)
@@ -164,6 +178,28 @@ def test_skipping_leaves_out_train_clips_and_salvages_test_clips(damaged, tmp_pa
     salvaged = extract(test, tmp_path / "test.npy").array
     assert np.isfinite(salvaged).all() and salvaged[2].std() > 1
     assert extract(train, tmp_path / "train.npy").ids.tolist() == [0, 1, 2, *range(4, 24)]
+
+
+def test_clips_of_almost_three_seconds_are_used_where_that_is_wanted(copied_demo, tmp_path, capsys):
+    clips = copied_demo / "train_mp3s"
+    for clip in clips.iterdir():        # as encoders leave clips that do not say where the sound begins
+        clip.write_bytes(b"".join(list(decoding._frames(clip.read_bytes()))[1:]))
+    signal, rate = soundfile.read(copied_demo / "test_mp3s" / "2.mp3")
+    soundfile.write(copied_demo / "test_mp3s" / "2.mp3", signal[:-1000], rate)
+    found, fit = competition.find(copied_demo), RECIPE.with_values(length="fit")
+    with pytest.raises(KitError, match=r"(?s)25 of 32 clips are bad.* at most 0.1 s too long .*--set length=fit"):
+        separate(found, tmp_path / "vocals", RECIPE, jobs=1)
+    for _ in range(2):      # the second time from the record
+        capsys.readouterr()
+        train, test = separate(found, tmp_path / "vocals", fit, jobs=1)
+        said = "length=fit: of 32 clips, 24 are cut and 1 padded with silence to 3 s, by 0.030 s at most"
+        assert capsys.readouterr().err.count(said) == 1 and len(train.paths) == 24 and not test.faults
+    array = extract(train, tmp_path / "train.npy", fit).array
+    np.testing.assert_allclose(array[5], filterbank.log_mel(audio.load(train.clips[5], length="fit")), atol=1e-3)
+    with pytest.raises(KitError, match="train.npy was created differently .length: 'fit', now 'strict'"):
+        extract(train, tmp_path / "train.npy")
+    with pytest.raises(KitError, match="vocals was created differently .length: 'fit', now 'strict'"):
+        separate(found, tmp_path / "vocals", RECIPE, jobs=1)
 
 
 def test_unknown_choice_for_bad_clips_is_refused(small_competition, tmp_path):

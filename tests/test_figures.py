@@ -116,7 +116,8 @@ def test_no_figure_stays_open_and_none_is_half_saved(tmp_path):
 
 
 def test_players_carry_their_sound(small_competition):
-    shown = players({"no <voice>": small_competition.train[0], "tone": (TONE, 16_000)}).data
+    shown = players({"no <voice>": small_competition.train[0], "tone": (TONE, 16_000), "lost": "nowhere.mp3"}).data
+    assert "lost</figcaption>cannot be read: No such file" in shown
     assert shown.count("<audio") == 2 and "no &lt;voice&gt;" in shown and shown.count("base64,") == 2
 
 

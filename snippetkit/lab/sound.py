@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 
 from .. import audio
+from ..decoding import decode
 from ..utils.artifacts import make_folder_once
 from ..utils.errors import KitError, report_os_error
 from ..utils.parallel import parallel_map
@@ -49,7 +50,8 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
         raise KitError(f"{path.name} is empty (0 bytes).")
     if largest and size > largest:
         raise KitError(f"{path.name} has {size / 1e6:.0f} MB, more than {largest / 1e6:.0f}. Cut it or save it as MP3.")
-    signal, rate = _read_with_soundfile(path, longest) or _read_with_av(path, longest)
+    with report_os_error(f"{path} cannot be read"):
+        signal, rate = _read_with_soundfile(path, longest) or _read_with_av(path, longest)
     if longest and len(signal) > longest * rate:
         raise KitError(f"{path.name} lasts longer than {longest / 60:g} minutes. Cut it.")
     if not len(signal):
@@ -63,9 +65,8 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
 def _read_with_soundfile(path, longest):
     """Samples, shape (samples, channels), slightly more than `longest` at most, and their rate; None if it cannot."""
     try:
-        with soundfile.SoundFile(path) as file:
-            most = file.frames if longest is None else min(file.frames, round(longest * file.samplerate) + 1)
-            return file.read(most, dtype="float32", always_2d=True), file.samplerate
+        with open(path, "rb") as stream:
+            return decode(stream, longest and longest + 1)
     except soundfile.LibsndfileError:
         return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from .. import audio
 from ..utils.artifacts import claim, digest, fingerprint, require_match, write_record
 from ..utils.errors import KitError
+from ..utils.progress import say
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sources:
 
 
 def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
-    """Check all clips, or read the result of an earlier check.
+    """Check all clips, or read the result of an earlier check, and say how many are cut or padded (``length=fit``).
 
     Parameters
     ----------
@@ -73,22 +74,29 @@ def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         "test": dict(zip(competition.test_ids.tolist(), competition.test)),
     }
     prints = {split: fingerprint(clips.values()) for split, clips in splits.items()}
-    made_by = {"seconds": recipe.seconds, "clips": digest(prints)}
+    made_by = {"seconds": recipe.seconds, "length": recipe.length, "clips": digest(prints)}
     record = require_match(folder / "clips.json", made_by, artifact=folder, delete=_delete(folder))
     if record:
         faults = {split: {int(i): text for i, text in record["faults"][split].items()} for split in splits}
+        excess = record["excess"]
     else:
         clips = [path for clips in splits.values() for path in clips.values()]
-        messages = audio.find_faults(clips, seconds=recipe.seconds, jobs=jobs)
+        messages, excess = audio.find_faults(clips, seconds=recipe.seconds, length=recipe.length, jobs=jobs)
+        excess = list(excess.values())
         faults = {
             split: {i: messages[path] for i, path in clips.items() if path in messages}
             for split, clips in splits.items()
         }
+    count = len(competition.train) + len(competition.test)
     if on_bad == "fail":
-        _refuse_faults(faults, len(competition.train) + len(competition.test))
+        _refuse_faults(faults, count, recipe)
     # Only now, so that the folder does not belong to other clips once the bad ones are replaced.
     if not record:
-        write_record(folder / "clips.json", made_by, faults=faults)
+        write_record(folder / "clips.json", made_by, faults=faults, excess=excess)
+    if excess:
+        cut = sum(seconds > 0 for seconds in excess)
+        say(f"length=fit: of {count} clips, {cut} are cut and {len(excess) - cut} padded with silence to "
+            f"{recipe.seconds:g} s, by {max(map(abs, excess)):.3f} s at most")
     if recipe.separator == "none":
         record_separation(folder, recipe)
     if len(faults["train"]) == len(competition.train):
@@ -145,12 +153,16 @@ def _delete(folder):
     return f"{folder} and the features and members beside it"
 
 
-def _refuse_faults(faults, clips, *, most=20):
+def _refuse_faults(faults, clips, recipe, *, most=20):
     bad = [message for split in faults.values() for message in split.values()]
     if bad:
+        fit = "" if recipe.length == "fit" else (
+            f" Clips that are at most {audio.TOLERANCE:g} s too long or too short can be cut or padded: "
+            "--set length=fit, or settings = \"length=fit\"."
+        )
         raise KitError(
             f"{len(bad)} of {clips} clips are bad:\n  "
             + "\n  ".join(bad[:most]) + (f"\n  and {len(bad) - most} more" if len(bad) > most else "")
             + "\nReplace them, or leave bad train clips out and salvage bad test clips: "
-            "--on-bad skip, or on_bad = \"skip\"."
+            f"--on-bad skip, or on_bad = \"skip\".{fit}"
         )

@@ -182,7 +182,8 @@ def _batches(splits, only, size):
 
 def _mixture(clip, is_bad, recipe):
     """Samples of a clip for the separator, shape (samples, channels)."""
-    return (audio.salvage if is_bad else audio.load)(clip, sample_rate=RATE, seconds=recipe.seconds, mono=False)
+    size = {"sample_rate": RATE, "seconds": recipe.seconds, "mono": False}
+    return audio.salvage(clip, **size) if is_bad else audio.load(clip, **size, length=recipe.length)
 
 
 def _write(path, vocals, mono):

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 from lab.sounds import RATE, make_songs, write
 
 from snippetkit.lab import folders, sound
@@ -23,6 +24,31 @@ def test_an_m4a_sounds_like_the_same_wav(tmp_path):
     assert np.abs(np.fft.rfft(one)).argmax() == np.abs(np.fft.rfft(two)).argmax()
 
 
+def cut_tag(data):
+    """An MP3 without its first frame, which counts the others."""
+    return data[data.index(data[:2], 2) :]
+
+
+def forget_length(data):
+    """A FLAC as a program writes it to a pipe."""
+    return data[:21] + bytes([data[21] & 0xF0]) + bytes(4) + data[26:]
+
+
+@pytest.mark.parametrize("name, change", [
+    ("one.mp3", cut_tag), ("one.mp3", lambda data: b"<html>" * 300 + cut_tag(data)), ("one.flac", forget_length),
+    ("one.wav", lambda data: data[:40] + b"\xff" * 4 + data[44:]),
+])
+def test_a_recording_is_decoded_to_its_end_whatever_its_header_says(tmp_path, name, change):
+    path = tmp_path / name
+    signal = np.random.default_rng(0).normal(0, 0.1, 20 * RATE) * np.where(np.arange(20 * RATE) < 2 * RATE, 1, 1e-3)
+    options = {"bitrate_mode": "VARIABLE", "compression_level": 0.5} if name == "one.mp3" else {}
+    soundfile.write(path, signal, RATE, **options)
+    path.write_bytes(change(path.read_bytes()))
+    assert len(sound.load(path, sample_rate=RATE)) == pytest.approx(20 * RATE, abs=0.1 * RATE)
+    with pytest.raises(KitError, match="lasts longer than 0.3"):
+        sound.load(path, sample_rate=RATE, longest=19)
+
+
 def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
     path = write(tmp_path / "stereo.wav", np.stack([TONE, -0.5 * TONE], axis=1))
     channels, mixed = (sound.load(path, sample_rate=RATE, mono=mono) for mono in (False, True))
@@ -37,6 +63,7 @@ def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
     ("missing.wav", lambda path: None, "cannot be read"),
     ("zeros.wav", lambda path: write(path, 0 * TONE), "is silent"),
     ("header.wav", lambda path: write(path, TONE[:0]), "holds no sound"),
+    ("huge.wav", lambda path: soundfile.write(path, 3e38 * np.sign(TONE), RATE, subtype="FLOAT"), "contains samples"),
     ("long.wav", lambda path: write(path, np.tile(TONE, 3)), "lasts longer than 0.1 minutes. Cut it"),
     ("large.wav", lambda path: write(path, np.tile(TONE, 9)), "has 1 MB, more than 0. Cut it or save it as MP3"),
 ])

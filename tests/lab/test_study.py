@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import make_data
 
+from snippetkit.data import competition
 from snippetkit.lab import classical
 from snippetkit.lab.singers.study import Study
 from snippetkit.recipe import Recipe
@@ -65,6 +66,21 @@ def test_paths_and_statistics_are_those_of_the_member(study):
     standardised = replace(study, recipe=RECIPE.with_values(standardise=True))
     mean = study.data.train.array[train].mean(axis=(0, 1), dtype=np.float64)
     np.testing.assert_allclose(standardised.statistics(1)[0], mean)
+
+
+@pytest.mark.slow
+def test_bad_test_clips_are_predicted_from_what_can_be_decoded(study, copied_demo, tmp_path):
+    empty, cut, dangling = (copied_demo / "test_mp3s" / f"{i}.mp3" for i in range(3))
+    empty.write_bytes(b"")
+    cut.write_bytes(cut.read_bytes()[:9000])
+    dangling.unlink()
+    dangling.symlink_to("nowhere.mp3")
+    damaged = replace(study, competition=competition.find(copied_demo), folder=tmp_path, rows=[], results={})
+    damaged.evaluate_frames("MFCC")
+    damaged.train_on_samples(1)
+    assert len(damaged.rows) == len(damaged.results) > 2
+    for result in damaged.results.values():
+        assert result.test_logits.shape[1:] == (8, 4) and np.isfinite(result.test_logits).all()
 
 
 def test_changed_versions_of_separated_vocals_are_refused(study):

@@ -1,11 +1,18 @@
 """A finished run predicts recordings of any length as it predicted its own clips."""
 
+import sys
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import make_data
 from scipy.special import softmax
 
 from snippetkit.lab import sound
 from snippetkit.lab.singers.who_sings import WhoSings
+from snippetkit.recipe import Recipe
+from snippetkit.training.ensemble import train_ensemble
 from snippetkit.training.members import finished_members
 from snippetkit.utils.errors import KitError
 
@@ -46,6 +53,44 @@ def test_levels_are_relative_to_the_loudest_point(who, signals):
     levels = who.levels(signals[0])
     assert levels.shape == (299, 40) and levels.max() == 0
     assert np.allclose(levels, who.levels(np.stack([signals[0]] * 2, axis=1)))      # two equal channels
+
+
+STAND_IN = """#!{python}
+import sys
+import numpy as np
+print("ready", flush=True)
+for line in sys.stdin:
+    mixture, vocals = line.strip().split("\\t")
+    np.save(vocals, np.load(mixture) / 2)
+    print("done", flush=True)
+"""
+
+
+@pytest.fixture(params=["stand-in", pytest.param("package", marks=pytest.mark.slow)])
+def spleeter_weights(request, tmp_path, monkeypatch):
+    """Weights for the Spleeter package, or for a program that takes its place and halves all samples."""
+    if request.param == "package":
+        return request.getfixturevalue("package_weights")
+    program = tmp_path / "python"
+    program.write_text(STAND_IN.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("SPLEETER_PYTHON", str(program))
+    return request.getfixturevalue("weights")
+
+
+def test_the_spleeter_package_separates_until_nobody_needs_it(spleeter_weights, small_competition, cpu, tmp_path):
+    recipe = Recipe.published().with_values(
+        separator="spleeter", model="cnn3", split="songs", folds=3, members=1, epochs=1, batch_size=16,
+    )
+    train_ensemble(tmp_path / "members", recipe, make_data(seed=0, clips=24, frames=299), devices=[cpu])
+    who = WhoSings(tmp_path, weights=spleeter_weights, device=cpu)
+    signal = sound.load(small_competition.test[0], **who.wanted)
+    for seconds in (3, 5):      # of two recordings
+        probabilities = who.probabilities(np.resize(signal, (seconds * 44_100, signal.shape[1])))
+        assert probabilities.shape == (seconds - 2, 4) and np.isfinite(probabilities).all()
+    temporary = set(Path(tempfile.gettempdir()).glob("snippetkit-spleeter-*"))
+    del who
+    assert len(temporary - set(Path(tempfile.gettempdir()).glob("snippetkit-spleeter-*"))) == 1
 
 
 def test_a_folder_without_members_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ NOISE = 10.0, 40.0      # signal-to-noise ratio, dB
 RATE = 8_000            # Hz, of samples as inputs of a network
 
 
-def load_samples(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
+def load_samples(paths, *, sample_rate=RATE, seconds=3.0, load=audio.load, jobs=-1):
     """Decode clips as features with one band.
 
     Parameters
@@ -29,6 +30,8 @@ def load_samples(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
     paths : sequence of path-like
     sample_rate : int, in Hz
     seconds : float
+    load : callable
+        Has the parameters of `audio.load`.
     jobs : int
         Number of processes, as joblib counts them.
 
@@ -37,9 +40,7 @@ def load_samples(paths, *, sample_rate=RATE, seconds=3.0, jobs=-1):
     ndarray, shape (clips, samples, 1), float32
         Each clip has mean square 1, so that loudness carries no information.
     """
-    def load(path):
-        return audio.load(path, sample_rate=sample_rate, seconds=seconds)
-
+    load = partial(load, sample_rate=sample_rate, seconds=seconds)
     signals = np.stack(parallel_map(load, paths, jobs=jobs, title="samples"))
     loudness = np.sqrt(np.mean(signals**2, axis=1, keepdims=True))
     return (signals / np.maximum(loudness, 1e-6))[..., None].astype(np.float32)
@@ -78,7 +79,7 @@ def _change(path, recipe, count, seed):
         PitchShift(-SEMITONES, SEMITONES, p=0.5),
         AddGaussianSNR(*NOISE, p=0.5),
     ])
-    signal = audio.load(path, sample_rate=recipe.sample_rate, seconds=recipe.seconds)
+    signal = audio.load(path, sample_rate=recipe.sample_rate, seconds=recipe.seconds, length=recipe.length)
     # mirrored at its end, or a clip that is played faster would end in silence
     longer = np.pad(signal, (0, len(signal) // 8), mode="reflect")
     # audiomentations draws from the global generators, which are restored for other code

@@ -1,5 +1,6 @@
 """Who sings in each 3-second window of a recording of any length, predicted by the ensemble of a finished run."""
 
+import weakref
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -51,7 +52,9 @@ class WhoSings:
         if self.recipe.separator != "none":
             self.wanted = {"sample_rate": RATE, "mono": False}
             backend = open_backend(self.recipe.separator, find_weights(weights), fast=self.recipe.fast_separation)
-            self._separate = ExitStack().enter_context(backend)     # open until the process ends
+            stack = ExitStack()
+            self._separate = stack.enter_context(backend)
+            weakref.finalize(self, stack.close)     # at the end of the process at the latest
         self._device = device or find_devices(self.recipe.precision)[0]
         # Of all train clips. Each member was trained with those of its own training set; the difference is negligible.
         self._statistics = None
