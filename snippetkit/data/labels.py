@@ -34,10 +34,11 @@ def read_labels(path, *, classes=len(CLASSES)):
         If the file cannot be read, a label is not a number or out of range, or an id is missing or occurs twice.
     """
     path = Path(path)
-    if path.suffix not in LABEL_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in LABEL_SUFFIXES:
         raise KitError(f"{path} is not a label file. Give a file that ends in {', '.join(LABEL_SUFFIXES)}.")
     with report_os_error(f"{path} cannot be read"):
-        labels = {".txt": _text_labels, ".npz": _npz_labels, ".csv": _csv_labels}[path.suffix](path)
+        labels = {".txt": _text_labels, ".npz": _npz_labels, ".csv": _csv_labels}[suffix](path)
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         raise KitError(f"{path}: the label {labels[outside[0]]} of clip {outside[0]} is not in 0–{classes - 1}.")
