@@ -4,6 +4,7 @@ Copies of the data nest their folders differently, so files are searched for bel
 audio.
 """
 
+import filecmp
 import os
 import re
 import shutil
@@ -91,7 +92,7 @@ def find(root):
 
 
 def sort_clips(clips, labels, folder, *, link=False):
-    """Copy clips into one folder per class, such as ``1_one_male_voice``.
+    """Copy clips into one folder per class, such as ``1_one_male_voice``; their copies in other classes are removed.
 
     Parameters
     ----------
@@ -104,14 +105,25 @@ def sort_clips(clips, labels, folder, *, link=False):
     Raises
     ------
     KitError
-        If a file cannot be written or linked.
+        If a file cannot be written, linked or removed, or a file of a clip's name is not a copy of it.
     """
-    place = os.symlink if link else shutil.copyfile
-    for clip, label in zip(clips, labels, strict=True):
-        target = Path(folder) / f"{label}_{CLASSES[label].replace(' ', '_')}" / clip.name
-        if not target.exists():
-            with replacing(target) as temporary:
-                place(clip.resolve(), temporary)
+    classes = [Path(folder, f"{label}_{name.replace(' ', '_')}") for label, name in enumerate(CLASSES)]
+    copies = {clip: [path for place in classes if os.path.lexists(path := place / clip.name)] for clip in clips}
+    with report_os_error(f"{folder} cannot be sorted"):
+        for clip, path in ((clip, path) for clip, paths in copies.items() for path in paths):
+            if not path.is_symlink() and not filecmp.cmp(clip, path, shallow=False):
+                raise KitError(f"{path} is not a copy of {clip}. Remove it, or choose another folder.")
+        for clip, label in zip(clips, labels, strict=True):
+            target = classes[label] / clip.name
+            _place(clip, target, link)
+            for path in set(copies[clip]) - {target}:
+                path.unlink()
+
+
+def _place(clip, target, link):
+    if not (target.exists() and target.is_symlink() == link and (not link or target.samefile(clip))):
+        with replacing(target) as temporary:
+            (os.symlink if link else shutil.copyfile)(clip.resolve(), temporary)
 
 
 def mp3s_below(folder):
