@@ -153,7 +153,7 @@ def _make(path, train, test, own, jobs):
 
 def _read(path, train, test):
     try:
-        table = pd.read_csv(path, dtype={"content": str}, keep_default_na=False)[list(_COLUMNS)]
+        table = pd.read_csv(path, index_col=False, dtype={"content": str}, keep_default_na=False)[list(_COLUMNS)]
         table = table.astype(dict.fromkeys(_NUMBERS, np.int64)).astype({"level": float})
     except (OSError, ValueError, KeyError) as error:
         raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
@@ -187,9 +187,9 @@ def _read_own(path, train, test):
     song = table["song"].str.strip()
     wrong = split[~split.isin(["train", "test"])]
     if len(wrong):
-        raise KitError(f"{path}, line {wrong.index[0] + 2}: split {wrong.iloc[0]!r} is not train or test.")
+        raise KitError(f"{path}, line {wrong.index[0]}: split {wrong.iloc[0]!r} is not train or test.")
     if (song == "").any():
-        raise KitError(f"{path}, line {song.index[song == ''][0] + 2}: the song is missing.")
+        raise KitError(f"{path}, line {song.index[song == ''][0]}: the song is missing.")
     keys = list(zip(split, whole_numbers(table["id"], path).tolist()))
     duplicates = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
     if duplicates:
