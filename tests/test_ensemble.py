@@ -11,6 +11,7 @@ from snippetkit.training.members import finished_members, member_folder, read_hi
 from snippetkit.utils.artifacts import read_record, write_record
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
+from snippetkit.utils.storage import write_json
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,27 @@ def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu
     assert ensemble.train_ensemble(members, more, small_data, devices=[cpu]) == [0, 1, 2]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert list(read_histories(members)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("content", ["", "\n", "epoch,lr\n1,2\n", '"epoch', "\0"])
+def test_a_damaged_history_is_named(tmp_path, content):
+    path = member_folder(tmp_path, 3) / "history.csv"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(KitError, match=f"{path} is damaged .* Delete it"):
+        read_histories(tmp_path)
+
+
+@pytest.mark.parametrize("made_by", [None, {}, {"recipe": []}, {"recipe": [], "training_data": "x"}, ["a list"]])
+def test_a_damaged_record_of_a_member_is_named(tmp_path, made_by):
+    path = member_folder(tmp_path, 0) / "recipe.json"
+    if made_by is not None:
+        write_json(path, {"format": 2, "made_by": made_by})
+    with pytest.raises(KitError, match=f"{path} is (missing or )?damaged"):
+        shared_recipe(tmp_path, [0])
+    write_json(path, {"format": 2, "made_by": {"recipe": {"epoch": 3}, "training_data": "x"}})
+    with pytest.raises(KitError, match="did you mean epochs"):
+        shared_recipe(tmp_path, [0])
 
 
 def test_two_devices_train_a_member_each_and_give_the_same(trained, tmp_path, small_recipe, small_data, cpu, capsys):
