@@ -194,14 +194,13 @@ class Recipe:
 
     def _require_size(self):
         """Refuse features that are too small for the model."""
-        shape = {"frames": min(self.crop, self.frames) or self.frames, "bands": self.n_mels}
-        for (name, size), smallest in zip(shape.items(), _SMALLEST.get(self.model, (1, 1)), strict=True):
-            if size < smallest:
-                settings = "seconds, hop, pool or crop" if name == "frames" else "n_mels"
-                raise KitError(
-                    f"model={self.model} needs at least {smallest} {name}, and this recipe gives it {size}. Change "
-                    f"{settings}, or choose another model."
-                )
+        smallest = _SMALLEST.get(self.model, (1, 1))
+        frames = min(self.crop, self.frames) or self.frames
+        if frames < smallest[0] or self.n_mels < smallest[1]:
+            raise KitError(
+                f"model={self.model} needs {smallest[0]} frames and {smallest[1]} bands or more. This recipe gives it "
+                f"{frames} and {self.n_mels}: change seconds, hop, pool, crop or n_mels, or choose another model."
+            )
 
     @property
     def frames(self):

@@ -48,12 +48,10 @@ def test_settings_have_the_type_of_their_field():
     ("frame_length=2048", "n_fft"),
     ("second_n_fft=300", "second_n_fft=300 is shorter than frame_length=400"),
     ("scale=log", "scale=log needs f_min above 0"),
-    ("model=cnn3 pool=300", "model=cnn3 needs at least 8 frames, and this recipe gives it 1. Change seconds, hop"),
-    ("model=cnn3 hop=24000", "at least 8 frames, and this recipe gives it 3"),
-    ("model=cnn3 seconds=0.05", "at least 8 frames, and this recipe gives it 4"),
-    ("model=cnn3 crop=7", "at least 8 frames, and this recipe gives it 7"),
-    ("model=cnn3 n_mels=7", "at least 8 bands, and this recipe gives it 7. Change n_mels"),
-    ("model=densenet121 pool=11", "at least 29 frames, and this recipe gives it 27"),
+    ("model=cnn3 pool=300", "model=cnn3 needs 8 frames and 8 bands or more. This recipe gives it 1 and 40: change"),
+    ("model=cnn3 hop=24000", "gives it 3 and 40"), ("model=cnn3 seconds=0.05", "gives it 4 and 40"),
+    ("model=cnn3 crop=7", "gives it 7 and 40"), ("model=cnn3 n_mels=7", "gives it 299 and 7"),
+    ("model=densenet121 pool=11", "needs 29 frames and 29 bands or more. This recipe gives it 27 and 40"),
     ("window=kaiser", "window='kaiser' is unknown. Choose one of hamming, hann"),
 ])
 def test_invalid_setting_is_named(setting, message):
