@@ -15,6 +15,11 @@ from .utils.errors import KitError
 # The group of entry points by which other packages add models; see `models.build`.
 MODEL_PLUGINS = "snippetkit.models"
 
+# Frames and bands below which a model's layers have nothing left to pool.
+_SMALLEST = {
+    "cnn3": (8, 8), "densenet121": (29, 29), "lab.cnn4": (16, 16), "lab.crnn": (8, 8), "lab.transformer": (16, 8),
+}
+
 
 def _field(part, default, *between, choices=(), plugins=""):
     """A field with its default, its lowest and highest value, or its choices."""
@@ -104,6 +109,7 @@ class Recipe:
             raise KitError(f"second_n_fft={self.second_n_fft} is shorter than frame_length={self.frame_length}.")
         if self.class_weights and self.oversample:
             raise KitError("class_weights and oversample both correct the class imbalance. Choose one.")
+        self._require_size()
         if self.fast_separation and self.separator != "torch":
             raise KitError(f"fast_separation works with separator=torch only, not with {self.separator}.")
 
@@ -186,6 +192,21 @@ class Recipe:
     def hash(self, part):
         """Twelve hexadecimal digits that change when a choice of this part changes."""
         return digest(self.part(part))
+
+    def _require_size(self):
+        """Refuse features that are too small for the model."""
+        smallest = _SMALLEST.get(self.model, (1, 1))
+        frames = min(self.crop, self.frames) or self.frames
+        if frames < smallest[0] or self.n_mels < smallest[1]:
+            raise KitError(
+                f"model={self.model} needs {smallest[0]} frames and {smallest[1]} bands or more. This recipe gives it "
+                f"{frames} and {self.n_mels}: change seconds, hop, pool, crop or n_mels, or choose another model."
+            )
+
+    @property
+    def frames(self):
+        """Frames of a clip; `filterbank.shape_of` counts those of any signal."""
+        return max(1, (1 + max(0, -(-(self.samples - self.frame_length) // self.hop))) // self.pool)
 
     @property
     def channels(self):

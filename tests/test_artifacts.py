@@ -25,6 +25,23 @@ def test_difference_names_what_differs_from_the_wanted_values(wanted, text):
     assert difference(MADE_BY, wanted) == text
 
 
+@pytest.mark.parametrize("content", ["", "[" * 100_000, "\xff", '{"format": 2'])
+def test_damaged_json_is_refused_in_one_sentence(content, tmp_path):
+    (tmp_path / "array.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(KitError, match="array.json is damaged .*Delete it and run again"):
+        read_record(tmp_path / "array.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(KitError, match="folder.json cannot be read: Is a directory"):
+        read_record(tmp_path / "folder.json")
+
+
+@pytest.mark.parametrize("note", [[], 3, {"rows": 2}, {"made_by": artifacts.digest(MADE_BY)}])
+def test_damaged_progress_counts_no_rows(note, tmp_path):
+    (tmp_path / "array.progress.json").write_text(json.dumps(note))
+    (tmp_path / "array.partial.npy").touch()
+    assert artifacts.rows_done(tmp_path / "array.npy", MADE_BY) == 0
+
+
 def test_claim_writes_a_record_once_and_then_checks_it(tmp_path):
     path = tmp_path / "array.json"
     record = {"format": artifacts.FORMAT, "made_by": MADE_BY, "shape": [3, 2]}
@@ -36,10 +53,14 @@ def test_claim_writes_a_record_once_and_then_checks_it(tmp_path):
     assert read_record(path) == record
 
 
-@pytest.mark.parametrize("record", [{"epochs": 10}, {"format": 1, "made_by": MADE_BY}, ["a list"]])
+@pytest.mark.parametrize("record", [
+    {"epochs": 10}, {"format": 1, "made_by": MADE_BY}, ["a list"], "text", 0, {"format": artifacts.FORMAT},
+    {"format": artifacts.FORMAT, "made_by": ["a list"]},
+])
 def test_record_of_another_version_is_refused_in_one_sentence(record, tmp_path):
     (tmp_path / "array.json").write_text(json.dumps(record))
-    with pytest.raises(KitError, match=f"array.json was written by another version.*delete {tmp_path} to start again"):
+    message = f"array.json is damaged, or was written by another version.*delete {tmp_path} to start again"
+    with pytest.raises(KitError, match=message):
         claim(tmp_path / "array.json", MADE_BY, artifact="array.npy")
 
 

@@ -1,6 +1,8 @@
 """The files of a competition: what is found, in which order, and the message for each fault."""
 
+import pickle
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -112,6 +114,34 @@ def test_csv_labels_are_read_in_any_order(tmp_path):
         read_labels(path)
 
 
+@pytest.mark.parametrize("content", [
+    "id,category\n0,3,\n1,0,\n", "id,category,\n0,3,\n1,0,\n", "id,category\r\n\r\n0,3\r\n,\r\n1,0\r\n,,\r\n",
+    'id , category,note\n0, 3\n1,"0","several\nlines, quoted"\n', "\ufeffnote,id,category\r,0,3\r,1,0",
+])
+def test_csv_labels_are_read_in_all_variants(tmp_path, content):
+    path = tmp_path / "train_label.csv"
+    path.write_bytes(content.encode())
+    assert read_labels(path).tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("content, message", [
+    ("id,category\n0,3\n1,0,2\n", "csv, line 3: 3 values, but the first line names 2 columns"),
+    ("id,category\n0,3,1,2\n1,0,2,2\n", "csv, line 2: 4 values, but"),
+    ("id,category\n\n0,3\n\n\n1,0,,2\n", "csv, line 6: 4 values, but"),
+    ("id,category\n\n0,3\n\n1,x\n", "line 5 of .* has 'x'"), ("id,category\n0,3\n1\n", "line 3 of .* has ''"),
+    ('id,category,note\n0,3,"a\nb"\n1,x,\n', "line 4 of .* has 'x'"),
+    ('id,category,note\n0,3,"a\nb"\n1,"x\n",\n', "line 4 of .* has 'x'"),
+    ('id,category\n0,"3\n1,0\n', "not a readable CSV"), ("\n \n", "not a readable CSV file .it is empty"),
+    ("id,category,id\n0,3,1\n", "twice the column id"), ("id;category\n0;3\n", "no column id, category"),
+    ("id,category\n0,3\0\n", "line 2 of .* has '3.x00'"),
+])
+def test_a_row_of_a_csv_is_named_by_its_line(tmp_path, content, message):
+    path = tmp_path / "train_label.csv"
+    path.write_text(content)
+    with pytest.raises(KitError, match=message):
+        read_labels(path)
+
+
 def test_npz_labels_are_written_and_read(tmp_path):
     path = tmp_path / "train_label.npz"
     write_labels(path, np.array([3, 0, 1]))
@@ -127,6 +157,21 @@ def cut_short(path):
     path.write_bytes(path.read_bytes()[:100])
 
 
+def damage(path):
+    np.savez_compressed(path, labels=np.arange(9999) % 4)
+    content = bytearray(path.read_bytes())
+    content[100:200] = bytes(100)
+    path.write_bytes(content)
+
+
+def zip_of(name):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, "3\n0\n1\n")
+
+    return write
+
+
 def save_npy(path):
     with open(path, "wb") as file:
         np.save(file, [3, 0, 1])
@@ -137,8 +182,15 @@ def save_npy(path):
     (lambda path: np.savez(path, labels=[0.5]), r"float64 labels of shape \(1,\), not one row of whole numbers"),
     (lambda path: np.savez(path, labels=np.array([print], object)), "not a readable .npz"),     # would run code
     (lambda path: path.write_bytes(b"no archive"), "not a readable .npz"),
-    (save_npy, "not a readable .npz"),
+    (save_npy, "it is one array, as np.save writes it; use np.savez"),
     (cut_short, "not a readable .npz"),
+    (damage, "not a readable .npz"),
+    (lambda path: path.write_bytes(b""), "not a readable .npz"),
+    (zip_of("train_label.txt"), "no key 'labels'. It has train_label.txt"),
+    (zip_of("labels"), "labels is not an array"),
+    (zip_of("labels.npy"), "not a readable .npz|labels is not an array"),
+    (lambda path: np.savez(path, labels=3), r"labels of shape \(\), not one row"),
+    (lambda path: path.write_bytes(pickle.dumps([1, 2])), "not a readable .npz"),
 ])
 def test_npz_with_other_contents_or_damage_is_refused(tmp_path, make, message):
     make(tmp_path / "train_label.npz")
@@ -159,6 +211,32 @@ def test_clips_are_sorted_by_copy_or_link_and_never_moved(small_competition, tmp
     for clip, label in zip(train, labels, strict=True):
         (copy,) = tmp_path.glob(f"{label}_*/{clip.name}")
         assert copy.is_symlink() == link and copy.read_bytes() == clip.read_bytes()
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("link", [False, True])
+def test_clips_sorted_again_are_in_the_folder_of_their_new_label_only(small_competition, tmp_path, before, link):
+    train, labels = small_competition.train, small_competition.labels
+    competition.sort_clips(train, labels, tmp_path, link=before)
+    moved = min(tmp_path.glob("0_*/*.mp3"))
+    moved.unlink()
+    moved.symlink_to("nowhere")
+    competition.sort_clips(train, (labels + 1) % 4, tmp_path, link=link)
+    for clip, label in zip(train, labels, strict=True):
+        (copy,) = tmp_path.glob(f"*/{clip.name}")
+        assert copy.parent.name[0] == str((label + 1) % 4) and copy.is_symlink() == link
+        assert copy.read_bytes() == clip.read_bytes()
+
+
+def test_a_file_that_is_no_copy_of_a_clip_is_never_removed(small_competition, tmp_path):
+    train, labels = small_competition.train, small_competition.labels
+    competition.sort_clips(train, labels, tmp_path)
+    (other,) = tmp_path.glob(f"*/{train[5].name}")
+    other.write_bytes(b"of another competition")
+    for label in (0, 1):
+        with pytest.raises(KitError, match=f"{other} is not a copy of .*5.mp3. Remove it"):
+            competition.sort_clips(train, labels * 0 + label, tmp_path)
+    assert other.read_bytes() == b"of another competition" and len(list(tmp_path.glob("*/*.mp3"))) == 24
 
 
 def test_real_competition_is_found(real_clips):

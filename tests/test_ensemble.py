@@ -7,10 +7,11 @@ import pytest
 
 from snippetkit.recipe import Recipe
 from snippetkit.training import ensemble
-from snippetkit.training.members import member_folder, shared_recipe
+from snippetkit.training.members import member_folder, read_histories, shared_recipe
 from snippetkit.utils.artifacts import read_record, write_record
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
+from snippetkit.utils.storage import write_json
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,27 @@ def trained(tmp_path_factory, small_data, cpu):
 def members(trained, tmp_path):
     """The same, for tests that change it."""
     return shutil.copytree(trained, tmp_path / "members")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "epoch,lr\n1,2\n", '"epoch', "\0"])
+def test_a_damaged_history_is_named(tmp_path, content):
+    path = member_folder(tmp_path, 3) / "history.csv"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(KitError, match=f"{path} is damaged .* Delete it"):
+        read_histories(tmp_path)
+
+
+@pytest.mark.parametrize("made_by", [None, {}, {"recipe": []}, {"recipe": [], "training_data": "x"}, ["a list"]])
+def test_a_damaged_record_of_a_member_is_named(tmp_path, made_by):
+    path = member_folder(tmp_path, 0) / "recipe.json"
+    if made_by is not None:
+        write_json(path, {"format": 2, "made_by": made_by})
+    with pytest.raises(KitError, match=f"{path} is (missing or )?damaged"):
+        shared_recipe(tmp_path, [0])
+    write_json(path, {"format": 2, "made_by": {"recipe": {"epoch": 3}, "training_data": "x"}})
+    with pytest.raises(KitError, match="did you mean epochs"):
+        shared_recipe(tmp_path, [0])
 
 
 def test_two_devices_train_a_member_each_and_give_the_same(trained, tmp_path, small_recipe, small_data, cpu, capsys):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ def metadata_of(folder, key):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kaggle") / "build"
-    address = "https://www.kaggle.com/competitions/singers/"
+    address = "https://www.kaggle.com/competitions/singers/overview"
     result = run_kit(
         "kaggle", "build", "--user", "somebody", "--competition", address, "--dataset", "somebody/weights",
         "--build", folder, "--recipe", "best", "--members", 3, "--set", "separator=none",
@@ -55,7 +56,7 @@ def service(monkeypatch):
     pytest.importorskip("kagglesdk", reason="the official client is not installed")
     with kaggle_service.serving() as service:
         monkeypatch.setenv("KAGGLE_LOOPBACK", service.address)
-        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "kaggle_loopback"))
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "kaggle_loopback"), prepend=os.pathsep)
         yield service
 
 
@@ -107,11 +108,28 @@ def test_only_the_separation_may_download_weights(tmp_path, internet):
     assert metadata_of(tmp_path, "enable_gpu") == [True, False, True, False]
 
 
+@pytest.mark.parametrize("address", [
+    "titanic", "titanic/", "https://www.kaggle.com/competitions/titanic",
+    "https://www.kaggle.com/competitions/titanic/overview", "https://www.kaggle.com/competitions/titanic/data/", "https://www.kaggle.com/c/titanic/leaderboard?tab=public#top",
+    "kaggle.com/competitions/titanic/code", "http://www.kaggle.com/titanic", "https://www.kaggle.com/competitions/titanic?x=1",
+])
+def test_a_name_may_be_given_by_the_address_of_any_of_its_pages(address):
+    assert build._without_address(address) == "titanic"
+
+
+def test_addresses_of_datasets_and_of_users_are_accepted(tmp_path):
+    address = "https://www.kaggle.com/datasets/somebody/weights/data?select=2stems"
+    build.build_folders(tmp_path, user="https://www.kaggle.com/somebody/code", datasets=[address, "other/clips"])
+    assert metadata_of(tmp_path, "dataset_sources") == [["somebody/snippetkit", "somebody/weights", "other/clips"]] * 4
+
+
 @pytest.mark.parametrize("names, message", [
     ({"user": "some body", "competition": "singers"}, "'some body' is not a user name on Kaggle"),
     ({"user": "somebody", "competition": "the singers"}, "is not a competition"),
     ({"user": "somebody", "datasets": ["weights"]}, "'weights' is not a dataset. Give owner and name"),
     ({"user": "somebody"}, "no data would be attached"),
+    ({"user": "somebody", "competition": "https://www.example.org/competitions/titanic"}, "is not a competition"),
+    ({"user": "somebody", "datasets": ["https://www.kaggle.com/somebody"]}, "'somebody' is not a dataset"),
 ])
 def test_a_wrong_name_is_refused(tmp_path, names, message):
     with pytest.raises(KitError, match=message):

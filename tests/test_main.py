@@ -88,10 +88,10 @@ def test_separators_that_differ_are_an_error(weights, small_demo, tmp_path, monk
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["check", "nowhere"], "no MP3s found below nowhere"),
+    (["check", "nowhere"], "the folder nowhere cannot be read: No such file"),
     (["labels", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
     (["figures", "nowhere.mp3"], "nowhere.mp3 cannot be read: No such file"),
-    (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),
+    (["sample-submission", "nowhere", "sample.csv"], "the folder nowhere cannot be read: No such file"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
     (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),

@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
+import torch
 
-from snippetkit import models
-from snippetkit.recipe import Recipe
+from snippetkit import filterbank, models
+from snippetkit.models import MODELS
+from snippetkit.recipe import _SMALLEST, Recipe
 from snippetkit.utils.errors import KitError
 
 
@@ -46,11 +48,15 @@ def test_settings_have_the_type_of_their_field():
     ("frame_length=2048", "n_fft"),
     ("second_n_fft=300", "second_n_fft=300 is shorter than frame_length=400"),
     ("scale=log", "scale=log needs f_min above 0"),
+    ("model=cnn3 pool=300", "model=cnn3 needs 8 frames and 8 bands or more. This recipe gives it 1 and 40: change"),
+    ("model=cnn3 hop=24000", "gives it 3 and 40"), ("model=cnn3 seconds=0.05", "gives it 4 and 40"),
+    ("model=cnn3 crop=7", "gives it 7 and 40"), ("model=cnn3 n_mels=7", "gives it 299 and 7"),
+    ("model=densenet121 pool=11", "needs 29 frames and 29 bands or more. This recipe gives it 27 and 40"),
     ("window=kaiser", "window='kaiser' is unknown. Choose one of hamming, hann"),
 ])
 def test_invalid_setting_is_named(setting, message):
     with pytest.raises(KitError, match=message):
-        Recipe.published().with_settings([setting])
+        Recipe.published().with_settings(setting.split())
 
 
 @pytest.mark.parametrize("values", [{"epochs": True}, {"epochs": 2.0}, {"lr": "0.1"}, {"standardise": 1}, {"model": 5}])
@@ -75,6 +81,25 @@ def test_hash_of_a_part_changes_with_that_part_only(values, changed):
 def test_every_choice_belongs_to_a_part():
     parts = set(Recipe.published().part("member")) | {"members"}
     assert parts == {field.name for field in dataclasses.fields(Recipe)}
+
+
+@pytest.mark.parametrize("name", [*_SMALLEST, *MODELS])
+def test_the_smallest_picture_of_a_model_is_the_smallest_that_it_can_take(name):
+    network = models.build(name, classes=4, dropout=0.2)
+    smallest = _SMALLEST.get(name, (1, 1))
+    assert network(torch.zeros(2, 1, *smallest)).shape == (2, 4)
+    for frames, bands in ((smallest[0] - 1, 64), (64, smallest[1] - 1)):
+        with pytest.raises(RuntimeError):
+            network(torch.zeros(2, 1, frames, bands))
+
+
+@pytest.mark.parametrize("settings", [
+    [], ["hop=24000"], ["pool=300"], ["pool=7"], ["seconds=0.05", "frame_length=1024"], ["hop=161", "seconds=2.9"],
+])
+def test_a_recipe_counts_the_frames_of_a_clip_as_the_filterbank_does(settings):
+    recipe = Recipe.published().with_settings(settings)
+    assert recipe.frames == filterbank.shape_of(recipe.samples, recipe)[0]
+    assert recipe.with_values(crop=7).frames == recipe.frames
 
 
 def test_every_model_that_a_recipe_names_can_be_built():

@@ -270,6 +270,21 @@ def test_faulty_own_table_is_refused(own_songs, tmp_path, spoil, message):
     assert not (tmp_path / "features" / "songs.csv").exists()
 
 
+@pytest.mark.parametrize("ending, message", [
+    (",", None), (",,", None), (",7", "mine.csv, line 2: 4 values, but the first line names 3 columns"),
+])
+def test_rows_longer_than_the_first_line_never_shift_the_columns(own_songs, tmp_path, ending, message):
+    path = tmp_path / "mine.csv"
+    songs = pd.read_csv(path)["song"].nunique()
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row + ending for row in rows)]))
+    if message:
+        with pytest.raises(KitError, match=message):
+            own_songs()
+    else:
+        assert own_songs().table["song"].nunique() == songs
+
+
 def test_order_and_unknown_clips_of_an_own_table_change_nothing(own_songs, tmp_path, capsys):
     songs, table = own_songs(), pd.read_csv(tmp_path / "mine.csv")
     unknown = pd.DataFrame({"split": ["train"], "id": [9999], "song": ["another"]})

@@ -4,22 +4,32 @@ Copies of the data nest their folders differently, so files are searched for bel
 audio.
 """
 
+import filecmp
 import os
 import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from ..utils.errors import KitError, listed
+from ..utils.errors import KitError, listed, report_os_error
+from ..utils.folders import files_in, walk
+from ..utils.progress import say
 from ..utils.storage import replacing
 from .labels import CLASSES, LABEL_SUFFIXES, read_consistent, read_labels
 from .submission import read_sample_ids
 
-_CLIPS = "[!.]*.mp3"     # hidden files are not clips
-_SAMPLE_NAMES = ("example_submission.csv", "sample_submission.csv")
+# Letter case does not count in names.
+_SAMPLE_NAME = re.compile(r"(example|sample)_?submission\.csv", re.IGNORECASE)
+_LABEL_NAME = re.compile(r"(train|test)_labels?", re.IGNORECASE)
+# 'train' or 'test' as a word of its own, or with what folders of clips are called: 'test_mp3s', 'trainset', 'MyTest'.
+_SPLIT_NAME = re.compile(
+    r"(?<![^\W\d_])(train|test)(ing)?(set|split|data|clip|mp3|song|snippet|vocal|audio|sound|file|folder)?s?(?![^\W\d_])"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +69,21 @@ def find(root):
         If clips, labels or test clips are missing, occur twice, or contradict each other; the message names the file.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise KitError(f"there is no data folder {root}. Give the folder that holds the competition's files.")
-    folders, files = _search(root)
-    train, test = (_split_clips(folders, split, root) for split in ("train", "test"))
+    with report_os_error(f"the data folder {root} cannot be read"):
+        if not root.is_dir():
+            raise KitError(f"there is no data folder {root}. Give the folder that holds the competition's files.")
+    folders, files, unreadable = _search(root)
+    train, test = (_split_clips(folders[split], split, root, unreadable) for split in ("train", "test"))
     _require_no_gap(train, "train")
     labels = _consistent_labels(files["train_label"], train)
     if labels is None:
-        raise KitError(f"no labels found under {root}: looked for train_label.txt, .npz or .csv.")
+        raise KitError(f"no labels found under {root}: looked for train_label.txt, .npz or .csv.{unreadable}")
     if files["test_label"] or not files["sample"]:
         _require_no_gap(test, "test")
     test_ids = _sample_ids(files["sample"], test) if files["sample"] else np.array(list(test))
     test_labels = _consistent_labels(files["test_label"], test)
+    if unreadable:
+        say(unreadable.strip())
     return Competition(
         root=root, train=tuple(train.values()), labels=labels, test=tuple(test[i] for i in test_ids), test_ids=test_ids,
         # label files are in the order of the ids, test clips in the order of the submission
@@ -79,7 +92,7 @@ def find(root):
 
 
 def sort_clips(clips, labels, folder, *, link=False):
-    """Copy clips into one folder per class, such as ``1_one_male_voice``.
+    """Copy clips into one folder per class, such as ``1_one_male_voice``; their copies in other classes are removed.
 
     Parameters
     ----------
@@ -92,14 +105,25 @@ def sort_clips(clips, labels, folder, *, link=False):
     Raises
     ------
     KitError
-        If a file cannot be written or linked.
+        If a file cannot be written, linked or removed, or a file of a clip's name is not a copy of it.
     """
-    place = os.symlink if link else shutil.copyfile
-    for clip, label in zip(clips, labels, strict=True):
-        target = Path(folder) / f"{label}_{CLASSES[label].replace(' ', '_')}" / clip.name
-        if not target.exists():
-            with replacing(target) as temporary:
-                place(clip.resolve(), temporary)
+    classes = [Path(folder, f"{label}_{name.replace(' ', '_')}") for label, name in enumerate(CLASSES)]
+    copies = {clip: [path for place in classes if os.path.lexists(path := place / clip.name)] for clip in clips}
+    with report_os_error(f"{folder} cannot be sorted"):
+        for clip, path in ((clip, path) for clip, paths in copies.items() for path in paths):
+            if not path.is_symlink() and not filecmp.cmp(clip, path, shallow=False):
+                raise KitError(f"{path} is not a copy of {clip}. Remove it, or choose another folder.")
+        for clip, label in zip(clips, labels, strict=True):
+            target = classes[label] / clip.name
+            _place(clip, target, link)
+            for path in set(copies[clip]) - {target}:
+                path.unlink()
+
+
+def _place(clip, target, link):
+    if not (target.exists() and target.is_symlink() == link and (not link or target.samefile(clip))):
+        with replacing(target) as temporary:
+            (os.symlink if link else shutil.copyfile)(clip.resolve(), temporary)
 
 
 def mp3s_below(folder):
@@ -112,9 +136,9 @@ def mp3s_below(folder):
     Raises
     ------
     KitError
-        If there is none.
+        If there is none, or a folder cannot be read.
     """
-    clips = sorted(Path(folder).rglob(_CLIPS))
+    clips = sorted(path for _, files in walk(folder) for path in files if _is_mp3(path))
     if not clips:
         raise KitError(f"no MP3s found below {folder}.")
     return clips
@@ -131,10 +155,10 @@ def clips_in(folder):
     Raises
     ------
     KitError
-        If there is none, the name of a clip is not a number, or two clips have the same number.
+        If there is none, the folder cannot be read, the name of a clip is not a number, or two have the same number.
     """
     clips = {}
-    for path in sorted(Path(folder).glob(_CLIPS)):
+    for path in filter(_is_mp3, files_in(folder)):
         if not path.stem.isdecimal():
             raise KitError(f"{path} is not named by a number, such as 7.mp3. Rename or remove it.")
         if other := clips.get(int(path.stem)):
@@ -145,28 +169,32 @@ def clips_in(folder):
     return dict(sorted(clips.items()))
 
 
+def _is_mp3(path):
+    return path.suffix.lower() == ".mp3"
+
+
 def _search(root):
-    """Folders that hold numbered MP3s; and the label and sample files by kind."""
-    folders, files = [], defaultdict(list)
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        if any(re.fullmatch(r"\d+\.mp3", name) for name in names):
-            folders.append(Path(folder))
-        for path in (Path(folder, name) for name in sorted(names)):
-            if (match := re.fullmatch(r"(train|test)_labels?", path.stem)) and path.suffix in LABEL_SUFFIXES:
-                files[f"{match[1]}_label"].append(path)
-            if path.name in _SAMPLE_NAMES:
+    """Folders of numbered MP3s by split; label and sample files by kind; a sentence on folders that were skipped."""
+    folders, files, errors = defaultdict(list), defaultdict(list), []
+    # A folder may be called 'train' by a link only, so paths of different splits count as different folders.
+    for folder, paths in walk(root, key=partial(_split_of, root=root), on_error=errors.append):
+        if any(_is_mp3(path) and path.stem.isdecimal() for path in paths):
+            folders[_split_of(folder, root)].append(folder)
+        for path in paths:
+            if (match := _LABEL_NAME.fullmatch(path.stem)) and path.suffix.lower() in LABEL_SUFFIXES:
+                files[f"{match[1].lower()}_label"].append(path)
+            if _SAMPLE_NAME.fullmatch(path.name):
                 files["sample"].append(path)
-    return folders, files
+    unreadable = listed(f"{error.filename} ({error.strerror})" for error in errors)
+    return folders, files, f" Folders that cannot be read were skipped: {unreadable}." if errors else ""
 
 
-def _split_clips(folders, split, root):
+def _split_clips(candidates, split, root, unreadable):
     """The clips of a split by id."""
-    candidates = [folder for folder in folders if _split_of(folder, root) == split]
     if not candidates:
         raise KitError(
             f"no {split} clips found under {root}: looked for a folder with '{split}' in its name that holds 0.mp3, "
-            "1.mp3, …. Give the folder that holds the competition's files."
+            f"1.mp3, …. Give the folder that holds the competition's files.{unreadable}"
         )
     if len(candidates) > 1:
         raise KitError(f"more than one folder of {split} clips under {root}: {listed(candidates)}. Keep one of them.")
@@ -175,8 +203,11 @@ def _split_clips(folders, split, root):
 
 def _split_of(folder, root):
     # The innermost name counts: a dataset called "test-data" may hold the train clips.
-    names = [name.lower() for name in reversed(folder.relative_to(root.parent).parts)]
-    return next((split for name in names for split in ("train", "test") if split in name), None)
+    for name in reversed(folder.relative_to(root.parent).parts):
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        if splits := {match[1] for match in _SPLIT_NAME.finditer(words)}:
+            return max(splits)      # of 'train' and 'test', train
+    return None
 
 
 def _folder_of(clips):
@@ -184,10 +215,12 @@ def _folder_of(clips):
 
 
 def _require_no_gap(clips, split):
-    if missing := sorted(set(range(max(clips) + 1)) - set(clips)):
+    if missing := max(clips) + 1 - len(clips):
+        first = islice((i for i in range(max(clips)) if i not in clips), 5)
         raise KitError(
             f"{_folder_of(clips)} has a gap: {len(clips)} {split} clips with ids up to {max(clips)}, but no "
-            f"{listed(f'{i}.mp3' for i in missing)}. Labels are assigned by id, so add the missing clips first."
+            f"{listed(f'{i}.mp3' for i in first)} ({missing} missing). Labels are assigned by id, so add the missing "
+            "clips first, or rename the clip whose number is too high."
         )
 
 

@@ -1,6 +1,6 @@
 """Label files in three formats (text, .npz and CSV), and CSV tables of ids."""
 
-import zipfile
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,11 @@ def read_labels(path, *, classes=len(CLASSES)):
         If the file cannot be read, a label is not a number or out of range, or an id is missing or occurs twice.
     """
     path = Path(path)
-    if path.suffix not in LABEL_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in LABEL_SUFFIXES:
         raise KitError(f"{path} is not a label file. Give a file that ends in {', '.join(LABEL_SUFFIXES)}.")
     with report_os_error(f"{path} cannot be read"):
-        labels = {".txt": _text_labels, ".npz": _npz_labels, ".csv": _csv_labels}[path.suffix](path)
+        labels = {".txt": _text_labels, ".npz": _npz_labels, ".csv": _csv_labels}[suffix](path)
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         raise KitError(f"{path}: the label {labels[outside[0]]} of clip {outside[0]} is not in 0–{classes - 1}.")
@@ -72,7 +73,7 @@ def _text_labels(path):
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise KitError(f"{path} is not UTF-8 text. Save it as UTF-8.") from error
-    return whole_numbers(pd.Series(lines, index=range(len(lines)), dtype=str), path, first_line=1)
+    return whole_numbers(pd.Series(lines, index=range(1, len(lines) + 1), dtype=str), path)
 
 
 def _npz_labels(path):
@@ -92,29 +93,53 @@ def _csv_labels(path):
 
 def read_npz(path, key):
     """Read an array from an ``.npz`` file. Python objects are refused, because reading them would run code."""
-    try:
-        with report_os_error(f"{path} cannot be read"), open(path, "rb") as file, np.load(file) as archive:
-            return archive[key]
-    except KeyError:
-        raise KitError(f"{path} has no key {key!r}.") from None
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise KitError(f"{path} is not a readable .npz file ({error}).") from error
+    with report_os_error(f"{path} cannot be read"), open(path, "rb") as file:
+        try:
+            archive = np.load(file)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("it is one array, as np.save writes it; use np.savez")
+            if key not in archive:
+                raise KitError(f"{path} has no key {key!r}. It has {listed(archive) or 'none'}.")
+            if not isinstance(values := archive[key], np.ndarray):
+                raise ValueError(f"{key} is not an array")
+            return values
+        except KitError:
+            raise
+        except Exception as error:      # a damaged archive raises errors of zipfile, zlib, numpy and the memory
+            raise KitError(f"{path} is not a readable .npz file ({error}).") from error
 
 
 def read_table(path, *, columns):
-    """Read a CSV as a DataFrame of str, with or without a byte-order mark; it must have these columns."""
+    """Read a CSV as a DataFrame of str, with or without a byte-order mark; it must have these columns.
+
+    The index is the line number of each row in the file. Empty rows are skipped. A row may end in commas or before the
+    last column; a row with more values than there are columns is refused.
+    """
+    rows, end = {}, 0
     try:
-        with report_os_error(f"{path} cannot be read"):
-            table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
-    except ValueError as error:     # pandas raises it for a damaged or empty CSV, too
+        with report_os_error(f"{path} cannot be read"), open(path, encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            for values in lines:
+                if any(map(str.strip, values)):
+                    rows[end + 1] = values
+                end = lines.line_num    # a value in quotes may be several lines long
+    except (ValueError, csv.Error) as error:
         raise KitError(f"{path} is not a readable CSV file ({error}).") from error
-    if missing := [name for name in columns if name not in table]:
-        raise KitError(f"{path} has no column {listed(missing)}. Its first line is {','.join(table.columns)!r}.")
-    return table
+    if not rows:
+        raise KitError(f"{path} is not a readable CSV file (it is empty).")
+    names = [name.strip() for name in rows.pop(min(rows))]
+    for line, values in rows.items():
+        if any(values[len(names) :]):
+            raise KitError(f"{path}, line {line}: {len(values)} values, but the first line names {len(names)} columns.")
+        rows[line] = [*values, *[""] * len(names)][: len(names)]
+    if missing := [name for name in columns if names.count(name) != 1]:
+        problem = "twice the" if missing[0] in names else "no"
+        raise KitError(f"{path} has {problem} column {listed(missing)}. Its first line is {','.join(names)!r}.")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype=str)
 
 
-def whole_numbers(texts, path, *, first_line=2):
-    """Convert a column of text to int64; the error names the line of the first entry that is not a whole number.
+def whole_numbers(texts, path):
+    """Convert a column of text to int64; the error names the line, which is the index, of the first wrong entry.
 
     Examples
     --------
@@ -124,6 +149,5 @@ def whole_numbers(texts, path, *, first_line=2):
     stripped = texts.str.strip()
     wrong = stripped[~stripped.str.fullmatch(r"-?\d{1,18}")]
     if len(wrong):
-        line = wrong.index[0] + first_line
-        raise KitError(f"line {line} of {path} has {wrong.iloc[0]!r} where a whole number belongs.")
+        raise KitError(f"line {wrong.index[0]} of {path} has {wrong.iloc[0]!r} where a whole number belongs.")
     return stripped.astype(np.int64).to_numpy()

@@ -37,9 +37,9 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
     folder : path-like
         Gets ``kit``, ``01_spleeter``, … ``04_predict``; an earlier build is replaced.
     user : str
-        User name on Kaggle.
+        User name on Kaggle. Users, competitions and datasets may also be given by the address of any of their pages.
     competition : str
-        Name of the competition in its address, or that address.
+        Name of the competition in its address.
     datasets : sequence of str
         Further datasets to attach, as ``owner/name``: Spleeter's weights, or the clips.
     parameters : dict or None
@@ -59,8 +59,8 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
     KitError
         If a name is invalid, the kit is not a checkout, or the wheel cannot be built.
     """
-    if competition.startswith("https://www.kaggle.com/"):
-        competition = competition.rstrip("/").rsplit("/", 1)[-1]
+    user, competition = _without_address(user), _without_address(competition)
+    datasets = [_without_address(dataset, parts=2) for dataset in datasets]
     _check_names(user, competition, datasets)
     project = project_folder()
     if project is None or not (project / "kaggle").is_dir():
@@ -106,6 +106,12 @@ def attach_own_output(folder):
     if metadata["id"] not in metadata["kernel_sources"]:
         metadata["kernel_sources"].append(metadata["id"])
         _write(path, json.dumps(metadata, indent=2))
+
+
+def _without_address(text, parts=1):
+    """The name in an address on Kaggle, such as 'titanic' in ``https://www.kaggle.com/c/titanic/data``."""
+    address = re.fullmatch(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(?:competitions|c|datasets)/)?([^?#]+).*", text)
+    return "/".join(address[1].split("/")[:parts]) if address else text.strip("/")
 
 
 def _check_names(user, competition, datasets):

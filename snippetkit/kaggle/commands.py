@@ -18,7 +18,7 @@ def kaggle():
 
 @kaggle.command()
 @click.option("--user", required=True, help="Your name on Kaggle.")
-@click.option("--competition", default="", help="The competition, as in its address.")
+@click.option("--competition", default="", help="The competition: its name or the address of one of its pages.")
 @click.option("--dataset", "datasets", multiple=True, metavar="OWNER/NAME", help="A dataset to attach; repeatable.")
 @_BUILD
 @click.option("--recipe", default="published", show_default=True, help="As in run.")

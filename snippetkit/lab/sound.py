@@ -10,6 +10,7 @@ from .. import audio
 from ..decoding import decode
 from ..utils.artifacts import make_folder_once
 from ..utils.errors import KitError, report_os_error
+from ..utils.folders import files_in
 from ..utils.parallel import parallel_map
 
 LIMITS = {"longest": 600.0, "largest": 50e6}    # seconds and bytes of a recording for the command line
@@ -99,9 +100,9 @@ def recordings(folder):
     Raises
     ------
     KitError
-        If there is none.
+        If there is none, or the folder cannot be read.
     """
-    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES)
+    paths = [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise KitError(f"{folder} holds no recordings ({', '.join(SUFFIXES)}).")
     return paths

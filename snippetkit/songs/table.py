@@ -151,7 +151,7 @@ def _make(path, train, test, own, jobs):
 
 def _read(path, train, test):
     try:
-        table = pd.read_csv(path, usecols=list(_TYPES), dtype=_TYPES, keep_default_na=False)
+        table = pd.read_csv(path, usecols=list(_TYPES), dtype=_TYPES, index_col=False, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
     if list(zip(table["split"], table["id"])) != _clips(train, test):
@@ -183,9 +183,9 @@ def _read_own(path, train, test):
     song = table["song"].str.strip()
     wrong = split[~split.isin(["train", "test"])]
     if len(wrong):
-        raise KitError(f"{path}, line {wrong.index[0] + 2}: split {wrong.iloc[0]!r} is not train or test.")
+        raise KitError(f"{path}, line {wrong.index[0]}: split {wrong.iloc[0]!r} is not train or test.")
     if (song == "").any():
-        raise KitError(f"{path}, line {song.index[song == ''][0] + 2}: the song is missing.")
+        raise KitError(f"{path}, line {song.index[song == ''][0]}: the song is missing.")
     keys = list(zip(split, whole_numbers(table["id"], path).tolist()))
     duplicates = [f"{split} clip {i}" for (split, i), times in Counter(keys).items() if times > 1]
     if duplicates:

@@ -57,7 +57,7 @@ def read_histories(folder):
         Member to DataFrame with one row per epoch: ``epoch``, ``lr``, ``train_loss``, ``train_accuracy``,
         ``valid_loss``, ``valid_accuracy``, ``seconds``, ``device``.
     """
-    return {_number(path): pd.read_csv(path) for path in sorted(Path(folder).glob("member_*/history.csv"))}
+    return {_number(path): _read_history(path) for path in sorted(Path(folder).glob("member_*/history.csv"))}
 
 
 def finished_members(folder):
@@ -80,13 +80,30 @@ def shared_recipe(folder, members):
     """
     if not members:
         raise KitError(f"there is no finished member in {folder}. Run the notebook 03_train_ensemble first.")
-    records = [read_record(member_folder(folder, i) / "recipe.json")["made_by"] for i in members]
-    shared = [(record["recipe"], record["training_data"]) for record in records]
+    shared = [_made_by(member_folder(folder, i)) for i in members]
     if odd := [f"member_{i:02d}" for i, content in zip(members, shared) if content != shared[0]]:
         first = f"member_{members[0]:02d}"
         raise KitError(f"{listed(odd)} in {folder} has another recipe or other training data than {first}.")
     recipe, training_data = shared[0]
-    return Recipe(**recipe), training_data
+    return Recipe.published().with_values(**recipe), training_data
+
+
+def _read_history(path):
+    try:
+        history = pd.read_csv(path, index_col=False)
+        if missing := {"epoch", "seconds", "device"} - set(history):
+            raise ValueError(f"no column {listed(sorted(missing))}")
+        return history
+    except (OSError, ValueError) as error:
+        raise KitError(f"{path} is damaged ({error}). Delete it; the member itself is kept. Then run again.") from error
+
+
+def _made_by(folder):
+    """The recipe and the data fingerprint of a member."""
+    made_by = (read_record(folder / "recipe.json") or {"made_by": {}})["made_by"]
+    if not isinstance(made_by.get("recipe"), dict) or "training_data" not in made_by:
+        raise KitError(f"{folder / 'recipe.json'} is missing or damaged. Delete {folder} and train this member again.")
+    return made_by["recipe"], made_by["training_data"]
 
 
 def _number(path):

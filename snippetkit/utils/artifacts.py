@@ -102,10 +102,11 @@ def read_record(path):
         If it is damaged, or was written by another version of the kit.
     """
     record = read_json(path)
-    if record is not None and (not isinstance(record, dict) or record.get("format") != FORMAT):
+    is_record = isinstance(record, dict) and record.get("format") == FORMAT and isinstance(record.get("made_by"), dict)
+    if record is not None and not is_record:
         raise KitError(
-            f"{path} was written by another version of snippetkit. Choose another output folder, or delete "
-            f"{Path(path).parent} to start again."
+            f"{path} is damaged, or was written by another version of snippetkit. Choose another output folder, or "
+            f"delete {Path(path).parent} to start again."
         )
     return record
 
@@ -213,9 +214,9 @@ def make_folder_once(folder, made_by, build, *, contents):
 
 def rows_done(path, made_by):
     """Number of rows in the unfinished array of an earlier run; 0 if that array was made differently."""
-    note = read_json(path.with_suffix(".progress.json")) or {}
-    can_continue = note.get("made_by") == digest(made_by) and path.with_suffix(".partial.npy").exists()
-    return note["rows"] if can_continue else 0
+    note = read_json(path.with_suffix(".progress.json"))
+    is_ours = isinstance(note, dict) and note.get("made_by") == digest(made_by) and isinstance(note.get("rows"), int)
+    return note["rows"] if is_ours and path.with_suffix(".partial.npy").exists() else 0
 
 
 def write_rows(path, made_by, shape, blocks, bar):

@@ -69,14 +69,16 @@ def read_json(path):
     Raises
     ------
     KitError
-        If the file is not JSON.
+        If the file cannot be read or is not JSON.
     """
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
+    except OSError as error:
+        raise KitError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
         raise KitError(f"{path} is damaged ({error}). Delete it and run again.") from error
 
 

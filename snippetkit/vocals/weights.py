@@ -10,8 +10,9 @@ import platformdirs
 from filelock import FileLock
 
 from ..utils.errors import KitError, listed
+from ..utils.folders import walk
 from ..utils.paths import KAGGLE
-from ..utils.progress import progress
+from ..utils.progress import progress, say
 
 RELEASE_URL = "https://github.com/deezer/spleeter/releases/download/v1.4.0/2stems.tar.gz"
 # As in Spleeter's own checksum.json and tests.
@@ -97,10 +98,8 @@ def _named_folder(folder):
 def _attached_folders(root):
     """The folder below `root` that contains weights, or None; and the folders that contain only a part of them."""
     complete, incomplete = [], []
-    for name, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(subfolder for subfolder in subfolders if not subfolder.startswith("."))
-        if "model.index" in files:
-            folder = Path(name)
+    for folder, files in walk(root, key=lambda folder: folder.name, on_error=_say_skipped):
+        if folder / "model.index" in files:
             (incomplete if missing_files(folder) else complete).append(folder)
     # Spleeter's other models have files of the same names and often lie beside this one.
     exact = [folder for folder in complete if folder.name == "2stems"]
@@ -114,6 +113,11 @@ def _attached_folders(root):
             'with --weights, or weights = "…" in the notebook 01_spleeter.'
         )
     return (candidates[0] if candidates else None), incomplete
+
+
+def _say_skipped(error):
+    if not isinstance(error, FileNotFoundError):    # outside Kaggle there is no such folder
+        say(f"the folder {error.filename} cannot be read ({error.strerror}) and is skipped")
 
 
 def _download(url, sha256, folder):

@@ -40,7 +40,7 @@ def read_table(folder):
               "filename appears twice": table["filename"].duplicated(keep=False)}
     for fault, is_wrong in faults.items():
         if is_wrong.any():
-            raise KitError(f"{path}, line {is_wrong.idxmax() + 2}: {fault}.")
+            raise KitError(f"{path}, line {is_wrong.idxmax()}: {fault}.")
     known = table["filename"].isin(tracks.index).mean()
     if known < _FEWEST_KNOWN:
         raise KitError(
@@ -48,11 +48,11 @@ def read_table(folder):
             "apart. Use the same file names in both."
         )
     label, names = pd.factorize(table["label"], sort=True)
-    artist = tracks["artist"].reindex(table["filename"]).reset_index(drop=True)
+    artist = tracks["artist"].reindex(table["filename"]).set_axis(table.index)
     artist = artist.where(artist.notna() & artist.str.strip().ne(""), table["filename"])
     columns = [name for name in table.columns if name not in ("filename", "length", "label")]
     numbers = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     if not np.isfinite(numbers).all():
         row, column = np.argwhere(~np.isfinite(numbers))[0]
-        raise KitError(f"{path}, line {row + 2}: {columns[column]} is not a number.")
+        raise KitError(f"{path}, line {table.index[row]}: {columns[column]} is not a number.")
     return numbers, label.astype(np.int64), pd.factorize(artist)[0], list(names)

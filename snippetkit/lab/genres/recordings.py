@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...recipe import Recipe
 from ...utils.errors import KitError, listed
+from ...utils.folders import files_in
 from ...utils.parallel import parallel_map
 from .. import sound
 from ..spectrogram import MelSpectrogram
@@ -148,7 +149,7 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
 
 
 def _sound_files(folder):
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in sound.SUFFIXES)
+    return [path for path in files_in(folder) if path.suffix.lower() in sound.SUFFIXES]
 
 
 def _artist(path):
