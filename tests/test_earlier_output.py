@@ -58,6 +58,12 @@ def test_weights_of_finished_members_stay_where_they_are_if_nobody_needs_them(ou
     assert {name for name in files(work) if name.endswith(".pt")} == {"members/member_01/last.pt"}
 
 
+def test_folders_with_other_names_than_a_members_are_not_copied(output, work):
+    shutil.copytree(output / "members" / "member_01", output / "members" / "member_01 (copy)")
+    copy_earlier_output(work, output.parents[2])
+    assert {path.name for path in (work / "members").glob("*_*")} == {"member_00", "member_01"}
+
+
 def test_vocals_are_copied_as_long_as_there_are_no_features(output, work):
     shutil.rmtree(output / "features")
     copy_earlier_output(work, output.parents[2])

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..recipe import Recipe
 from ..songs import folds
-from ..training.members import finished_members, member_folder, shared_recipe
+from ..training.members import finished_members, member_folder, report_ignored, shared_recipe
 from ..utils.errors import KitError
 
 
@@ -91,6 +91,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     KitError
         If no member is finished, or they were trained on other data or with different recipes.
     """
+    report_ignored(folder)
     finished = [i for i in finished_members(folder) if not members or i < members]
     recipe, training_data = shared_recipe(folder, finished)
     if training_data != data.fingerprint(recipe):

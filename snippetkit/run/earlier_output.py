@@ -7,6 +7,7 @@ nested in one way or another.
 import shutil
 from pathlib import Path
 
+from ..training.members import member_folders
 from ..utils.errors import KitError
 from ..utils.lock import exclusive_task
 from ..utils.progress import progress, say
@@ -97,7 +98,7 @@ def _member_files(outputs, folder, weights):
     """Source and target of the files of every member, from the output where it is furthest, if that is an advance."""
     furthest = {}
     for output in outputs:
-        for member in (output / "members").glob("member_*"):
+        for member in member_folders(output / "members").values():
             if (member / "recipe.json").exists():
                 furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
     pairs = []
