@@ -124,6 +124,7 @@ def test_member_stopped_by_the_clock_and_resumed_ends_with_the_same_bits(train, 
     assert same_bits(finished, tmp_path / "member_00")
 
 
+@pytest.mark.filterwarnings("error")
 def test_slowest_epoch_on_this_device_decides_whether_another_fits(train, tmp_path, cpu, capsys):
     # an epoch of another member in the same folder took an hour
     other = tmp_path / "member_01" / "history.csv"
@@ -132,7 +133,9 @@ def test_slowest_epoch_on_this_device_decides_whether_another_fits(train, tmp_pa
     assert not train(clock=Clock(max_hours=1)) and not epochs_saved(tmp_path / "member_00")
     message = r"member_00 stops before epoch 1: an epoch took up to 3600 s, and 3[56]\d\d s are left"
     assert re.search(message, capsys.readouterr().err)
-    # it does not count if the device was another one
+    # it does not count if the device was another one, or a member has no epoch yet
+    (tmp_path / "member_02").mkdir()
+    (tmp_path / "member_02" / "history.csv").write_text("epoch,seconds,device\n")
     pd.DataFrame([{"epoch": 1, "seconds": 3600.0, "device": "an old laptop"}]).to_csv(other)
     assert train(clock=Clock(max_hours=1))
 

@@ -78,6 +78,12 @@ def read_histories(folder):
     return {i: pd.read_csv(path) for i, path in paths.items() if path.exists()}
 
 
+def count_epochs(folder, member):
+    """How many epochs a member has trained, by the lines of its history, without parsing it."""
+    path = member_folder(folder, member) / "history.csv"
+    return len(path.read_bytes().splitlines()[1:]) if path.exists() else 0
+
+
 def finished_members(folder):
     """Numbers of the complete members in a folder, ascending."""
     return [i for i, path in member_folders(folder).items() if (path / "done.json").exists()]
