@@ -7,9 +7,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import sysconfig
 import threading
 import time
 import timeit
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +22,7 @@ import torch
 import train_one_member
 from conftest import make_data, same_bits, weights_of
 
+import snippetkit
 from snippetkit.dataset import SnippetDataset
 from snippetkit.recipe import Recipe
 from snippetkit.training.checkpoint import load_network, load_state, new_state, save_state
@@ -28,6 +33,7 @@ from snippetkit.utils.artifacts import FORMAT
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
+from snippetkit.utils.storage import read_json
 
 PROCESSES = multiprocessing.get_context("forkserver")   # imports torch once for all processes
 PROCESSES.set_forkserver_preload(["train_one_member", "torchvision", "torch._dynamo"])
@@ -245,6 +251,33 @@ def test_checkpoint_of_another_member_is_refused(train, finished, tmp_path):
     shutil.copy(finished / "last.pt", tmp_path / "member_01")
     with pytest.raises(KitError, match="last.pt belongs to another member, recipe or data. Delete it"):
         train(tmp_path / "member_01", member=1)
+
+
+TRAIN = """
+import conftest, importlib.metadata, sys
+from snippetkit.recipe import Recipe
+from snippetkit.training.member import train_member
+from snippetkit.utils.hardware import Device
+assert not list(importlib.metadata.distributions(name="snippetkit")), "the kit is installed"
+recipe = Recipe.published().with_values(model="cnn3", epochs=1, batch_size=32, precision="fp32")
+train_member("member_00", 0, recipe, conftest.make_data(seed=0), device=Device("cpu", "CPU", "fp32"))
+"""
+
+
+@pytest.mark.slow
+def test_member_of_a_checkout_that_is_not_installed_is_finished(tmp_path):
+    site, checkout, tests = (tmp_path / name for name in ("site", "checkout", "tests"))
+    for folder, target in ((checkout / "snippetkit", Path(snippetkit.__file__).parent), (tests, Path(__file__).parent)):
+        folder.parent.mkdir(exist_ok=True)
+        folder.symlink_to(target)
+    site.mkdir()
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if "snippetkit" not in package.name:
+            (site / package.name).symlink_to(package)
+    places = os.pathsep.join(map(str, (checkout, site, tests)))
+    environment = {**os.environ, "PYTHONPATH": places}
+    subprocess.run([sys.executable, "-S", "-c", TRAIN], cwd=tmp_path, env=environment, check=True)
+    assert read_json(tmp_path / "member_00" / "done.json")["versions"]["snippetkit"] == snippetkit.__version__
 
 
 # --- what a member learns ---

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .. import __version__
 from ..utils.artifacts import claim
 from ..utils.clock import Clock
 from ..utils.lock import lock_folder
@@ -20,8 +21,6 @@ from ..utils.storage import replacing, write_json, write_table
 from .checkpoint import load_state, new_state, save_state
 from .epoch import predict, train_one_epoch, validate
 from .members import identity, is_finished, read_histories
-
-_PACKAGES = ("snippetkit", "numpy", "torch", "torchvision")     # whose versions a finished member records
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -113,5 +112,8 @@ def _finish(state, folder, recipe, device):
         "seconds": sum(row["seconds"] for row in state.history),
         "device": device.title,
         "precision": device.precision,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(), "snippetkit": __version__,     # a checkout need not be installed
+            **{name: version(name) for name in ("numpy", "torch", "torchvision")},
+        },
     })
