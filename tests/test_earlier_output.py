@@ -18,7 +18,7 @@ def output(tmp_path):
     for name in (
         "vocals/clips.json", "vocals/separation.json", "vocals/train/0.flac", "features/train.json",
         "features/train.npy", "features/test.npy", "features/songs.csv", "submission.csv",
-        *(f"members/member_00/{name}" for name in ("recipe.json", "last.pt", "history.csv", "test_logits.npy")),
+        *(f"members/member_00/{name}" for name in ("recipe.json", "last.pt", "history.csv", "weights.safetensors")),
         *(f"members/member_01/{name}" for name in ("recipe.json", "last.pt")),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def test_everything_that_the_next_stage_needs_is_copied(output, work, capsys):
 
 def test_weights_of_finished_members_stay_where_they_are_if_nobody_needs_them(output, work):
     copy_earlier_output(work, output.parents[2], weights=False)
-    assert {name for name in files(work) if name.endswith(".pt")} == {"members/member_01/last.pt"}
+    assert {name for name in files(work) if name.endswith((".pt", ".safetensors"))} == {"members/member_01/last.pt"}
 
 
 def test_folders_with_other_names_than_a_members_are_not_copied(output, work):
@@ -125,8 +125,8 @@ def test_on_kaggle_a_read_only_output_is_carried_on_from(tmp_path, small_demo, s
     with read_only(kaggle / "input"):
         work = open_workspace(kaggle=kaggle)
         assert train_ensemble(work.members, small_recipe, small_data, devices=[cpu]) == [0, 1]
-    taken_over = (work.members / "member_00" / "last.pt").read_bytes()
-    assert taken_over == (left / "members" / "member_00" / "last.pt").read_bytes()
+    taken_over = (work.members / "member_00" / "weights.safetensors").read_bytes()
+    assert taken_over == (left / "members" / "member_00" / "weights.safetensors").read_bytes()
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in before} == before
 
 

@@ -265,11 +265,11 @@ def test_runs_that_cannot_be_averaged_are_sentences(short_run, small_demo, small
 @pytest.mark.slow
 def test_more_members_are_added_to_those_there(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run, tmp_path / "out")
-    before = (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns
+    before = (out / "members" / "member_00" / "done.json").stat().st_mtime_ns
     result = run("--data", small_demo, "--out", out, *SHORT[:-1], 3)
     assert result.returncode == 0, result.stderr
     assert json.loads((out / "report.json").read_text())["members"] == 3
-    assert (out / "members" / "member_00" / "last.pt").stat().st_mtime_ns == before
+    assert (out / "members" / "member_00" / "done.json").stat().st_mtime_ns == before
 
 
 @pytest.mark.slow

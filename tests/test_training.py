@@ -20,15 +20,15 @@ import pandas as pd
 import pytest
 import torch
 import train_one_member
-from conftest import make_data, same_bits, weights_of
+from conftest import make_data, same_bits, same_state, weights_of
+from safetensors.torch import save
 
 import snippetkit
-from snippetkit.dataset import SnippetDataset
 from snippetkit.recipe import Recipe
-from snippetkit.training.checkpoint import load_network, load_state, new_state, save_state
-from snippetkit.training.epoch import predict
+from snippetkit.training.checkpoint import load_state, new_state, save_state
 from snippetkit.training.member import train_member
 from snippetkit.training.members import identity
+from snippetkit.training.weights import load_network, save_weights
 from snippetkit.utils.artifacts import FORMAT
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
@@ -80,30 +80,48 @@ MOMENTS = [
     ("batch", 5, 1),            # in the second epoch
     ("history.csv", 2, 2),      # after the second checkpoint; the history of the first is written again at the start
     ("checkpoint", 1, 2),
+    ("weights.safetensors", 1, 4),
     ("valid_logits.npy", 1, 4),
     ("done.json", 1, 4),
+    ("remove last.pt", 1, 4),
 ]
+
+
+def run(folder, data, model, *moment):
+    process = PROCESSES.Process(target=train_one_member.train, args=(folder, data, model, *moment))
+    process.start()
+    process.join(300)
+    return process.exitcode
 
 
 @pytest.mark.parametrize("model", ["cnn3", pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_killed_run_ends_with_the_same_bits(model, small_data, tmp_path):
-    def run(folder, *moment):
-        process = PROCESSES.Process(target=train_one_member.train, args=(folder, small_data, model, *moment))
-        process.start()
-        process.join(300)
-        return process.exitcode
-
-    whole, folder = tmp_path / "whole" / "member_03", tmp_path / "killed" / "member_03"
-    assert run(whole) == 0
+    whole, half, folder = (tmp_path / name / "member_03" for name in ("whole", "half", "killed"))
+    assert run(whole, small_data, model) == 0
+    assert run(half, small_data, model, "history.csv", 2) == -signal.SIGKILL   # two epochs without an interruption
     history = pd.read_csv(whole / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3, 4]
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     for moment, count, epochs in MOMENTS:
-        assert run(folder, moment, count) == -signal.SIGKILL, moment
-        assert epochs_saved(folder) == epochs and not (folder / "done.json").exists(), moment
+        assert run(folder, small_data, model, moment, count) == -signal.SIGKILL, moment
+        assert epochs_saved(folder) == epochs, moment
+        assert (folder / "done.json").exists() == (moment == "remove last.pt"), moment
+        assert epochs != 2 or same_state(half, folder)
         assert (folder / ".part-last.pt").exists() == (moment in ("checkpoint", "last.pt")), moment
-    assert run(folder) == 0
+    assert run(folder, small_data, model) == 0
     assert same_bits(whole, folder)
+
+
+def test_finished_member_of_an_earlier_version_keeps_its_figures_and_only_its_weights(small_data, tmp_path):
+    folder, kept = tmp_path / "member_03", ("done.json", "valid_logits.npy", "test_logits.npy")
+    assert run(folder, small_data, "cnn3", "remove last.pt") == -signal.SIGKILL
+    (folder / "weights.safetensors").unlink()
+    state, before = torch.load(folder / "last.pt", weights_only=True), [(folder / name).read_bytes() for name in kept]
+    assert run(folder, small_data, "cnn3") == 0
+    assert not (folder / "last.pt").exists() and [(folder / name).read_bytes() for name in kept] == before
+    averages = {name: state["averaged"][f"module.{name}"] for name in state["model"]}
+    torch.testing.assert_close(weights_of(folder), averages, rtol=0, atol=0)    # of a recipe with averaged weights
+    assert any(not torch.equal(averages[name], value) for name, value in state["model"].items())
 
 
 # --- stopped, and a disk that refuses ---
@@ -126,7 +144,7 @@ def test_interrupt_while_saving_is_raised_afterwards_and_the_file_is_whole(tmp_p
 def test_member_stopped_by_the_clock_and_resumed_ends_with_the_same_bits(train, finished, tmp_path):
     for epochs in (1, 2, 3):
         assert train(clock=one_epoch()) == (epochs == 3)
-        assert epochs_saved(tmp_path / "member_00") == epochs
+        assert epochs_saved(tmp_path / "member_00") == epochs % 3   # a finished member has no training state
     assert same_bits(finished, tmp_path / "member_00")
 
 
@@ -153,7 +171,7 @@ def test_invalid_hours_are_refused(hours):
 
 
 def test_full_disk_loses_nothing_that_was_saved(train, finished, small_disk):
-    folder, size = small_disk.folder / "member_00", (finished / "last.pt").stat().st_size
+    folder, size = small_disk.folder / "member_00", 3 * (finished / "weights.safetensors").stat().st_size
     small_disk.resize(1.5 * size)
     with pytest.raises(KitError, match="last.pt could not be written: No space left on device.*untouched"):
         train(folder)
@@ -169,7 +187,7 @@ def test_member_continues_in_another_precision_and_says_so(train, small_recipe, 
     assert not train(recipe=recipe, device=Device("cpu", "CPU", "bf16"), clock=one_epoch())
     assert train(recipe=recipe, device=Device("cpu", "CPU", "fp32"))
     assert "member_00 was started on a CPU in bf16 and continues on CPU in fp32" in capsys.readouterr().err
-    assert epochs_saved(tmp_path / "member_00") == 3
+    assert len(pd.read_csv(tmp_path / "member_00" / "history.csv")) == 3
 
 
 def test_checkpoint_without_a_gradient_scale_is_loaded_for_fp16(tmp_path, small_recipe, cpu):
@@ -186,7 +204,8 @@ def test_checkpoint_without_a_gradient_scale_is_loaded_for_fp16(tmp_path, small_
 
 def test_finished_member_leaves_all_its_files(finished, small_data, small_recipe):
     assert {path.name for path in finished.iterdir()} == {
-        "recipe.json", "last.pt", "history.csv", "valid_logits.npy", "test_logits.npy", "done.json", ".lock",
+        "recipe.json", "history.csv", "weights.safetensors", "valid_logits.npy", "test_logits.npy", "done.json",
+        ".lock",
     }
     record, done = (json.loads((finished / name).read_text()) for name in ("recipe.json", "done.json"))
     assert record == {"format": FORMAT, "made_by": identity(0, small_recipe, small_data)}
@@ -201,10 +220,10 @@ def test_finished_member_leaves_all_its_files(finished, small_data, small_recipe
 
 
 def test_finished_member_is_skipped_at_once(train, finished):
-    before, start = (finished / "last.pt").stat().st_mtime_ns, time.perf_counter()
+    before, start = (finished / "done.json").stat().st_mtime_ns, time.perf_counter()
     assert train(finished)
     assert time.perf_counter() - start < 1
-    assert (finished / "last.pt").stat().st_mtime_ns == before
+    assert (finished / "done.json").stat().st_mtime_ns == before
 
 
 def test_member_of_other_data_is_refused(train, finished):
@@ -224,31 +243,66 @@ def archive_of(content):
     return buffer.getvalue()
 
 
+def flipped(content):
+    return content[:50_000] + bytes(byte ^ 0xFF for byte in content[50_000:50_100]) + content[50_100:]
+
+
 @pytest.mark.parametrize("damage", [
     lambda content: content[: len(content) // 2],
     lambda content: b"",
     lambda content: b"no checkpoint",
-    lambda content: content[:50_000] + bytes(byte ^ 0xFF for byte in content[50_000:50_100]) + content[50_100:],
+    flipped,
     lambda content: archive_of([1, 2]),
     lambda content: archive_of({"epoch": 1}),
     lambda content: archive_of({"identity": Payload()}),
 ], ids=["truncated", "empty", "foreign", "flipped bytes", "a list", "without a state", "with code"])
-def test_damaged_checkpoint_is_refused_and_runs_no_code(
-    train, finished, tmp_path, monkeypatch, small_recipe, cpu, damage
-):
+def test_damaged_checkpoint_is_refused_and_runs_no_code(train, tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "member_00" / "last.pt"
-    path.parent.mkdir()
-    path.write_bytes(damage((finished / "last.pt").read_bytes()))
-    for load in (train, lambda: load_network(path, small_recipe, classes=4, device=cpu)):
-        with pytest.raises(KitError, match="last.pt is damaged or not a checkpoint"):
-            load()
+    train(clock=one_epoch())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(KitError, match="last.pt is damaged or not a checkpoint"):
+        train()
     assert not (tmp_path / "owned").exists()
 
 
-def test_checkpoint_of_another_member_is_refused(train, finished, tmp_path):
+@pytest.mark.parametrize("damage, message", [
+    (lambda content: content[: len(content) // 2], "is damaged or of another network .*Delete it. Run the training"),
+    (lambda content: b"", "is damaged"),
+    (lambda content: archive_of({"identity": Payload()}), "is damaged"),
+    (flipped, "does not match its checksum"),
+    (lambda content: save({"weight": torch.zeros(3)}), "does not match its checksum"),
+    (None, "cannot be read: No such file or directory. Run the training again, which makes it from last.pt"),
+], ids=["truncated", "empty", "with code", "flipped bytes", "without a checksum", "missing"])
+def test_damaged_weights_are_refused(finished, tmp_path, small_recipe, cpu, damage, message):
+    path = tmp_path / "weights.safetensors"
+    if damage:
+        path.write_bytes(damage((finished / path.name).read_bytes()))
+    with pytest.raises(KitError, match=f"weights.safetensors .*{message}"):
+        load_network(tmp_path, small_recipe, classes=4, device=cpu)
+
+
+def test_weights_of_another_network_are_refused_and_shared_ones_are_kept(finished, tmp_path, small_recipe, cpu):
+    for other in (small_recipe.with_values(model="resnet18"), small_recipe.with_values(second_n_fft=2048)):
+        with pytest.raises(KitError, match="weights.safetensors is damaged or of another network"):
+            load_network(finished, other, classes=4, device=cpu)
+    network = torch.nn.ModuleList([torch.nn.Linear(2, 2)] * 2).to(torch.float64)
+    save_weights(network, tmp_path)
+    assert list(weights_of(tmp_path)) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+
+
+def test_damaged_logits_are_made_again_from_the_weights(train, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "member_00")
+    (folder / "test_logits.npy").write_bytes(b"damaged")
+    (folder / "done.json").unlink()     # as the message advises
+    train()
+    assert same_bits(finished, folder)
+
+
+def test_checkpoint_of_another_member_is_refused(train, tmp_path):
     (tmp_path / "member_01").mkdir()
-    shutil.copy(finished / "last.pt", tmp_path / "member_01")
+    train(clock=one_epoch())
+    shutil.copy(tmp_path / "member_00" / "last.pt", tmp_path / "member_01")
     with pytest.raises(KitError, match="last.pt belongs to another member, recipe or data. Delete it"):
         train(tmp_path / "member_01", member=1)
 
@@ -295,16 +349,6 @@ def test_infinite_loss_is_an_error_and_nothing_is_saved(train, tmp_path):
     with pytest.raises(KitError, match="member 00: the loss became NaN or infinite .*lr=0.0003"):
         train(data=data)
     assert not (tmp_path / "member_00" / "last.pt").exists()
-
-
-def test_averaged_weights_are_what_predicts(train, tmp_path, small_recipe, small_data, cpu):
-    folder, recipe = tmp_path / "member_00", small_recipe.with_values(ema_decay=0.9)
-    train(recipe=recipe)
-    saved = torch.load(folder / "last.pt", weights_only=True)
-    assert any(not torch.equal(saved["averaged"][f"module.{name}"], value) for name, value in saved["model"].items())
-    network = load_network(folder / "last.pt", recipe, classes=4, device=cpu)
-    logits = predict(network, SnippetDataset(small_data.test.array), cpu)
-    np.testing.assert_array_equal(logits, np.load(folder / "test_logits.npy"))
 
 
 def test_half_precision_learns_the_same_at_first(train, tmp_path, small_recipe):

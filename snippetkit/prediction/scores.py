@@ -176,8 +176,8 @@ def held_out_logits(folder, members, rows):
 
 def _read_logits(folder, member, split, clips):
     path = member_folder(folder, member) / f"{split}_logits.npy"
-    # On Kaggle the checkpoint may be in an earlier output.
-    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble where the checkpoint is to make it again."
+    # On Kaggle the weights may be in an earlier output.
+    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble where the weights are to make it again."
     try:
         logits = np.load(path)
     except (OSError, ValueError, EOFError) as error:

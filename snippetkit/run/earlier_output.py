@@ -19,6 +19,7 @@ _STAGES = {
     "features": (("train.npy", "test.npy", "songs.csv"), ("train.json", "test.json", "songs.json", "folds.json")),
 }
 _COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
+_WEIGHTS = (".safetensors", ".pt")
 _DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
 
 
@@ -34,7 +35,7 @@ def copy_earlier_output(folder, root, *, weights=True):
     root : Path
         The folder below which earlier outputs are attached.
     weights : bool
-        Whether the checkpoints of finished members are needed; they are most of the bytes.
+        Whether the weights of finished members are needed; they are most of the bytes.
 
     Raises
     ------
@@ -109,7 +110,8 @@ def _member_files(outputs, folder, weights):
         is_finished, _ = _progress_of(member)
         paths = sorted(path for path in member.iterdir() if path.is_file() and not path.name.startswith("."))
         paths.sort(key=lambda path: _COPIED_LAST.index(path.name) if path.name in _COPIED_LAST else -1)
-        pairs += [(path, target / path.name) for path in paths if weights or not (is_finished and path.suffix == ".pt")]
+        is_needed = weights or not is_finished
+        pairs += [(path, target / path.name) for path in paths if is_needed or path.suffix not in _WEIGHTS]
     return pairs
 
 

@@ -21,6 +21,7 @@ from ..utils.storage import replacing, write_json, write_table
 from .checkpoint import load_state, new_state, save_state
 from .epoch import predict, train_one_epoch, validate
 from .members import identity, is_finished, read_histories
+from .weights import WEIGHTS, load_network, save_weights
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -30,7 +31,8 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     ----------
     folder : path-like
         ``members/member_07``. Gets ``recipe.json`` first, the checkpoint ``last.pt`` and ``history.csv`` after every
-        epoch, ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last.
+        epoch, ``weights.safetensors``, ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last.
+        Then ``last.pt`` is removed.
     member : int
         Its seed is ``recipe.seed + member``.
     recipe : Recipe
@@ -58,29 +60,45 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     with lock_folder(folder, "training"):
         made_by = identity(member, recipe, data)
         claim(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
-        batches, seed = -(-len(train) // recipe.batch_size), recipe.seed + member
-        state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
-        if (folder / "last.pt").exists():
-            load_state(state, folder / "last.pt", device)
-            say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
-            _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
-        done, total = state.epoch * batches, recipe.epochs * batches
-        with progress(total=total, done=done, title=f"member {member:02d}", unit="batch") as bar:
-            while state.epoch < recipe.epochs:
-                if not _has_time_for_epoch(state, folder, device, clock):
-                    return False
-                start = time.perf_counter()
-                metrics = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
-                state.epoch += 1
-                seconds = time.perf_counter() - start
-                state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
-                save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
-                _write_history(state, folder)
-                bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
-        for name, dataset in (("valid", valid), ("test", test)):
-            with replacing(folder / f"{name}_logits.npy") as temporary:
-                np.save(temporary, predict(state.evaluated, dataset, device))
-        _finish(state, folder, recipe, device)
+        if not all((folder / name).exists() for name in (WEIGHTS, "history.csv")):
+            batches, seed = _batches(train, recipe), recipe.seed + member
+            state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
+            if not _train(state, folder, recipe, train, valid, device, clock):
+                return False
+            save_weights(state.evaluated, folder)
+        if not (folder / "done.json").exists():
+            network = load_network(folder, recipe, classes=data.classes, device=device)
+            for name, dataset in (("valid", valid), ("test", test)):
+                with replacing(folder / f"{name}_logits.npy") as temporary:
+                    np.save(temporary, predict(network, dataset, device))
+            _finish(folder, made_by, recipe, network, device)
+        (folder / "last.pt").unlink(missing_ok=True)    # many times the size of the weights
+    return True
+
+
+def _batches(train, recipe):
+    return -(-len(train) // recipe.batch_size)
+
+
+def _train(state, folder, recipe, train, valid, device, clock):
+    """Train a new state, or the one in ``last.pt``, to its last epoch; False if the time is up before."""
+    if (folder / "last.pt").exists():
+        load_state(state, folder / "last.pt", device)
+        say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
+        _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
+    done, total = (epochs * _batches(train, recipe) for epochs in (state.epoch, recipe.epochs))
+    with progress(total=total, done=done, title=f"member {state.identity['member']:02d}", unit="batch") as bar:
+        while state.epoch < recipe.epochs:
+            if not _has_time_for_epoch(state, folder, device, clock):
+                return False
+            start = time.perf_counter()
+            metrics = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+            state.epoch += 1
+            seconds = time.perf_counter() - start
+            state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
+            save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
+            _write_history(state, folder)
+            bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
     return True
 
 
@@ -100,16 +118,17 @@ def _write_history(state, folder):
     write_table(folder / "history.csv", pd.DataFrame(state.history))
 
 
-def _finish(state, folder, recipe, device):
-    """Mark the member as complete; nothing may be written after this."""
+def _finish(folder, made_by, recipe, network, device):
+    """Mark the member as complete; only the training state is removed after this."""
+    history = pd.read_csv(folder / "history.csv")
     write_json(folder / "done.json", {
-        "member": state.identity["member"],
+        "member": made_by["member"],
         "recipe_hash": recipe.hash("member"),
-        "training_data": state.identity["training_data"],
-        "epochs": state.epoch,
-        **{name: state.history[-1][name] for name in ("valid_accuracy", "valid_loss")},
-        "weights": sum(weight.numel() for weight in state.model.parameters()),
-        "seconds": sum(row["seconds"] for row in state.history),
+        "training_data": made_by["training_data"],
+        "epochs": len(history),
+        **{name: float(history[name].iloc[-1]) for name in ("valid_accuracy", "valid_loss")},
+        "weights": sum(weight.numel() for weight in network.parameters()),
+        "seconds": float(history["seconds"].sum()),
         "device": device.title,
         "precision": device.precision,
         "versions": {

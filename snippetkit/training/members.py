@@ -40,7 +40,7 @@ def identity(member, recipe, data):
 
 
 def is_finished(folder, member, recipe, data):
-    """Whether a member is complete.
+    """Whether a member is complete, without a training state that is still to be removed.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def is_finished(folder, member, recipe, data):
     """
     folder, made_by = Path(folder), identity(member, recipe, data)
     record = require_match(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
-    return record is not None and (folder / "done.json").exists()
+    return record is not None and (folder / "done.json").exists() and not (folder / "last.pt").exists()
 
 
 def read_histories(folder):
