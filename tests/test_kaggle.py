@@ -211,7 +211,8 @@ def test_training_continues_from_its_own_output(copied, service):
 def test_results_are_fetched(copied, service):
     assert kit(copied, "push").returncode == 0
     service.outputs[KERNELS[3]] = {
-        "submission.csv": b"id,category\n0,1\n", "report.json": b"{}", "figures/confusion.png": b"png",
+        "submission.csv": b"id,category\n0,1\n", "report.json": b"{}", "test_scores.csv": b"id,probability_0\n0,1.0\n",
+        "figures/confusion.png": b"png",
         "members/member_00/weights.safetensors": b"gigabytes",
     }
     result = kit(copied, "fetch", "--out", "results")
@@ -219,7 +220,7 @@ def test_results_are_fetched(copied, service):
     results = copied / "results"
     fetched = {str(path.relative_to(results)) for path in results.rglob("*.*")} - {"snippetkit-04-predict.log"}
     notebooks = {f"notebooks/{name}.ipynb" for name in NOTEBOOKS}
-    assert fetched == {"submission.csv", "report.json", "figures/confusion.png", *notebooks}
+    assert fetched == {"submission.csv", "report.json", "test_scores.csv", "figures/confusion.png", *notebooks}
     assert "came without the outputs of its cells" in result.stderr     # the service runs nothing
     assert (results / "submission.csv").read_bytes() == b"id,category\n0,1\n"
     del service.outputs[KERNELS[3]]["submission.csv"]

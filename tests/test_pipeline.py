@@ -93,7 +93,7 @@ def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
 @pytest.mark.slow
 def test_the_second_run_of_the_demo_skips_everything(demo_run):
     out, first = demo_run
-    made = [*out.rglob("*.pt"), *out.rglob("*.npy"), *(out / "competition").rglob("*.mp3")]
+    made = [*out.rglob("*.safetensors"), *out.rglob("*.npy"), *(out / "competition").rglob("*.mp3")]
     before = {path: path.stat().st_mtime_ns for path in made}
     submission = (out / "submission.csv").read_bytes()
     again = run("--out", out)
@@ -112,6 +112,12 @@ def test_it_ends_with_a_submission_in_the_samples_order(short_run, small_competi
     submission = pd.read_csv(out / "submission.csv")
     assert submission["id"].tolist() == small_competition.test_ids.tolist()
     assert submission["category"].between(0, 3).all()
+    scores, held_out = pd.read_csv(out / "test_scores.csv"), pd.read_csv(out / "held_out.csv")
+    assert scores["id"].tolist() == submission["id"].tolist()
+    for table, predicted in ((scores, submission["category"]), (held_out, held_out["predicted"])):
+        probabilities = table.filter(like="probability_").to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), np.ones(8))
+        assert probabilities.argmax(axis=1).tolist() == predicted.tolist()
     report = json.loads((out / "report.json").read_text())
     assert report["validation"]["interval"] is None and "may be too high by several points" in report["notes"][0]
     assert report["validation"]["clips"] == 8 and len(report["validation_by_members"]) == 2
@@ -140,7 +146,7 @@ def test_the_executed_notebooks_say_what_was_done(short_run):
 
 def test_the_second_run_skips_everything(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run, tmp_path / "out")
-    made = [*out.rglob("*.pt"), *out.rglob("*.npy"), out / "features" / "songs.csv"]
+    made = [*out.rglob("*.safetensors"), *out.rglob("*.npy"), out / "features" / "songs.csv"]
     before = {path: path.stat().st_mtime_ns for path in made}
     again = run("--data", small_demo, "--out", out, *SHORT)
     assert again.returncode == 0, again.stderr
