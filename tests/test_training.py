@@ -1,6 +1,7 @@
 """One member: killed, stopped and resumed; refused folders; what it leaves on disk; schedules."""
 
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import sysconfig
 import threading
 import time
 import timeit
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,14 @@ import torch
 import train_one_member
 from conftest import make_data, same_bits, same_state, weights_of
 from safetensors.torch import save
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 import snippetkit
+from snippetkit import models
+from snippetkit.dataset import SnippetDataset
 from snippetkit.recipe import Recipe
 from snippetkit.training.checkpoint import load_state, new_state, save_state
+from snippetkit.training.epoch import predict
 from snippetkit.training.member import train_member
 from snippetkit.training.members import identity
 from snippetkit.training.weights import load_network, save_weights
@@ -162,6 +168,52 @@ def test_slowest_epoch_on_this_device_decides_whether_another_fits(train, tmp_pa
     (tmp_path / "member_02" / "history.csv").write_text("epoch,seconds,device\n")
     pd.DataFrame([{"epoch": 1, "seconds": 3600.0, "device": "an old laptop"}]).to_csv(other)
     assert train(clock=Clock(max_hours=1))
+
+
+@pytest.mark.parametrize("error", [
+    torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15 GiB"),
+    torch.cuda.OutOfMemoryError(),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some other call"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    MemoryError("Unable to allocate 2.00 GiB for an array"),
+], ids=lambda error: str(error)[:24])
+def test_memory_that_runs_out_is_one_sentence_and_nothing_is_lost(train, finished, tmp_path, error):
+    calls = itertools.count()
+
+    def run_out():
+        if next(calls) == 11:   # in the second epoch: training and validation take seven batches
+            raise error
+
+    hook = register_module_forward_pre_hook(
+        lambda module, _: run_out() if isinstance(module, torch.nn.Dropout) else None
+    )
+    with pytest.raises(KitError, match="^member_00: CPU ran out of .* run again to continue, .*batch_size") as raised:
+        train()
+    hook.remove()
+    assert raised.value.__context__ is None     # its frames would keep the memory
+    assert epochs_saved(tmp_path / "member_00") == 1
+    assert train() and same_bits(finished, tmp_path / "member_00")
+
+
+def test_prediction_takes_smaller_batches_where_memory_is_short(small_data, cpu):
+    network, clips = models.build("cnn3", classes=4, dropout=0.0).eval(), SnippetDataset(small_data.train.array)
+    expected, sizes = predict(network, clips, cpu), []
+
+    def run_out(_, inputs):
+        sizes.append(len(inputs[0]))
+        if sizes[-1] > 40:
+            raise torch.cuda.OutOfMemoryError
+
+    network.register_forward_pre_hook(run_out)
+    np.testing.assert_allclose(predict(network, clips, cpu), expected, atol=1e-5)
+    assert sizes == [60, 60, 60, 32, 28]    # batches of 256, 128, 64 and 32
+
+
+def test_other_errors_of_torch_are_not_called_a_lack_of_memory(train, small_data):
+    too_narrow = replace(small_data.train, array=small_data.train.array[:, :2, :2])
+    with pytest.raises(RuntimeError, match="size"):
+        train(data=replace(small_data, train=too_narrow))
 
 
 @pytest.mark.parametrize("hours", ["two", -1, float("nan")])

@@ -5,16 +5,19 @@ an epoch depends on nothing but the checkpoint of the epoch before.
 """
 
 import platform
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .. import __version__
 from ..utils.artifacts import claim
 from ..utils.clock import Clock
+from ..utils.errors import KitError
 from ..utils.lock import lock_folder
 from ..utils.progress import progress, say
 from ..utils.storage import replacing, write_json, write_table
@@ -22,6 +25,9 @@ from .checkpoint import load_state, new_state, save_state
 from .epoch import predict, train_one_epoch, validate
 from .members import identity, is_finished, read_histories
 from .weights import WEIGHTS, load_network, save_weights
+
+_OUT_OF_MEMORY = (MemoryError, torch.cuda.OutOfMemoryError)
+_OUT_OF_MEMORY_TEXT = "out of memory|can't allocate memory|ALLOC_FAILED"    # of other errors of CUDA, torch and cuBLAS
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -50,11 +56,24 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     ------
     KitError
         If the folder contains a member of another recipe or other data, another process trains it, the checkpoint is
-        damaged, the disk refuses, or the loss becomes NaN.
+        damaged, the disk refuses, memory runs out, or the loss becomes NaN.
     """
-    folder, clock = Path(folder), clock or Clock()
+    folder = Path(folder)
     if is_finished(folder, member, recipe, data):
         return True
+    try:
+        return _train_member(folder, member, recipe, data, device, clock or Clock())
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, _OUT_OF_MEMORY) and not re.search(_OUT_OF_MEMORY_TEXT, str(error)):
+            raise
+    # Not inside the handler, because the frames of the first error hold on to the memory.
+    raise KitError(
+        f"{folder.name}: {device.title} ran out of memory. Close what else uses it and run again to continue, or train "
+        f"in another work folder with a smaller batch_size ({recipe.batch_size} now)."
+    )
+
+
+def _train_member(folder, member, recipe, data, device, clock):
     train, valid, test = data.datasets(recipe, member, device)  # may raise, so before anything is written
     # The ensemble's folder is locked, too, but a cluster's task may outlive the process that holds that lock.
     with lock_folder(folder, "training"):
