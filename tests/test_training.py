@@ -343,6 +343,14 @@ def test_weights_of_another_network_are_refused_and_shared_ones_are_kept(finishe
     assert list(weights_of(tmp_path)) == ["0.bias", "0.weight", "1.bias", "1.weight"]
 
 
+def test_member_that_was_finished_elsewhere_gets_its_weights_from_the_state_that_is_here(train, finished, tmp_path):
+    train(clock=one_epoch())
+    for name in ("history.csv", "valid_logits.npy", "test_logits.npy", "done.json"):
+        shutil.copy(finished / name, tmp_path / "member_00")
+    train()
+    assert same_bits(finished, tmp_path / "member_00")
+
+
 def test_damaged_logits_are_made_again_from_the_weights(train, finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "member_00")
     (folder / "test_logits.npy").write_bytes(b"damaged")
