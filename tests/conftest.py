@@ -23,6 +23,7 @@ import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
+from safetensors.torch import load_file
 
 from snippetkit.data import competition, demo
 from snippetkit.features.extraction import Features
@@ -209,18 +210,28 @@ def with_songs(data, group, fold=None):
 
 
 def weights_of(folder):
-    """The final weights of a member, for comparisons to the bit."""
-    return torch.load(folder / "last.pt", weights_only=True)["model"]
+    """The weights of a finished member, for comparisons to the bit."""
+    return load_file(folder / "weights.safetensors")
 
 
 def same_bits(one, other):
-    """Whether two members ended with the same weights, averages, optimizer state, logits and figures."""
-    parts = {"model", "averaged", "optimizer", "generator", "cpu_generator"}
-    states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
-    states = [{part: state[part] for part in parts & set(state)} for state in states]
-    torch.testing.assert_close(*states, rtol=0, atol=0)
-    for name in ("valid_logits.npy", "test_logits.npy"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
+    """Whether two finished members have the same weights, logits and figures, and no training state any more."""
+    for name in ("weights.safetensors", "valid_logits.npy", "test_logits.npy"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
     histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]
     pd.testing.assert_frame_equal(*histories, check_exact=True)
+    assert not list(one.glob("*last.pt")) and not list(other.glob("*last.pt"))
+    return True
+
+
+def same_state(one, other):
+    """Whether two members have the same training state after some epochs: all that the next epoch depends on."""
+    states = [torch.load(folder / "last.pt", weights_only=True) for folder in (one, other)]
+    for state in states:
+        del state["identity"], state["precision"]
+        for row in state["history"]:
+            del row["seconds"], row["device"]
+    scheduler, other_scheduler = (state.pop("scheduler") for state in states)
+    assert scheduler == other_scheduler
+    torch.testing.assert_close(*states, rtol=0, atol=0)
     return True

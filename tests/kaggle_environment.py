@@ -19,7 +19,7 @@ PACKAGES = (
     "torch==2.10.*", "torchvision==0.25.*", "numpy==2.0.2", "pandas==2.2.2", "librosa==0.11.0", "soundfile==0.13.1",
     "soxr==1.0.*", "scikit-learn==1.6.1", "click==8.3.*", "tqdm==4.67.*", "papermill==2.7.*", "nbconvert==6.4.5",
     "nbclient==0.5.13", "ipykernel==6.17.*", "matplotlib", "scipy", "joblib", "google-crc32c", "pooch", "platformdirs",
-    "filelock",
+    "filelock", "safetensors",
 )
 
 

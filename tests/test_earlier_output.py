@@ -14,9 +14,9 @@ from snippetkit.utils.errors import Stopped
 
 NEEDED = {
     "vocals/clips.json", "vocals/separation.json", "features/train.json", "features/train.npy", "features/test.npy",
-    "features/songs.csv", "members/member_00/recipe.json", "members/member_00/last.pt", "members/member_00/history.csv",
-    "members/member_00/test_logits.npy", "members/member_00/done.json", "members/member_01/recipe.json",
-    "members/member_01/last.pt", "members/member_01/history.csv",
+    "features/songs.csv", "members/member_00/recipe.json", "members/member_00/history.csv",
+    "members/member_00/weights.safetensors", "members/member_00/test_logits.npy", "members/member_00/done.json",
+    "members/member_01/recipe.json", "members/member_01/last.pt", "members/member_01/history.csv",
 }
 
 
@@ -53,7 +53,13 @@ def test_everything_that_the_next_stage_needs_is_copied_once(output, work, capsy
 
 def test_weights_of_finished_members_are_not_copied_if_they_are_not_needed(output, work):
     copy_earlier_output(work, output.parents[2], weights=False)
-    assert {name for name in files(work) if name.endswith(".pt")} == {"members/member_01/last.pt"}
+    assert {name for name in files(work) if name.endswith((".pt", ".safetensors"))} == {"members/member_01/last.pt"}
+
+
+def test_folders_with_other_names_than_a_members_are_not_copied(output, work):
+    shutil.copytree(output / "members" / "member_01", output / "members" / "member_01 (copy)")
+    copy_earlier_output(work, output.parents[2])
+    assert {path.name for path in (work / "members").glob("*_*")} == {"member_00", "member_01"}
 
 
 def test_vocals_are_copied_as_long_as_there_are_no_features(output, work):
@@ -115,7 +121,8 @@ def test_on_kaggle_training_continues_from_a_read_only_output(tmp_path, small_de
     with read_only(attached):
         members = open_workspace(kaggle=tmp_path / "kaggle").members
         assert train_ensemble(members, small_recipe, small_data, devices=[cpu]) == [0, 1]
-    assert (members / "member_00" / "last.pt").read_bytes() == (earlier / "member_00" / "last.pt").read_bytes()
+    weights = (folder / "member_00" / "weights.safetensors" for folder in (members, earlier))
+    assert len({path.read_bytes() for path in weights}) == 1
     assert contents(attached) == before
 
 

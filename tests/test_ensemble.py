@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from snippetkit.prediction.scores import collect
 from snippetkit.recipe import Recipe
 from snippetkit.training import ensemble
-from snippetkit.training.members import member_folder, read_histories, shared_recipe
+from snippetkit.training.members import finished_members, member_folder, read_histories, shared_recipe
 from snippetkit.utils.artifacts import read_record, write_record
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
@@ -50,7 +51,10 @@ def test_a_damaged_record_of_a_member_is_named(tmp_path, made_by):
         shared_recipe(tmp_path, [0])
 
 
-def test_two_devices_train_a_member_each_and_give_the_same(trained, tmp_path, small_recipe, small_data, cpu, capsys):
+def test_two_devices_train_a_member_each_and_give_the_same(
+    trained, tmp_path, small_recipe, small_data, cpu, capsys, monkeypatch
+):
+    monkeypatch.setattr("pandas.read_csv", None)    # counting epochs for the progress bar parses no table
     # each process has half of the cores, so sums may be rounded differently
     assert ensemble.train_ensemble(tmp_path, small_recipe, small_data, devices=[cpu, cpu]) == [0, 1]
     assert "2 of 2 members to train, 2 at a time, on CPU in fp32; CPU in fp32" in capsys.readouterr().err
@@ -65,6 +69,19 @@ def test_all_members_are_checked_before_any_is_trained(members, small_recipe, sm
     with pytest.raises(KitError, match="member_01 was created differently .epochs: 3, now 4"):
         ensemble.train_ensemble(members, small_recipe.with_values(epochs=4), small_data, devices=[cpu])
     assert not (members / "member_00").exists()
+
+
+def test_folders_with_other_names_are_no_members_and_one_line_says_so(members, small_recipe, small_data, cpu, capsys):
+    strangers = ["member_ 1", "member_-1", "member_00 (copy)", "member_00_old", "member_002", "member_0_1", "member_1",
+                 "member_\u0661\u0662", "member_old"]
+    for name in strangers:
+        shutil.copytree(members / "member_00", members / name)
+    (members / "member_07").write_text("a file")
+    assert finished_members(members) == list(read_histories(members)) == [0, 1]
+    line = f"{members}: member_ 1, member_-1, member_00 (copy), member_002, member_00_old and 5 more "
+    for use, options in ((ensemble.train_ensemble, {"recipe": small_recipe, "devices": [cpu]}), (collect, {})):
+        use(members, data=small_data, **options)
+        assert capsys.readouterr().err.count(f"{line}are not names of members") == 1
 
 
 def test_session_without_time_leaves_the_members_to_the_next_one(tmp_path, small_recipe, small_data, cpu):

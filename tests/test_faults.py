@@ -95,7 +95,7 @@ class Session:
 
 
 def same_results(one, other):
-    for name in ("submission.csv", "held_out.csv", "features/songs.csv", "features/folds.json"):
+    for name in ("submission.csv", "held_out.csv", "test_scores.csv", "features/songs.csv", "features/folds.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     for pattern in ("features/*.npy", "vocals/*/*.flac"):
         names = sorted(path.relative_to(one) for path in one.glob(pattern))

@@ -90,6 +90,19 @@ def test_bands_are_standardised_by_the_clips_of_the_training_set(by_songs, small
     assert (louder[1].features > valid.features + 10).all()
 
 
+def test_rows_of_training_and_validation_set_are_copied_once(small_recipe, small_data, cpu):
+    copied = []
+
+    class Array(np.ndarray):
+        def __getitem__(self, rows):
+            copied.extend(rows if isinstance(rows, np.ndarray) else [])
+            return np.asarray(self)[rows]
+
+    data = replace(small_data, train=replace(small_data.train, array=small_data.train.array.view(Array)))
+    data.datasets(small_recipe.with_values(standardise=True), 0, cpu)
+    assert sorted(copied) == list(range(60))
+
+
 def test_fold_that_leaks_is_refused_before_the_training(by_songs, small_data, cpu, tmp_path):
     fold = small_data.songs.fold.copy()
     fold[7] = (fold[7] + 1) % 3     # clip 7 leaves the rest of its song, number 1

@@ -229,15 +229,16 @@ def test_training_continues_from_its_own_output(copied, service):
 def test_results_are_fetched(copied, service):
     assert kit(copied, "push").returncode == 0
     service.outputs[KERNELS[3]] = {
-        "submission.csv": b"id,category\n0,1\n", "report.json": b"{}", "figures/confusion.png": b"png",
-        "members/member_00/last.pt": b"gigabytes",
+        "submission.csv": b"id,category\n0,1\n", "report.json": b"{}", "test_scores.csv": b"id,probability_0\n0,1.0\n",
+        "figures/confusion.png": b"png",
+        "members/member_00/weights.safetensors": b"gigabytes",
     }
     result = kit(copied, "fetch", "--out", "results")
     assert result.returncode == 0, result.stderr
     results = copied / "results"
     fetched = {str(path.relative_to(results)) for path in results.rglob("*.*")} - {"snippetkit-04-predict.log"}
     notebooks = {f"notebooks/{name}.ipynb" for name in NOTEBOOKS}
-    assert fetched == {"submission.csv", "report.json", "figures/confusion.png", *notebooks}
+    assert fetched == {"submission.csv", "report.json", "test_scores.csv", "figures/confusion.png", *notebooks}
     assert "came without the outputs of its cells" in result.stderr     # the service runs nothing
     assert (results / "submission.csv").read_bytes() == b"id,category\n0,1\n"
     del service.outputs[KERNELS[3]]["submission.csv"]
@@ -305,7 +306,7 @@ def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, sm
     working = kaggle_sessions.run_all(bare_python, runner, tmp_path / "build", small_demo, tmp_path)
     last = working["04_predict"]
     assert (last / "submission.csv").read_text().count("\n") == 9
-    assert not list(last.glob("members/*/last.pt")), "the last notebook needs no weights"
+    assert not list(last.glob("members/*/weights.safetensors")), "the last notebook needs no weights"
     executed = (tmp_path / "02_features" / "executed.ipynb").read_text()
     assert "installed" in executed and "of earlier sessions from" in executed and "checking clips" not in executed
     if runner == "papermill":   # another session trains the members that are missing

@@ -115,6 +115,12 @@ def test_run_ends_with_a_submission_in_the_order_of_the_sample(short_run, small_
     submission = pd.read_csv(short_run / "submission.csv")
     assert submission["id"].tolist() == small_competition.test_ids.tolist()
     assert submission["category"].between(0, 3).all()
+    scores, held_out = pd.read_csv(short_run / "test_scores.csv"), pd.read_csv(short_run / "held_out.csv")
+    assert scores["id"].tolist() == submission["id"].tolist()
+    for table, predicted in ((scores, submission["category"]), (held_out, held_out["predicted"])):
+        probabilities = table.filter(like="probability_").to_numpy()
+        np.testing.assert_allclose(probabilities.sum(axis=1), np.ones(8))
+        assert probabilities.argmax(axis=1).tolist() == predicted.tolist()
     assert report["validation"]["interval"] is None and "may be too high by several points" in report["notes"][0]
     assert report["validation"]["clips"] == 8 and len(report["validation_by_members"]) == 2
     assert np.sum(report["validation"]["confusion"]) == sum(report["predicted"]) == 8
@@ -137,7 +143,7 @@ def test_the_executed_notebooks_show_what_was_done(short_run):
 
 def test_the_second_run_skips_everything(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run, tmp_path / "out")
-    made = [*out.rglob("*.pt"), *out.rglob("*.npy"), out / "features" / "songs.csv"]
+    made = [*out.rglob("*.safetensors"), *out.rglob("*.npy"), out / "features" / "songs.csv"]
     before = {path: path.stat().st_mtime_ns for path in made}
     again = run(small_demo, out)
     assert {path: path.stat().st_mtime_ns for path in made} == before

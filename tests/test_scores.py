@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snippetkit.prediction.evaluation import out_of_fold_table
+from snippetkit.prediction.evaluation import out_of_fold_table, score_table
 from snippetkit.prediction.scores import average, blend, collect, held_out_logits, together
 from snippetkit.songs import folds
 from snippetkit.training.members import identity, member_folder
@@ -85,6 +85,10 @@ def test_collected_validation_logits_come_from_members_that_did_not_train_on_the
     table = out_of_fold_table(result, small_data)
     assert table["id"].tolist() == list(range(60)) and set(table["split"]) == {"songs"}
     assert table["predicted"].tolist() == result.valid_logits[0].argmax(axis=1).tolist()
+    for probabilities, logits in ((table, result.valid_logits), (score_table(result, range(20)), result.test_logits)):
+        powers = np.exp(logits.mean(axis=0, dtype=float))
+        columns = probabilities[[f"probability_{label}" for label in range(4)]]
+        np.testing.assert_allclose(columns, powers / powers.sum(axis=1, keepdims=True), rtol=1e-12)
     assert collect(members, small_data, members=2).test_logits.shape == (2, 20, 4)
 
 

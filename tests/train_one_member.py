@@ -26,7 +26,8 @@ def train(folder, data, model, moment="", count=1):
     model : str
     moment : str
         When the process kills itself: 'batch', after that many batches; 'checkpoint', when that many halves of
-        checkpoints are written; the name of a file, before the file gets this name for that many times.
+        checkpoints are written; the name of a file, before a file gets this name for that many times; 'remove' and a
+        name, before the file is removed.
     count : int
         Within this process.
     """
@@ -45,7 +46,10 @@ def train(folder, data, model, moment="", count=1):
 
     torch.save = save_in_halves
     tqdm.update = lambda bar, n=1: [kill_if(moment == "batch"), update(bar, n)]
-    sys.addaudithook(lambda event, arguments: kill_if(event == "os.rename" and Path(arguments[1]).name == moment))
+    sys.addaudithook(lambda event, arguments: kill_if(
+        event == "os.rename" and Path(arguments[1]).name == moment
+        or event == "os.remove" and f"remove {Path(arguments[0]).name}" == moment
+    ))
     # All that draws random numbers or has a state of its own takes part.
     options = {"model": model, "folds": 3, "epochs": 4, "batch_size": 16, "crop": 30, "time_mask": 8}
     recipe = Recipe.best().with_values(**options, precision="fp32")

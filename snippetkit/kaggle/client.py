@@ -15,7 +15,7 @@ from .build import KIT, PARTS, PREDICTION, TRAINING, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
 
 # The fetched results; members and features are gigabytes and stay on Kaggle.
-_RESULTS = r"^(submission\.csv|report\.json|held_out\.csv|figures/.*\.png)$"
+_RESULTS = r"^(submission\.csv|report\.json|held_out\.csv|test_scores\.csv|figures/.*\.png)$"
 
 
 def connect(user):

@@ -14,10 +14,10 @@ import pandas as pd
 from ..prediction.evaluation import interval
 from ..prediction.scores import Result, average, collect
 from ..songs import folds
-from ..training.checkpoint import load_network
 from ..training.ensemble import train_ensemble
 from ..training.epoch import predict
 from ..training.members import member_folder, read_histories
+from ..training.weights import load_network
 from ..utils.errors import KitError
 from ..utils.progress import progress
 
@@ -171,8 +171,8 @@ def train_all(folder, recipe, data, *, device, clock=None):
 
 def load_networks(folder, members, recipe, *, classes, device):
     """Networks of finished members, by their numbers: list of nn.Module."""
-    paths = (member_folder(folder, member) / "last.pt" for member in members)
-    return [load_network(path, recipe, classes=classes, device=device) for path in paths]
+    folders = (member_folder(folder, member) for member in members)
+    return [load_network(path, recipe, classes=classes, device=device) for path in folders]
 
 
 def predict_average(networks, clips, device):

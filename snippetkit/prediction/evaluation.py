@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from ..utils.errors import KitError
@@ -131,7 +132,8 @@ def out_of_fold_table(result, data):
     Returns
     -------
     DataFrame
-        Columns ``id``, ``group`` (of songs), ``label``, ``predicted`` and ``split`` (of the recipe).
+        Columns ``id``, ``group`` (of songs), ``label``, ``predicted``, ``split`` (of the recipe), and ``probability_0``
+        to ``probability_3``, one per class.
     """
     rows = result.valid_clips
     return pd.DataFrame({
@@ -140,7 +142,29 @@ def out_of_fold_table(result, data):
         "label": result.valid_labels,
         "predicted": result.valid_scores.argmax(axis=1),
         "split": result.recipe.split,
+        **_probabilities(result.valid_scores),
     })
+
+
+def score_table(result, ids):
+    """The probabilities of the test clips, in the order of the submission, for ``test_scores.csv``.
+
+    Parameters
+    ----------
+    result : Result
+    ids : sequence of int
+        Of the test clips.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``id`` and ``probability_0`` to ``probability_3``, one per class.
+    """
+    return pd.DataFrame({"id": ids, **_probabilities(result.test_scores)})
+
+
+def _probabilities(scores):
+    return {f"probability_{label}": column for label, column in enumerate(softmax(scores, axis=1).T)}
 
 
 def compare_runs(run, baseline):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..recipe import Recipe
 from ..songs import folds
-from ..training.members import finished_members, member_folder, shared_recipe
+from ..training.members import finished_members, member_folder, report_ignored, shared_recipe
 from ..utils.errors import KitError
 
 
@@ -91,6 +91,7 @@ def collect(folder, data, *, members=0, neighbours=0.0):
     KitError
         If no member is finished, or they were trained on other data or with different recipes.
     """
+    report_ignored(folder)
     finished = [i for i in finished_members(folder) if not members or i < members]
     recipe, training_data = shared_recipe(folder, finished)
     if training_data != data.fingerprint(recipe):
@@ -175,8 +176,8 @@ def held_out_logits(folder, members, rows):
 
 def _read_logits(folder, member, split, clips):
     path = member_folder(folder, member) / f"{split}_logits.npy"
-    # On Kaggle the checkpoint may be in an earlier output.
-    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble where the checkpoint is to make it again."
+    # On Kaggle the weights may be in an earlier output.
+    advice = f"Delete {path.with_name('done.json')} and run 03_train_ensemble where the weights are to make it again."
     try:
         logits = np.load(path)
     except (OSError, ValueError, EOFError) as error:

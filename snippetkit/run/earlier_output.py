@@ -6,6 +6,7 @@ nested in one way or another.
 
 import shutil
 
+from ..training.members import member_folders
 from ..utils.errors import report_os_error
 from ..utils.lock import exclusive_task
 from ..utils.progress import progress, say
@@ -18,6 +19,7 @@ _STAGES = {
 }
 _MEMBER_RECIPE = "members/member_*/recipe.json"
 _COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
+_WEIGHTS = (".safetensors", ".pt")
 _DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
 
 
@@ -33,7 +35,7 @@ def copy_earlier_output(folder, root, *, weights=True):
     root : Path
         The folder below which earlier outputs are attached.
     weights : bool
-        Whether the checkpoints of finished members are needed; they are most of the bytes.
+        Whether the weights of finished members are needed; they are most of the bytes.
 
     Raises
     ------
@@ -90,8 +92,9 @@ def _member_files(outputs, folder, weights):
     """Source and target of the files of every member, from the output where it is furthest, if that is an advance."""
     furthest = {}
     for output in outputs:
-        for member in (recipe.parent for recipe in output.glob(_MEMBER_RECIPE)):
-            furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
+        for member in member_folders(output / "members").values():
+            if (member / "recipe.json").exists():
+                furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
     pairs = []
     for name, member in sorted(furthest.items()):
         target = folder / "members" / name
@@ -100,7 +103,8 @@ def _member_files(outputs, folder, weights):
             continue
         paths = sorted(path for path in member.iterdir() if path.is_file() and not path.name.startswith("."))
         paths.sort(key=lambda path: _COPIED_LAST.index(path.name) if path.name in _COPIED_LAST else -1)
-        pairs += [(path, target / path.name) for path in paths if weights or not (is_finished and path.suffix == ".pt")]
+        is_needed = weights or not is_finished
+        pairs += [(path, target / path.name) for path in paths if is_needed or path.suffix not in _WEIGHTS]
     return pairs
 
 

@@ -40,6 +40,7 @@ class Workspace:
     figures = property(lambda self: self.folder / "figures")
     submission = property(lambda self: self.folder / "submission.csv")
     held_out = property(lambda self: self.folder / "held_out.csv")
+    test_scores = property(lambda self: self.folder / "test_scores.csv")
     report = property(lambda self: self.folder / "report.json")
 
     def recipe(self, name="published", *, members=0, epochs=0, settings=""):

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -55,7 +54,7 @@ class State:
     @property
     def evaluated(self):
         """The network for validation and prediction."""
-        return self.model if self.averaged is None else self.averaged
+        return self.model if self.averaged is None else self.averaged.module
 
     @property
     def parts(self):
@@ -80,7 +79,7 @@ def new_state(identity, recipe, *, seed, batches, classes, device):
     """
     torch.manual_seed(seed)
     with deferred_interrupt():  # the first model and optimizer import torchvision, torch._dynamo and sympy
-        model = _new_network(recipe, classes).to(device.name, memory_format=device.memory_format)
+        model = new_network(recipe, classes).to(device.name, memory_format=device.memory_format)
         optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     moving_average = get_ema_multi_avg_fn(recipe.ema_decay)
     averaged = AveragedModel(model, multi_avg_fn=moving_average, use_buffers=True) if recipe.ema_decay else None
@@ -147,37 +146,8 @@ def load_state(state, path, device):
             f"continues on {device.title} in {device.precision}")
 
 
-def load_network(path, recipe, *, classes, device):
-    """Load the network of a member for prediction, on any device.
-
-    Parameters
-    ----------
-    path : path-like
-        ``last.pt``. The file is not trusted: it cannot run code.
-    recipe : Recipe
-        Of the member.
-    classes : int
-    device : Device
-
-    Returns
-    -------
-    nn.Module
-
-    Raises
-    ------
-    KitError
-        If the file is damaged or contains another network.
-    """
-    network = _new_network(recipe, classes)
-    with _report_damage(path):
-        weights = dict(_read_archive(path)["averaged" if recipe.ema_decay else "model"])
-        weights.pop("n_averaged", None)
-        consume_prefix_in_state_dict_if_present(weights, "module.")     # of AveragedModel
-        network.load_state_dict(weights)
-    return network.eval().to(device.name, memory_format=device.memory_format)
-
-
-def _new_network(recipe, classes):
+def new_network(recipe, classes):
+    """The network of a member, with random weights."""
     return models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
 
 

@@ -64,10 +64,14 @@ class TrainingData:
             advice = "Choose a shorter crop, or --set crop=0 to train on whole clips."
             raise KitError(f"crop={recipe.crop} is longer than the clips, which have {frames} frames. {advice}")
         sides = folds.split(self, recipe, member)
-        statistics = band_statistics(self.train.array[sides[0]]) if recipe.standardise else None
-        options = {"device": device.name, "statistics": statistics, "channels": recipe.channels}
-        train, valid = (SnippetDataset(self.train.array[rows], self.labels[rows], **options) for rows in sides)
-        return train, valid, SnippetDataset(self.test.array, **options)
+        options = {"device": device.name, "channels": recipe.channels, "statistics": None}
+        datasets = []
+        for rows in sides:
+            array = self.train.array[rows]      # a copy, which may have a gigabyte
+            if recipe.standardise and not datasets:
+                options["statistics"] = band_statistics(array)
+            datasets.append(SnippetDataset(array, self.labels[rows], **options))
+        return *datasets, SnippetDataset(self.test.array, **options)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):

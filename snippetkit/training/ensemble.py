@@ -12,7 +12,7 @@ from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt, exclusive_task
 from ..utils.parallel import run_tasks, use_cluster
 from ..utils.progress import say
-from .members import finished_members, is_finished, member_folder, read_histories
+from .members import finished_members, is_finished, member_folder, read_histories, report_ignored
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""):
@@ -44,6 +44,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
     Stopped
         If the training was interrupted.
     """
+    report_ignored(folder)
     members = range(recipe.members)
     missing = [i for i in members if not is_finished(member_folder(folder, i), i, recipe, data)]
     if missing:

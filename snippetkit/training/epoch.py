@@ -107,9 +107,8 @@ def validate(state, dataset, device):
     }
 
 
-@torch.inference_mode()
 def predict(model, dataset, device):
-    """Logits of all clips.
+    """Logits of all clips. Batches become smaller until they fit into memory.
 
     Parameters
     ----------
@@ -122,9 +121,21 @@ def predict(model, dataset, device):
     -------
     ndarray, shape (clips, classes), float32
     """
+    size = _PREDICTION_BATCH
+    while True:
+        try:
+            return _predict(model, dataset, device, size)
+        except torch.cuda.OutOfMemoryError:
+            if size == 1:
+                raise
+        size //= 2
+
+
+@torch.inference_mode()
+def _predict(model, dataset, device, size):
     model.eval()
     logits = []
-    for batch in dataset.batches(_PREDICTION_BATCH):
+    for batch in dataset.batches(size):
         features = batch if dataset.labels is None else batch[0]
         with device.autocast():
             logits.append(model(features.contiguous(memory_format=device.memory_format)).float())

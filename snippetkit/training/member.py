@@ -5,23 +5,29 @@ an epoch depends on nothing but the checkpoint of the epoch before.
 """
 
 import platform
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
+from .. import __version__
 from ..utils.artifacts import claim
 from ..utils.clock import Clock
+from ..utils.errors import KitError
 from ..utils.lock import lock_folder
 from ..utils.progress import progress, say
 from ..utils.storage import replacing, write_json, write_table
 from .checkpoint import load_state, new_state, save_state
 from .epoch import predict, train_one_epoch, validate
 from .members import identity, is_finished, read_histories
+from .weights import WEIGHTS, load_network, save_weights
 
-_PACKAGES = ("snippetkit", "numpy", "torch", "torchvision")     # whose versions a finished member records
+_OUT_OF_MEMORY = (MemoryError, torch.cuda.OutOfMemoryError)
+_OUT_OF_MEMORY_TEXT = "out of memory|can't allocate memory|ALLOC_FAILED"    # of other errors of CUDA, torch and cuBLAS
 
 
 def train_member(folder, member, recipe, data, *, device, clock=None):
@@ -31,7 +37,8 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     ----------
     folder : path-like
         ``members/member_07``. Gets ``recipe.json`` first, the checkpoint ``last.pt`` and ``history.csv`` after every
-        epoch, ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last.
+        epoch, ``weights.safetensors``, ``valid_logits.npy`` and ``test_logits.npy`` at the end, and ``done.json`` last.
+        Then ``last.pt`` is removed.
     member : int
         Its seed is ``recipe.seed + member``.
     recipe : Recipe
@@ -49,39 +56,68 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
     ------
     KitError
         If the folder contains a member of another recipe or other data, another process trains it, the checkpoint is
-        damaged, a file cannot be written, or the loss becomes NaN.
+        damaged, a file cannot be written, memory runs out, or the loss becomes NaN.
     """
-    folder, clock = Path(folder), clock or Clock()
+    folder = Path(folder)
     if is_finished(folder, member, recipe, data):
         return True
+    try:
+        return _train_member(folder, member, recipe, data, device, clock or Clock())
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, _OUT_OF_MEMORY) and not re.search(_OUT_OF_MEMORY_TEXT, str(error)):
+            raise
+    # Not inside the handler, because the frames of the first error hold on to the memory.
+    raise KitError(
+        f"{folder.name}: {device.title} ran out of memory. Close what else uses it and run again to continue, or train "
+        f"in another work folder with a smaller batch_size ({recipe.batch_size} now)."
+    )
+
+
+def _train_member(folder, member, recipe, data, device, clock):
     train, valid, test = data.datasets(recipe, member, device)  # may raise, so before anything is written
     # The ensemble's folder is locked, too, but a cluster's task may outlive the process that holds that lock.
     with lock_folder(folder, "training"):
         made_by = identity(member, recipe, data)
         claim(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
-        batches, seed = -(-len(train) // recipe.batch_size), recipe.seed + member
-        state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
-        if (folder / "last.pt").exists():
-            load_state(state, folder / "last.pt", device)
-            say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
-            _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
-        done, total = state.epoch * batches, recipe.epochs * batches
-        with progress(total=total, done=done, title=f"member {member:02d}", unit="batch") as bar:
-            while state.epoch < recipe.epochs:
-                if not _has_time_for_epoch(state, folder, device, clock):
-                    return False
-                start = time.perf_counter()
-                metrics = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
-                state.epoch += 1
-                seconds = time.perf_counter() - start
-                state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
-                save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
-                _write_history(state, folder)
-                bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
-        for name, dataset in (("valid", valid), ("test", test)):
-            with replacing(folder / f"{name}_logits.npy") as temporary:
-                np.save(temporary, predict(state.evaluated, dataset, device))
-        _finish(state, folder, recipe, device)
+        if not all((folder / name).exists() for name in (WEIGHTS, "history.csv")):
+            batches, seed = _batches(train, recipe), recipe.seed + member
+            state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
+            if not _train(state, folder, recipe, train, valid, device, clock):
+                return False
+            save_weights(state.evaluated, folder)
+        if not (folder / "done.json").exists():
+            network = load_network(folder, recipe, classes=data.classes, device=device)
+            for name, dataset in (("valid", valid), ("test", test)):
+                with replacing(folder / f"{name}_logits.npy") as temporary:
+                    np.save(temporary, predict(network, dataset, device))
+            _finish(folder, made_by, recipe, network, device)
+        (folder / "last.pt").unlink(missing_ok=True)    # many times the size of the weights
+    return True
+
+
+def _batches(train, recipe):
+    return -(-len(train) // recipe.batch_size)
+
+
+def _train(state, folder, recipe, train, valid, device, clock):
+    """Train a new state, or the one in ``last.pt``, to its last epoch; False if the time is up before."""
+    if (folder / "last.pt").exists():
+        load_state(state, folder / "last.pt", device)
+        say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
+        _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
+    done, total = (epochs * _batches(train, recipe) for epochs in (state.epoch, recipe.epochs))
+    with progress(total=total, done=done, title=f"member {state.identity['member']:02d}", unit="batch") as bar:
+        while state.epoch < recipe.epochs:
+            if not _has_time_for_epoch(state, folder, device, clock):
+                return False
+            start = time.perf_counter()
+            metrics = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+            state.epoch += 1
+            seconds = time.perf_counter() - start
+            state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
+            save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
+            _write_history(state, folder)
+            bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
     return True
 
 
@@ -101,17 +137,21 @@ def _write_history(state, folder):
     write_table(folder / "history.csv", pd.DataFrame(state.history))
 
 
-def _finish(state, folder, recipe, device):
-    """Mark the member as complete; nothing may be written after this."""
+def _finish(folder, made_by, recipe, network, device):
+    """Mark the member as complete; only the training state is removed after this."""
+    history = pd.read_csv(folder / "history.csv")
     write_json(folder / "done.json", {
-        "member": state.identity["member"],
+        "member": made_by["member"],
         "recipe_hash": recipe.hash("member"),
-        "training_data": state.identity["training_data"],
-        "epochs": state.epoch,
-        **{name: state.history[-1][name] for name in ("valid_accuracy", "valid_loss")},
-        "weights": sum(weight.numel() for weight in state.model.parameters()),
-        "seconds": sum(row["seconds"] for row in state.history),
+        "training_data": made_by["training_data"],
+        "epochs": len(history),
+        **{name: float(history[name].iloc[-1]) for name in ("valid_accuracy", "valid_loss")},
+        "weights": sum(weight.numel() for weight in network.parameters()),
+        "seconds": float(history["seconds"].sum()),
         "device": device.title,
         "precision": device.precision,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {
+            "python": platform.python_version(), "snippetkit": __version__,     # a checkout need not be installed
+            **{name: version(name) for name in ("numpy", "torch", "torchvision")},
+        },
     })

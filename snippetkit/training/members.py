@@ -10,11 +10,28 @@ import pandas as pd
 from ..recipe import Recipe
 from ..utils.artifacts import read_record, require_match
 from ..utils.errors import KitError, listed
+from ..utils.progress import say
 
 
 def member_folder(folder, member):
     """The folder of a member, such as ``member_07``, below the folder of all members."""
     return Path(folder) / f"member_{member:02d}"
+
+
+def member_folders(folder):
+    """The folders of the members in a folder: dict of number to Path, ascending. What has another name is left out."""
+    paths = [path for path in Path(folder).glob("member_*") if path.is_dir()]
+    endings = [path.name.removeprefix("member_") for path in paths]
+    numbers = sorted({int(ending) for ending in endings if ending.isdecimal()})
+    return {i: path for i in numbers if (path := member_folder(folder, i)) in paths}
+
+
+def report_ignored(folder):
+    """Say what in a folder of members looks like a member but has another name, such as ``member_00_old``."""
+    ignored = set(Path(folder).glob("member_*")) - set(member_folders(folder).values())
+    if ignored:
+        names = listed(sorted(path.name for path in ignored))
+        say(f"{folder}: {names} are not names of members (member_00, member_01, …) and are ignored")
 
 
 def identity(member, recipe, data):
@@ -23,7 +40,7 @@ def identity(member, recipe, data):
 
 
 def is_finished(folder, member, recipe, data):
-    """Whether a member is complete.
+    """Whether a member is complete, without a training state that is still to be removed.
 
     Parameters
     ----------
@@ -40,7 +57,7 @@ def is_finished(folder, member, recipe, data):
     """
     folder, made_by = Path(folder), identity(member, recipe, data)
     record = require_match(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
-    return record is not None and (folder / "done.json").exists()
+    return record is not None and (folder / "done.json").exists() and not (folder / "last.pt").exists()
 
 
 def read_histories(folder):
@@ -57,12 +74,19 @@ def read_histories(folder):
         Member to DataFrame with one row per epoch: ``epoch``, ``lr``, ``train_loss``, ``train_accuracy``,
         ``valid_loss``, ``valid_accuracy``, ``seconds``, ``device``.
     """
-    return {_number(path): _read_history(path) for path in sorted(Path(folder).glob("member_*/history.csv"))}
+    paths = {i: path / "history.csv" for i, path in member_folders(folder).items()}
+    return {i: _read_history(path) for i, path in paths.items() if path.exists()}
+
+
+def count_epochs(folder, member):
+    """How many epochs a member has trained, by the lines of its history, without parsing it."""
+    path = member_folder(folder, member) / "history.csv"
+    return len(path.read_bytes().splitlines()[1:]) if path.exists() else 0
 
 
 def finished_members(folder):
     """Numbers of the complete members in a folder, ascending."""
-    return sorted(_number(path) for path in Path(folder).glob("member_*/done.json"))
+    return [i for i, path in member_folders(folder).items() if (path / "done.json").exists()]
 
 
 def shared_recipe(folder, members):
@@ -104,7 +128,3 @@ def _made_by(folder):
     if not isinstance(made_by.get("recipe"), dict) or "training_data" not in made_by:
         raise KitError(f"{folder / 'recipe.json'} is missing or damaged. Delete {folder} and train this member again.")
     return made_by["recipe"], made_by["training_data"]
-
-
-def _number(path):
-    return int(path.parent.name.removeprefix("member_"))

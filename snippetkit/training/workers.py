@@ -12,7 +12,7 @@ from multiprocessing import connection
 
 from ..utils.errors import KitError
 from ..utils.progress import progress, say
-from .members import member_folder, read_histories
+from .members import count_epochs, member_folder
 
 _SPAWN = multiprocessing.get_context("spawn")   # a forked process cannot use CUDA
 _LOG = "worker.log"
@@ -108,7 +108,7 @@ def _end_with_the_parent():
 
 def _epochs(folder, members):
     """How many epochs these members have trained together."""
-    return sum(len(rows) for i, rows in read_histories(folder).items() if i in members)
+    return sum(count_epochs(folder, i) for i in members)
 
 
 def _describe_failure(folder, member, status):

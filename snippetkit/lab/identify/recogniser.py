@@ -10,10 +10,10 @@ import torch
 
 from ...dataset import SnippetDataset
 from ...recipe import Recipe
-from ...training.checkpoint import load_network
 from ...training.epoch import predict
 from ...training.member import train_member
 from ...training.members import finished_members, member_folder, shared_recipe
+from ...training.weights import load_network
 from ...utils.artifacts import claim, read_record
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
@@ -138,7 +138,7 @@ class Recogniser:
         self.spectrogram = MelSpectrogram(self.recipe, device=self.device.name)
         self.levels = self.spectrogram.levels
         self.network = load_network(
-            member_folder(folder, 0) / "last.pt", self.recipe, classes=len(self.names), device=self.device
+            member_folder(folder, 0), self.recipe, classes=len(self.names), device=self.device
         )
 
     @torch.inference_mode()

@@ -14,9 +14,9 @@ from ...prediction.evaluation import compare_runs, out_of_fold_table
 from ...prediction.scores import average, collect, together
 from ...recipe import Recipe
 from ...songs import folds
-from ...training.checkpoint import load_network
 from ...training.data import TrainingData
 from ...training.members import read_histories
+from ...training.weights import load_network
 from ...utils.artifacts import fingerprint
 from ...utils.clock import Clock
 from ...utils.errors import KitError
@@ -176,7 +176,7 @@ class Study:
     def add_ensemble(self):
         """Add the row of the run's members, averaged."""
         result = self.ensemble
-        networks = [load_network(folder / "last.pt", self.recipe, classes=self.data.classes, device=self.device)
+        networks = [load_network(folder, self.recipe, classes=self.data.classes, device=self.device)
                     for folder in result.members]
         _, valid, _ = self.data.datasets(self.recipe, 0, self.device)
         seconds = sum(history["seconds"].sum() for history in read_histories(self.run / "members").values())
