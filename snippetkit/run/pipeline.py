@@ -12,12 +12,15 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets import default
 
 from ..training.members import finished_members
 from ..utils.clock import Clock
-from ..utils.errors import KitError, Stopped, report_os_error
+from ..utils.errors import KitError, Stopped
 from ..utils.lock import exclusive_task
 from ..utils.paths import project_folder
 from ..utils.progress import say
@@ -113,18 +116,28 @@ def run(
     return Outcome(report["members"], chosen.members, report)
 
 
+class _OwnKernel(AsyncKernelManager):
+    """The kernel of this Python: an installed kernel of the name python3 may be that of another environment."""
+
+    @default("kernel_spec_manager")
+    def _ignore_installed_kernels(self):
+        return KernelSpecManager(kernel_dirs=[])
+
+
 def _execute(source, target, parameters):
+    # Its errors are those that are reported below: "Kernel died", also after an interrupt.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        with report_os_error(f"{target} could not be written", "Choose another output folder or make room."):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells
-            # and would not move while the members train.
-            papermill.execute_notebook(
-                str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
-                stdout_file=sys.stderr, stderr_file=sys.stderr,
-                # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells and
+        # would not move while the members train. It takes braces in a path for names of parameters.
+        papermill.execute_notebook(
+            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, target)), parameters,
+            kernel_name="python3", kernel_manager_class=_OwnKernel, progress_bar=False,
+            stdout_file=sys.stderr, stderr_file=sys.stderr,
+            # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        )
     except KeyboardInterrupt:
         # The kernel's reply to the interrupt arrives when nobody waits for it any more: no traceback for that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -144,6 +157,14 @@ def _execute(source, target, parameters):
             f"the kernel of {source.name} died: it was killed, or memory ran out. "
             "What it had saved is kept: run again to continue."
         ) from error
+    except RuntimeError as error:
+        raise KitError(f"the kernel of {source.name} did not start: {error}. Is ipykernel installed?") from error
+    except OSError as error:
+        if error.filename in (None, str(target), str(target.parent)):
+            problem = f"{target} could not be written: {error.strerror}. Choose another output folder or make room."
+        else:
+            problem = f"{source.name} could not be run: {error.strerror}: {error.filename}."
+        raise KitError(problem) from error
     _tidy(target)
 
 
