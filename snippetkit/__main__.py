@@ -55,14 +55,15 @@ def main():
 @main.command(params=_RUN_OPTIONS)
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
     """Run the four notebooks, from clips to a submission. Complete stages are skipped."""
-    from .run import pipeline, workspace
+    from .run import parameters, pipeline, workspace
 
-    work = workspace.open_workspace(data, out)
-    outcome = pipeline.run(
-        work, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings), max_hours=max_hours,
+    given = vars(parameters.read_parameters(
+        data=data, out=out, recipe=recipe, members=members, epochs=epochs, settings=settings, max_hours=max_hours,
         on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours, cluster=cluster,
-        beside=",".join(str(folder.resolve()) for folder in beside),
-    )
+        beside=[folder.resolve() for folder in beside],
+    ))
+    work = workspace.open_workspace(given.pop("data"), given.pop("out"))
+    outcome = pipeline.run(work, **given)
     if outcome.report is not None:
         _print_result(work, outcome.report)
     if outcome.finished < outcome.wanted:

@@ -31,18 +31,18 @@ def kaggle():
 def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
     """Build what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
     from ..recipe import Recipe
+    from ..run.parameters import read_parameters
     from .build import build_folders
 
-    asked = {"members": members, "epochs": epochs}
-    chosen = Recipe.named(recipe).with_values(**{name: value for name, value in asked.items() if value})
-    chosen = chosen.with_settings(settings)     # a wrong name is an error here, not on Kaggle
+    # a mistake is an error here, not on Kaggle
+    given = read_parameters(
+        recipe=recipe, settings=settings, members=members, epochs=epochs, on_bad=on_bad, neighbours=neighbours,
+    )
+    chosen = Recipe.named(recipe).with_settings(settings)
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
-        parameters={
-            "recipe": recipe, "settings": " ".join(settings), "members": members, "epochs": epochs,
-            "on_bad": on_bad, "neighbours": neighbours,
-        },
-        separates=chosen.separator != "none", internet=internet,
+        parameters=vars(given), separates=chosen.separator != "none",
+        internet=internet,
     )
     for path in folders:
         click.echo(path)

@@ -18,14 +18,19 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
+from ..data import competition
+from ..songs.table import check_own_songs
 from ..training.members import finished_members
 from ..utils.clock import Clock
 from ..utils.errors import KitError, Stopped
 from ..utils.lock import exclusive_task
+from ..utils.parallel import use_cluster
 from ..utils.paths import project_folder
 from ..utils.progress import say
 from ..utils.storage import read_json, replacing
-from .other_runs import folders_named, runs_beside
+from ..vocals.separation import require_separator
+from .other_runs import runs_beside
+from .parameters import read_parameters
 
 # The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
@@ -78,8 +83,8 @@ def run(
         As in `songs.table.find_songs`.
     neighbours : float
         As in `results.collect`.
-    beside : str
-        Work folders for `other_runs.collect_beside`, separated by commas.
+    beside : list of path-like, or str
+        Work folders for `other_runs.collect_beside`; in text they are separated by commas.
     cluster : str
         As in `parallel.use_cluster`, for features and members.
     folder : path-like or None
@@ -96,14 +101,15 @@ def run(
         message, or with notebook, cell and exception; the executed copy stays in the work folder.
     """
     clock = Clock(max_hours)
-    chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
-    runs_beside(workspace.members, chosen, folders_named(beside))   # before the training, not after it
+    given = read_parameters(
+        data="" if workspace.is_demo else workspace.data, out=workspace.folder, recipe=recipe, members=members,
+        epochs=epochs, settings=settings, on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours,
+        beside=beside, cluster=cluster,
+    )
+    chosen = workspace.recipe(given.recipe, members=given.members, epochs=given.epochs, settings=given.settings)
     folder = _notebook_folder(folder)
-    parameters = {
-        "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
-        "recipe": recipe, "members": chosen.members, "epochs": epochs, "settings": settings, "on_bad": on_bad,
-        "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside, "cluster": cluster,
-    }
+    _require(workspace, chosen, given)
+    parameters = vars(given) | {"members": chosen.members}
     with exclusive_task(workspace.folder, "a run"):
         for number, name in enumerate(NOTEBOOKS, start=1):
             if name == "04_predict" and not finished_members(workspace.members):
@@ -116,6 +122,17 @@ def run(
     return Outcome(report["members"], chosen.members, report)
 
 
+def _require(workspace, recipe, given):
+    """Refuse now what a later notebook would refuse."""
+    runs_beside(workspace.members, recipe, given.beside)
+    if given.songs:
+        check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)
+    if len(finished_members(workspace.members)) < recipe.members:
+        require_separator(workspace.vocals, recipe, given.weights)
+        with use_cluster(given.cluster):
+            pass
+
+
 class _OwnKernel(AsyncKernelManager):
     """The kernel of this Python: an installed kernel of the name python3 may be that of another environment."""
 
@@ -124,7 +141,7 @@ class _OwnKernel(AsyncKernelManager):
         return KernelSpecManager(kernel_dirs=[])
 
 
-def _execute(source, target, parameters):
+def _execute(source, target, parameters, attempts=3):
     # Its errors are those that are reported below: "Kernel died", also after an interrupt.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
@@ -157,7 +174,9 @@ def _execute(source, target, parameters):
             f"the kernel of {source.name} died: it was killed, or memory ran out. "
             "What it had saved is kept: run again to continue."
         ) from error
-    except RuntimeError as error:
+    except RuntimeError as error:   # before the first cell; another process may have taken one of the kernel's ports
+        if attempts > 1:
+            return _execute(source, target, parameters, attempts - 1)
         raise KitError(f"the kernel of {source.name} did not start: {error}. Is ipykernel installed?") from error
     except OSError as error:
         if error.filename in (None, str(target), str(target.parent)):

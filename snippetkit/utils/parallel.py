@@ -73,9 +73,7 @@ def use_cluster(address, *, gpus=False):
     if not address:
         yield
         return
-    kind, _, place = address.partition("://")
-    if kind not in _BACKENDS or not place:
-        raise KitError(f"cluster {address!r} is invalid. Write dask://host:port or ray://host:port.")
+    kind, place = check_address(address)
     with _BACKENDS[kind](place, gpus) as (workers, options):
         # With a single worker, joblib would silently run the tasks on this machine.
         if workers < 2:
@@ -84,6 +82,14 @@ def use_cluster(address, *, gpus=False):
         say(f"cluster: {workers} workers at {address}")
         with joblib.parallel_config(backend=kind, n_jobs=workers, **options):
             yield
+
+
+def check_address(address):
+    """Split the address of a cluster into its kind and ``host:port``; refuse an invalid one."""
+    kind, _, place = address.partition("://")
+    if kind not in _BACKENDS or not place:
+        raise KitError(f"cluster {address!r} is invalid. Write dask://host:port or ray://host:port.")
+    return kind, place
 
 
 def run_tasks(tasks, jobs=-1, **options):
