@@ -92,8 +92,9 @@ def refuse_to_flush(monkeypatch, code, of_files):
 def test_json_is_read_back_and_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "note.json"
     assert read_json(path) is None
-    write_json(path, {"ä": [1, 2.5, None]})
-    assert read_json(path) == {"ä": [1, 2.5, None]}
+    for content in ({"ä": [1, 2.5, None]}, "a name that is not UTF-8: \udcff"):
+        write_json(path, content)
+        assert read_json(path) == content
     path.write_text('{"ä": [1,')
     with pytest.raises(KitError, match="note.json is damaged"):
         read_json(path)

@@ -1,11 +1,11 @@
 """The command line: ``python -m snippetkit kaggle build | push | resume | fetch``."""
 
-from pathlib import Path
-
 import click
 
+from ..utils.paths import PathType
+
 _BUILD = click.option(
-    "--build", "folder", default="kaggle/build", show_default=True, type=click.Path(path_type=Path),
+    "--build", "folder", default="kaggle/build", show_default=True, type=PathType(),
     help="Folder of the build.",
 )
 _EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between status requests.")
@@ -73,7 +73,7 @@ def resume(folder, seconds):
 
 @kaggle.command()
 @_BUILD
-@click.option("--out", default="runs/kaggle", show_default=True, type=click.Path(path_type=Path), help="Where to.")
+@click.option("--out", default="runs/kaggle", show_default=True, type=PathType(), help="Where to.")
 def fetch(folder, out):
     """Fetch submission.csv, the report, the figures and the executed notebooks."""
     from .client import fetch as fetch_results

@@ -73,13 +73,14 @@ def flush(file):
 def write_json(path, content):
     """Write `content` as JSON, completely or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files that are not UTF-8
 
 
 def write_table(path, table):
     """Write a DataFrame as CSV without its index, completely or not at all."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
 
 
 def read_json(path):
@@ -92,7 +93,7 @@ def read_json(path):
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
