@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..utils.errors import KitError, report_os_error
+from ..utils.parameters import path
 from ..utils.paths import runs_folder
 
 
@@ -29,9 +30,10 @@ def lab_folder(name, data="", out="", *, make):
     KitError
         If there is no such data folder, or the work folder cannot be created.
     """
-    work = Path(out).resolve() if str(out) else runs_folder() / (f"{name}-{Path(data).name}" if str(data) else name)
-    if str(data) and not Path(data).is_dir():
+    data, out = path(data), path(out)
+    work = Path(out).resolve() if out else runs_folder() / (f"{name}-{Path(data).name}" if data else name)
+    if data and not Path(data).is_dir():
         raise KitError(f"there is no data folder {data}. Give the folder that holds the recordings.")
     with report_os_error(f"the work folder {work} cannot be created"):
         work.mkdir(parents=True, exist_ok=True)
-    return work, Path(data).resolve() if str(data) else make(work / "sounds")
+    return work, Path(data).resolve() if data else make(work / "sounds")
