@@ -95,10 +95,14 @@ def test_separators_that_differ_are_an_error(weights, small_demo, tmp_path, monk
     (["sample-submission", "nowhere", "sample.csv"], "no clips found in nowhere"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
     (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
+    (["identify", ".", "--out", "."], ". is a folder. Give the name of a table"),
+    (["kaggle", "push", "--build", "build"], "contains no build for Kaggle"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),
 ])
 def test_mistake_gives_a_message_and_no_traceback(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "build" / "kit").mkdir(parents=True)    # a build of which only the first part is there
+    (tmp_path / "build" / "kit" / "dataset-metadata.json").write_text('{"id": "me/kit"}')
     result = run(*arguments)
     assert result.exit_code != 0 and message in result.output
     assert "Traceback" not in result.output

@@ -37,6 +37,8 @@ def identify(recording, network, out):
     from . import sound
     from .identify.recogniser import UNKNOWN, Recogniser, find_network
 
+    if recording.is_dir() and out.is_dir():
+        raise KitError(f"{out} is a folder. Give the name of a table, such as {out / 'identified.csv'}.")
     recogniser = Recogniser(find_network(network))
 
     def answer(path):
