@@ -3,17 +3,18 @@
 A command imports what it needs itself, so that --help does not wait for torch.
 """
 
+import sys
 from contextlib import suppress
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import click
 
 from . import __version__
 from .kaggle.commands import kaggle
 from .utils.errors import KitError
+from .utils.paths import PathType
 
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = PathType()
 _RUN_OPTIONS = [
     click.Option(["--data"], default="", help="Data folder. Default: the data attached on Kaggle, else a demo."),
     click.Option(["--out"], default="", help="Work folder. Default: Kaggle's, else runs/<name of the data folder>."),
@@ -43,6 +44,8 @@ class _PlainErrors(click.Group):
     """Prints the message of a KitError without a traceback, and exits with status 1."""
 
     def invoke(self, context):
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="surrogateescape")    # names of files that are not UTF-8
         try:
             return super().invoke(context)
         except KitError as error:
@@ -58,14 +61,15 @@ def main():
 @main.command(params=_RUN_OPTIONS)
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
     """Run the four notebooks, from clips to a submission. Complete stages are skipped."""
-    from .run import pipeline, workspace
+    from .run import parameters, pipeline, workspace
 
-    work = workspace.open_workspace(data, out)
-    outcome = pipeline.run(
-        work, recipe=recipe, members=members, epochs=epochs, settings=" ".join(settings), max_hours=max_hours,
+    given = vars(parameters.read_parameters(
+        data=data, out=out, recipe=recipe, members=members, epochs=epochs, settings=settings, max_hours=max_hours,
         on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours, cluster=cluster,
-        beside=",".join(str(folder.resolve()) for folder in beside),
-    )
+        beside=[folder.resolve() for folder in beside],
+    ))
+    work = workspace.open_workspace(given.pop("data"), given.pop("out"))
+    outcome = pipeline.run(work, **given)
     if outcome.report is not None:
         _print_result(work, outcome.report)
     if outcome.finished < outcome.wanted:
@@ -174,9 +178,10 @@ def figures(clips, out):
 @click.argument("clip", type=_FOLDER)
 def compare_separators(clip, weights):
     """Separate CLIP with the kit's network and with the Spleeter package, and compare the results."""
+    from .utils.parameters import path
     from .vocals import comparison
 
-    result = comparison.compare_separators(clip, weights)
+    result = comparison.compare_separators(clip, path(weights))
     click.echo(f"weights          {result['weights']}")
     for name, key in {"mixture": "mixture", "vocals, torch": "torch", "vocals, spleeter": "spleeter"}.items():
         click.echo(f"{name:16} {result[key]:6.1f} dBFS")
@@ -223,13 +228,16 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     """
     from .data.competition import find
     from .features.published import import_features as import_all
+    from .run.parameters import read_parameters
     from .run.workspace import open_workspace
     from .vocals.clips import check_clips
 
     if any(setting.startswith("separator") for setting in settings):
         raise KitError("imported features need no separation. Leave --set separator=… out.")
-    work = open_workspace(data, out)
-    chosen = work.recipe(recipe, settings=" ".join([*settings, "separator=none"]))
+    settings = [*settings, "separator=none"]
+    given = read_parameters(data=data, out=out, recipe=recipe, settings=settings, on_bad=on_bad)
+    work = open_workspace(given.data, given.out)
+    chosen = work.recipe(recipe, settings=given.settings)
     train, test = check_clips(find(work.data), work.vocals, chosen, on_bad=on_bad)
     path = work.features / f"{split}.npy"
     import_all(folder, train if split == "train" else test, path, chosen)

@@ -219,6 +219,24 @@ def test_empty_address_means_this_machine():
     assert calls == [(3, 1), (2, 1), (1, 5)]
 
 
+def test_memory_that_another_stage_takes_does_not_stop_a_process(recwarn):
+    def grow(seconds):  # like the first use of compiled functions
+        joblib.kept = getattr(joblib, "kept", None) or b"x" * 400_000_000
+        time.sleep(seconds)
+
+    parallel.parallel_map(abs, range(4), jobs=2, title="small")
+    parallel.parallel_map(grow, [0.3] * 10, jobs=2, title="large")
+    assert not [warning for warning in recwarn if "A worker stopped" in str(warning.message)]
+
+
+@pytest.mark.parametrize("end, argument", [(os._exit, 1), (signal.raise_signal, 9), (signal.raise_signal, 11)])
+def test_process_that_dies_is_reported_and_the_next_tasks_run(end, argument):
+    for _ in range(2):
+        with pytest.raises(KitError, match="a process on this machine crashed, or was killed .* LOKY_MAX_CPU_COUNT"):
+            list(parallel.run_tasks((joblib.delayed(end)(argument) for _ in range(4)), 2))
+    assert list(parallel.run_tasks((joblib.delayed(abs)(i) for i in (-1, -2)), 2)) == [1, 2]
+
+
 @pytest.fixture(scope="module")
 def ray_address(tmp_path_factory):
     """The address of a real Ray cluster with two processors."""

@@ -1,5 +1,6 @@
 """The commands of the command line, and their messages for mistakes."""
 
+import shutil
 import subprocess
 import sys
 
@@ -94,13 +95,35 @@ def test_separators_that_differ_are_an_error(weights, small_demo, tmp_path, monk
     (["sample-submission", "nowhere", "sample.csv"], "the folder nowhere cannot be read: No such file"),
     (["run", "--data", "nowhere"], "there is no data folder nowhere"),
     (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
+    (["identify", ".", "--out", "."], ". is a folder. Give the name of a table"),
+    (["kaggle", "push", "--build", "build"], "contains no build for Kaggle"),
     (["export-features", "nowhere.npy", "out"], "no complete features at nowhere.npy"),
 ])
 def test_mistake_gives_a_message_and_no_traceback(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "build" / "kit").mkdir(parents=True)    # a build of which only the first part is there
+    (tmp_path / "build" / "kit" / "dataset-metadata.json").write_text('{"id": "me/kit"}')
     result = run(*arguments)
     assert result.exit_code != 0 and message in result.output
     assert "Traceback" not in result.output
+
+
+def test_home_folder_and_names_that_are_not_utf8(small_demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    odd = tmp_path / "f\udcff"
+    shutil.copytree(small_demo / "test_mp3s", odd)
+    for arguments in (
+        ["figures", "~/f\udcff/0.mp3", "--out=~/p"], ["figures", odd / "0.mp3", "--out", odd], ["check", odd],
+        ["sample-submission", odd, "~/s.csv"], ["sort", small_demo, "~/sorted\udcff"], ["compare", odd, "~/none"],
+        ["import-features", "~/none", "test", f"--data={small_demo}", "--out=~/o"],
+        ["run", "--data", small_demo, "--out=~/f\udcff"], ["kaggle", "push", "--build=~/b\udcff"],
+        ["compare-separators", odd, "--weights=~/w"], ["identify", "~/none.wav", "--network=~/f\udcff"],
+    ):
+        result = run(*arguments)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "~" not in result.output
+    made = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert made == {"f\udcff", "p", "s.csv", "o", "sorted\udcff"}
 
 
 def test_help_imports_neither_torch_nor_numpy():

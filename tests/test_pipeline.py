@@ -304,6 +304,48 @@ def test_damaged_clips_stop_the_run_or_are_skipped(damaged, tmp_path):
     assert len(predicted(out)) == 8
 
 
+def execute(folder, code):
+    """Run a notebook of one cell, in a folder whose name has braces; returns what the cell printed."""
+    source, target = folder / "{in}" / "cell.ipynb", folder / "{out}" / "cell.ipynb"
+    source.parent.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), source)
+    pipeline._execute(source, target, {})
+    return nbformat.read(target, as_version=4).cells[0].outputs[0].text.strip()
+
+
+@pytest.mark.parametrize("spec", ['{"argv": ["/nowhere/python", "{connection_file}"], "language": "R"}', '{"argv": ['])
+def test_notebooks_run_in_the_kernel_of_this_python_whatever_is_installed(tmp_path, monkeypatch, spec):
+    kernel = tmp_path / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(spec)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert execute(tmp_path, "import sys; print(sys.executable)") == sys.executable
+
+
+@pytest.mark.parametrize("code, message", [
+    ("import os; os._exit(1)", "the kernel of cell.ipynb died: it was killed, or memory ran out"),
+    ("import os, signal; os.kill(os.getppid(), signal.SIGINT); input()", "the run was stopped. What was saved is kept"),
+])
+def test_kernel_that_ends_is_reported_in_one_sentence(tmp_path, capfd, code, message):
+    with pytest.raises(KitError, match=message):
+        execute(tmp_path, code)
+    assert "".join(capfd.readouterr()).strip() in ("", "KeyboardInterrupt")     # IPython's own word
+
+
+@pytest.mark.parametrize("error, message", [
+    (PermissionError(13, "Permission denied", "/run/k.json"), "cell.ipynb could not be run: Permission denied: /run"),
+    (OSError(28, "No space left on device"), "out}/cell.ipynb could not be written: No space left"),
+    (RuntimeError("Kernel died before replying"), "the kernel of cell.ipynb did not start: Kernel died before"),
+], ids=["runtime folder", "disk", "start"])
+def test_only_an_error_of_writing_is_called_one(tmp_path, monkeypatch, error, message):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(pipeline.papermill, "execute_notebook", fail)
+    with pytest.raises(KitError, match=message):
+        execute(tmp_path, "")
+
+
 @pytest.mark.slow
 def test_cell_that_raises_is_named(small_demo, tmp_path):
     folder = shutil.copytree(project_folder() / "notebooks", tmp_path / "notebooks")
@@ -328,7 +370,7 @@ def test_ctrl_c_gives_one_message_and_loses_nothing(small_demo, weights, tmp_pat
     terminal.close()
     assert terminal.exitstatus == 1
     assert output.splitlines()[-1] == "Error: the run was stopped. What was saved is kept: run again to continue."
-    assert "Traceback" not in output and "never retrieved" not in output
+    assert not any(line in output for line in ("Traceback", "never retrieved", "Kernel died"))
     assert list(tmp_path.glob("vocals/*/*.flac"))
 
 

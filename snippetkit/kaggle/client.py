@@ -79,8 +79,10 @@ def push(folder, *, start=KIT, seconds=30.0):
     folder = Path(folder)
     if start not in PARTS:
         raise KitError(f"there is no part {start!r}. Choose one of {', '.join(PARTS)}.")
-    api = connect(_owner(folder))
     first = PARTS.index(start)
+    for part in PARTS[first:]:
+        _reference(folder / part)   # a part that is missing is an error now, not after hours
+    api = connect(_owner(folder))
     if first > 1:
         with _sentences(PARTS[first - 1]):
             wait_if_it_runs(api, _reference(folder / PARTS[first - 1]), seconds)

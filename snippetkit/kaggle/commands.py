@@ -1,11 +1,11 @@
 """The command line: ``python -m snippetkit kaggle build | push | resume | fetch``."""
 
-from pathlib import Path
-
 import click
 
+from ..utils.paths import PathType
+
 _BUILD = click.option(
-    "--build", "folder", default="kaggle/build", show_default=True, type=click.Path(path_type=Path),
+    "--build", "folder", default="kaggle/build", show_default=True, type=PathType(),
     help="Folder of the build.",
 )
 _EVERY = click.option("--every", "seconds", default=30.0, show_default=True, help="Seconds between status requests.")
@@ -31,18 +31,18 @@ def kaggle():
 def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
     """Build what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
     from ..recipe import Recipe
+    from ..run.parameters import read_parameters
     from .build import build_folders
 
-    asked = {"members": members, "epochs": epochs}
-    chosen = Recipe.named(recipe).with_values(**{name: value for name, value in asked.items() if value})
-    chosen = chosen.with_settings(settings)     # a wrong name is an error here, not on Kaggle
+    # a mistake is an error here, not on Kaggle
+    given = read_parameters(
+        recipe=recipe, settings=settings, members=members, epochs=epochs, on_bad=on_bad, neighbours=neighbours,
+    )
+    chosen = Recipe.named(recipe).with_settings(settings)
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
-        parameters={
-            "recipe": recipe, "settings": " ".join(settings), "members": members, "epochs": epochs,
-            "on_bad": on_bad, "neighbours": neighbours,
-        },
-        separates=chosen.separator != "none", internet=internet,
+        parameters=vars(given), separates=chosen.separator != "none",
+        internet=internet,
     )
     for path in folders:
         click.echo(path)
@@ -73,7 +73,7 @@ def resume(folder, seconds):
 
 @kaggle.command()
 @_BUILD
-@click.option("--out", default="runs/kaggle", show_default=True, type=click.Path(path_type=Path), help="Where to.")
+@click.option("--out", default="runs/kaggle", show_default=True, type=PathType(), help="Where to.")
 def fetch(folder, out):
     """Fetch submission.csv, the report, the figures and the executed notebooks."""
     from .client import fetch as fetch_results

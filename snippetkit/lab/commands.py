@@ -1,13 +1,12 @@
 """The lab's commands: which song is it, and a page for the browser of a phone."""
 
-from pathlib import Path
-
 import click
 
 from ..utils.errors import KitError
+from ..utils.paths import PathType
 from ..utils.storage import write_table
 
-_FOLDER, _FILE = click.Path(path_type=Path), click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER, _FILE = PathType(), PathType(exists=True, dir_okay=False)
 _NETWORK = click.option("--network", type=_FOLDER, help="Work folder of notebook 05, or one of its networks.")
 
 
@@ -38,6 +37,8 @@ def identify(recording, network, out):
     from . import sound
     from .identify.recogniser import UNKNOWN, Recogniser, find_network
 
+    if recording.is_dir() and out.is_dir():
+        raise KitError(f"{out} is a folder. Give the name of a table, such as {out / 'identified.csv'}.")
     recogniser = Recogniser(find_network(network))
 
     def answer(path):

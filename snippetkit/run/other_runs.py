@@ -9,11 +9,6 @@ from ..utils.errors import KitError
 from .workspace import Workspace
 
 
-def folders_named(beside):
-    """Split the parameter `beside`, work folders separated by commas, into a list of str."""
-    return [folder.strip() for folder in beside.split(",") if folder.strip()]
-
-
 def runs_beside(members, recipe, folders):
     """Find the other runs, and refuse those that cannot be averaged with this one.
 

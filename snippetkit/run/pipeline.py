@@ -12,17 +12,25 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets import default
 
+from ..data import competition
+from ..songs.table import check_own_songs
 from ..training.members import finished_members
 from ..utils.clock import Clock
-from ..utils.errors import KitError, Stopped, report_os_error
+from ..utils.errors import KitError, Stopped
 from ..utils.lock import exclusive_task
+from ..utils.parallel import use_cluster
 from ..utils.paths import project_folder
 from ..utils.progress import say
 from ..utils.storage import read_json, replacing
-from .other_runs import folders_named, runs_beside
+from ..vocals.separation import require_separator
+from .other_runs import runs_beside
+from .parameters import read_parameters
 
 # The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
@@ -75,8 +83,8 @@ def run(
         As in `songs.table.find_songs`.
     neighbours : float
         As in `scores.collect`.
-    beside : str
-        Work folders for `other_runs.collect_beside`, separated by commas.
+    beside : list of path-like, or str
+        Work folders for `other_runs.collect_beside`; in text they are separated by commas.
     cluster : str
         As in `parallel.use_cluster`, for features and members.
     folder : path-like or None
@@ -93,14 +101,15 @@ def run(
         message, or with notebook, cell and exception; the executed copy stays in the work folder.
     """
     clock = Clock(max_hours)
-    chosen = workspace.recipe(recipe, members=members, epochs=epochs, settings=settings)
-    runs_beside(workspace.members, chosen, folders_named(beside))   # before the training, not after it
+    given = read_parameters(
+        data="" if workspace.is_demo else workspace.data, out=workspace.folder, recipe=recipe, members=members,
+        epochs=epochs, settings=settings, on_bad=on_bad, weights=weights, songs=songs, neighbours=neighbours,
+        beside=beside, cluster=cluster,
+    )
+    chosen = workspace.recipe(given.recipe, members=given.members, epochs=given.epochs, settings=given.settings)
     folder = _notebook_folder(folder)
-    parameters = {
-        "data": str("" if workspace.is_demo else workspace.data), "out": str(workspace.folder),
-        "recipe": recipe, "members": chosen.members, "epochs": epochs, "settings": settings, "on_bad": on_bad,
-        "weights": str(weights), "songs": str(songs), "neighbours": neighbours, "beside": beside, "cluster": cluster,
-    }
+    _require(workspace, chosen, given)
+    parameters = vars(given) | {"members": chosen.members}
     with exclusive_task(workspace.folder, "a run"):
         for number, name in enumerate(NOTEBOOKS, start=1):
             if name == "04_predict" and not finished_members(workspace.members):
@@ -113,18 +122,39 @@ def run(
     return Outcome(len(finished_members(workspace.members)), chosen.members, report)
 
 
-def _execute(source, target, parameters):
+def _require(workspace, recipe, given):
+    """Refuse now what a later notebook would refuse."""
+    runs_beside(workspace.members, recipe, given.beside)
+    if given.songs:
+        check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)
+    if len(finished_members(workspace.members)) < recipe.members:
+        require_separator(workspace.vocals, recipe, given.weights)
+        with use_cluster(given.cluster):
+            pass
+
+
+class _OwnKernel(AsyncKernelManager):
+    """The kernel of this Python: an installed kernel of the name python3 may be that of another environment."""
+
+    @default("kernel_spec_manager")
+    def _ignore_installed_kernels(self):
+        return KernelSpecManager(kernel_dirs=[])
+
+
+def _execute(source, target, parameters, attempts=3):
+    # Its errors are those that are reported below: "Kernel died", also after an interrupt.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     try:
-        with report_os_error(f"{target} could not be written", "Choose another output folder or make room."):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells
-            # and would not move while the members train.
-            papermill.execute_notebook(
-                str(source), str(target), parameters, kernel_name="python3", progress_bar=False,
-                stdout_file=sys.stderr, stderr_file=sys.stderr,
-                # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells and
+        # would not move while the members train. It takes braces in a path for names of parameters.
+        papermill.execute_notebook(
+            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, target)), parameters,
+            kernel_name="python3", kernel_manager_class=_OwnKernel, progress_bar=False,
+            stdout_file=sys.stderr, stderr_file=sys.stderr,
+            # Kernels warn about the unencrypted loopback connection and log an error when they are shut down.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        )
     except KeyboardInterrupt:
         # The kernel's reply to the interrupt arrives when nobody waits for it any more: no traceback for that.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -144,6 +174,16 @@ def _execute(source, target, parameters):
             f"the kernel of {source.name} died: it was killed, or memory ran out. "
             "What it had saved is kept: run again to continue."
         ) from error
+    except RuntimeError as error:   # before the first cell; another process may have taken one of the kernel's ports
+        if attempts > 1:
+            return _execute(source, target, parameters, attempts - 1)
+        raise KitError(f"the kernel of {source.name} did not start: {error}. Is ipykernel installed?") from error
+    except OSError as error:
+        if error.filename in (None, str(target), str(target.parent)):
+            problem = f"{target} could not be written: {error.strerror}. Choose another output folder or make room."
+        else:
+            problem = f"{source.name} could not be run: {error.strerror}: {error.filename}."
+        raise KitError(problem) from error
     _tidy(target)
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -122,6 +123,23 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
     return Songs(table, fold, is_inferred)
 
 
+def check_own_songs(path, competition=None, *, on_bad="fail"):
+    """Refuse a person's own table that `find_songs` would refuse; without a competition whatever its clips are.
+
+    Parameters
+    ----------
+    path : path-like
+        Empty: there is no such table.
+    competition : Competition or None
+    on_bad : str
+        With 'skip', train clips without a song are not refused yet: bad ones need none.
+    """
+    if str(path):
+        train = range(len(competition.train)) if competition and on_bad == "fail" else ()
+        test = competition.test_ids.tolist() if competition else ()
+        _read_own(path, SimpleNamespace(clips=train), SimpleNamespace(clips=test), quiet=True)
+
+
 def _claim(path, train, test, own):
     """Record what the table is made from, or check the record that is there. Returns whether songs are inferred."""
     note = path.with_suffix(".json")
@@ -176,7 +194,7 @@ def _folds(path, labels, group, recipe):
     return np.array(record["fold"])
 
 
-def _read_own(path, train, test):
+def _read_own(path, train, test, *, quiet=False):
     """Song numbers of the train and of the test clips from the user's table."""
     table = read_table(path, columns=("id", "song"))
     split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
@@ -195,7 +213,7 @@ def _read_own(path, train, test):
     if missing:
         raise KitError(f"{path} has no song for the train clips {listed(missing)}.")
     clips = _clips(train, test)
-    if unknown := len(numbers.keys() - set(clips)):
+    if (unknown := len(numbers.keys() - set(clips))) and not quiet:
         say(f"{path} lists {unknown} unknown clips, which are ignored")
     # numbered by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
     number = pd.factorize(np.array([numbers.get(clip) for clip in clips], object))[0].astype(np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 from ..data.labels import CLASSES
 from ..features.extraction import Features, band_statistics, extract, is_complete
 from ..songs import folds
-from ..songs.table import Songs, find_songs
+from ..songs.table import Songs, check_own_songs, find_songs
 from ..utils.artifacts import digest
 from ..utils.errors import KitError
 from ..vocals.clips import check_clips
@@ -98,6 +98,7 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     KitError
         As `separation.separate`, `extraction.extract` and `table.find_songs`.
     """
+    check_own_songs(songs, competition, on_bad=on_bad)
     splits = check_clips(competition, workspace.vocals, recipe, on_bad=on_bad)
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     if not all(is_complete(split, path, recipe) for split, path in zip(splits, paths)):

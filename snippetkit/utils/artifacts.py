@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import KitError, report_os_error
-from .storage import read_json, write_json
+from .storage import flush, read_json, write_json
 
 FORMAT = 2  # of all records; a record of another format comes from another version of the kit
 
@@ -252,8 +252,7 @@ def write_rows(path, made_by, shape, blocks, bar):
             file.seek(done * 4 * int(np.prod(shape[1:])), os.SEEK_CUR)
             for values in blocks:
                 file.write(np.ascontiguousarray(values, "<f4"))
-                file.flush()
-                os.fsync(file.fileno())     # the rows must be on disk before the note that counts them
+                flush(file)     # the rows must be on disk before the note that counts them
                 done += len(values)
                 write_json(note, {"made_by": digest(made_by), "rows": done})
                 bar.update(len(values))

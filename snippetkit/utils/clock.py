@@ -3,6 +3,7 @@
 import time
 
 from .errors import KitError
+from .parameters import number
 from .paths import is_kaggle_batch
 
 _KAGGLE_HOURS = 11.0    # of the 12 hours of a Kaggle session; the last one is for saving
@@ -23,8 +24,9 @@ class Clock:
     """
 
     def __init__(self, max_hours=0.0):
-        if not isinstance(max_hours, (int, float)) or not max_hours >= 0:
-            raise KitError(f"max_hours={max_hours!r} is not a number of hours. Give 0 or more; 0 means no limit.")
+        max_hours = number("max_hours", max_hours)
+        if max_hours < 0:
+            raise KitError(f"max_hours={max_hours} is not a number of hours. Give 0 or more; 0 means no limit.")
         max_hours = max_hours or (_KAGGLE_HOURS if is_kaggle_batch() else 0.0)
         self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
 

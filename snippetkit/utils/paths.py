@@ -3,8 +3,20 @@
 import os
 from pathlib import Path
 
+import click
+
 # Tests of notebooks that were built for Kaggle put another folder in its place.
 KAGGLE = Path(os.environ.get("SNIPPETKIT_KAGGLE", "/kaggle"))
+
+
+class PathType(click.Path):
+    """A path on the command line, with ``~`` expanded: shells leave ``--out=~/run`` as it is."""
+
+    def __init__(self, **options):
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value, parameter, context):
+        return super().convert(os.path.expanduser(value), parameter, context)
 
 
 def project_folder():

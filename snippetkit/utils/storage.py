@@ -1,14 +1,18 @@
-"""Write files completely or not at all: to a temporary name, flushed to the disk, then renamed.
+"""Write files completely or not at all: to a temporary name, flushed to the disk where it can be, then renamed.
 
 A file under its final name is therefore always complete. Nothing here knows what is in the file.
 """
 
+import errno
 import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import KitError, report_os_error
+
+# What fsync answers on file systems that cannot flush: VirtualBox shares, some network drives.
+_CANNOT_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 @contextmanager
@@ -41,26 +45,42 @@ def replacing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.unlink(missing_ok=True)   # a leftover may be a link, and writing would follow it
             yield temporary
-            _flush(temporary)
+            with open(temporary, "rb") as file:
+                flush(file)
             os.replace(temporary, path)
-            if os.name != "nt":     # Windows cannot open folders
-                _flush(path.parent)
         except BaseException:
             with suppress(OSError):     # the first error is the one to report
                 temporary.unlink(missing_ok=True)
+            raise
+    with suppress(OSError):     # the file stands; not every system can open or flush a folder
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def flush(file):
+    """Write what is in the system's memory of an open file to the disk, if the file system can do that."""
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
             raise
 
 
 def write_json(path, content):
     """Write `content` as JSON, completely or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files that are not UTF-8
 
 
 def write_table(path, table):
     """Write a DataFrame as CSV without its index, completely or not at all."""
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+        table.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
 
 
 def read_json(path):
@@ -73,18 +93,10 @@ def read_json(path):
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise KitError(f"{path} is damaged ({error}). Delete it and run again.") from error
-
-
-def _flush(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

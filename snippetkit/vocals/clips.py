@@ -65,8 +65,7 @@ def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         If clips are bad and `on_bad` is 'fail' (the message names them), or the folder was made from other clips or
         with another separator.
     """
-    if on_bad not in ("fail", "skip"):
-        raise KitError(f"on_bad={on_bad!r} is unknown. Choose fail or skip.")
+    check_on_bad(on_bad)
     folder = Path(folder)
     weights = recorded_weights(folder, recipe)
     splits = {
@@ -109,6 +108,12 @@ def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         content = digest([prints[split], list(left_out[split])])
         sources.append(Sources(clips, paths, salvaged[split], left_out[split], content, weights))
     return tuple(sources)
+
+
+def check_on_bad(on_bad):
+    """Refuse a value that is neither fail nor skip."""
+    if on_bad not in ("fail", "skip"):
+        raise KitError(f"on_bad={on_bad!r} is unknown. Choose fail or skip.")
 
 
 def recorded_weights(folder, recipe):

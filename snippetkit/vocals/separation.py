@@ -59,13 +59,10 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
         fails, or its vocals are silent or equal the mixture.
     """
     folder = Path(folder)
-    if recipe.separator == "none":
-        if weights:
-            raise KitError("weights are given, but separator is none. Add --set separator=torch, or leave them out.")
-        return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
-    is_begun = recorded_weights(folder, recipe) is not None
     # Report missing weights before the check, which takes minutes.
-    ready = _ready(recipe, weights) if weights or not is_begun else None
+    ready = require_separator(folder, recipe, weights)
+    if recipe.separator == "none":
+        return checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     splits = checked or check_clips(competition, folder, recipe, on_bad=on_bad, jobs=jobs)
     if any(_batches(splits, only, 1)):
         with exclusive_task(folder, "separating vocals"):
@@ -73,6 +70,21 @@ def separate(competition, folder, recipe, *, weights="", on_bad="fail", only=Non
     elif ready:
         record_separation(folder, recipe, checkpoint.fingerprint(ready))
     return tuple(replace(split, weights=recorded_weights(folder, recipe)) for split in splits)
+
+
+def require_separator(folder, recipe, weights=""):
+    """Find the weights and the separator, unless the vocals of the folder were begun; raises as `separate`.
+
+    Returns
+    -------
+    Path or None
+        The folder with the weights.
+    """
+    if recipe.separator == "none":
+        if weights:
+            raise KitError("weights are given, but separator is none. Add --set separator=torch, or leave them out.")
+        return None
+    return _ready(recipe, weights) if weights or recorded_weights(folder, recipe) is None else None
 
 
 @contextmanager

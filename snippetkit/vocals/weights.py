@@ -13,6 +13,7 @@ from ..utils.errors import KitError, listed
 from ..utils.folders import walk
 from ..utils.paths import KAGGLE
 from ..utils.progress import progress, say
+from ..utils.storage import flush
 
 RELEASE_URL = "https://github.com/deezer/spleeter/releases/download/v1.4.0/2stems.tar.gz"
 # As in Spleeter's own checksum.json and tests.
@@ -167,7 +168,7 @@ def _install(unpacked, folder):
     fresh.mkdir()
     for name in FILES:
         with open(source / name, "rb") as file:
-            os.fsync(file.fileno())     # or a crash may leave the name without the contents
+            flush(file)     # or a crash may leave the name without the contents
         os.rename(source / name, fresh / name)
     if os.path.lexists(folder):
         os.rename(folder, unpacked.with_name("damaged"))    # an incomplete folder of that name

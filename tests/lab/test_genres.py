@@ -173,7 +173,7 @@ def test_a_wrong_parameter_is_refused(given, message):
 
 
 def test_shares_are_read_as_papermill_passes_them():
-    for shares, expected in ((95, [0.95]), ("90,95", [0.9, 0.95]), (95.5, [0.955])):
+    for shares, expected in ((95, [0.95]), ("90,95", [0.9, 0.95]), ([90, 95], [0.9, 0.95]), (95.5, [0.955])):
         assert recordings.resolve_parameters(True, shares=shares).shares == expected
 
 

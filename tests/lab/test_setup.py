@@ -17,6 +17,8 @@ def no_packages_needed(monkeypatch):
     ({"networks": "resnet18 lab.crn"}, "model='lab.crn' is unknown. Choose one of .*lab.crnn"),
     ({"networks": "lab.wave"}, "lab.wave takes samples and is trained on them in any case"),
     ({"kinds": "MFCC, mfcc"}, "there is no input 'mfcc'. Choose from constant-Q"),
+    ({"on_bad": "skp"}, "on_bad='skp' is unknown"), ({"epochs": "x"}, "epochs='x' is not a whole number"),
+    ({"networks": ["lab.crn"], "kinds": None}, "model='lab.crn' is unknown"),
     ({"versions": -1}, "versions=-1 is not a number of changed versions. Choose 0 or more"),
     ({"recording": "nowhere.mp3"}, "there is no recording nowhere.mp3"),
     ({"valid_folds": 9}, "valid_folds=9 is not a number of folds. Choose 1 to 5"),

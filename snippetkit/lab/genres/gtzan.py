@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ...data import labels
+from ...utils import parameters
 from ...utils.errors import KitError
 
 _FEWEST_KNOWN = 0.5     # share of the recordings whose artist must be known
@@ -33,7 +34,7 @@ def read_table(folder):
     KitError
         If a table is missing, damaged or lacks a column, or if most recordings are not in ``tracks.csv``.
     """
-    path, tracks_path = (Path(folder, name) for name in ("gtzan_features_30_sec.csv", "tracks.csv"))
+    path, tracks_path = (Path(parameters.path(folder), name) for name in ("gtzan_features_30_sec.csv", "tracks.csv"))
     table = labels.read_table(path, columns=("filename", "label"))
     tracks = labels.read_table(tracks_path, columns=("file", "artist")).drop_duplicates("file").set_index("file")
     faults = {"label is missing": table["label"].str.strip().eq(""),

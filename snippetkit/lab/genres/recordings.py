@@ -12,6 +12,7 @@ from ...recipe import Recipe
 from ...utils.errors import KitError, listed
 from ...utils.folders import files_in
 from ...utils.parallel import parallel_map
+from ...utils.parameters import path, text
 from .. import sound
 from ..spectrogram import MelSpectrogram
 
@@ -56,9 +57,9 @@ def resolve_parameters(is_demo, **given):
     for name, (demo, real, lowest) in _PARAMETERS.items():
         value = given.get(name) or (demo if is_demo else real)
         values[name] = value if lowest is None else _in_range(name, value, type(real), lowest)
-    # papermill turns a single share into a number
-    percents = str(values["shares"]).replace(",", " ").split()
+    percents = text(values["shares"]).replace(",", " ").split()
     values["shares"] = [_in_range("shares", percent, float, 1, 99) / 100 for percent in percents]
+    values["weights"] = path(values["weights"])
     return SimpleNamespace(**values)
 
 

@@ -9,12 +9,15 @@ from ...models import MODELS
 from ...training.members import member_folder
 from ...utils.errors import KitError, listed
 from ...utils.lock import exclusive_task
+from ...utils.parameters import number, text
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
 from .collection import SongData
 from .evaluation import accuracy_by_snr, choose_threshold, evaluate, mean_probabilities, threshold_rates
+from .noise import Mix
 from .recogniser import Recogniser, song_recipe, train
 
+_FEWEST_UNKNOWN = 2     # songs; one for each half of the recordings in `Networks.choose_threshold`
 _LOWEST_AUC = 0.7   # from which the answer "unknown song" is of use; 0.5 is chance
 
 
@@ -68,7 +71,7 @@ class Networks:
         KitError
             If there are fewer than two unknown songs.
         """
-        if len(self.data.unknown) < 2:
+        if len(self.data.unknown) < _FEWEST_UNKNOWN:
             raise KitError("a threshold needs two unknown songs: set unknown to 2 or more.")
         halves = []
         for half in range(2):
@@ -108,12 +111,43 @@ def parse_models(names, epochs):
     >>> parse_models("dense alexnet", "12 10")["alexnet"].epochs
     10
     """
-    names, epochs = names.split(), str(epochs).split()      # papermill makes an int of a single number
+    names, epochs = text(names).split(), text(epochs).split()
     if not names or len(names) != len(epochs) or not all(number.isdigit() and int(number) for number in epochs):
         raise KitError(f"models {names} and epochs {epochs} do not match: give a number of epochs for each model.")
     if unknown := [name for name in names if name not in MODELS]:
         raise KitError(f"there is no model {listed(unknown)}. Choose among {', '.join(MODELS)}.")
     return {name: song_recipe(name, epochs=int(number)) for name, number in zip(names, epochs)}
+
+
+def parse_numbers(*, snr, **counts):
+    """Read further parameters of the notebook before any work.
+
+    Parameters
+    ----------
+    snr : str
+        Lowest and highest signal-to-noise ratio in dB, separated by spaces.
+    **counts
+        ``fragments``, ``held_out`` and ``unknown``.
+
+    Returns
+    -------
+    mix : Mix
+    dict
+        The counts as int.
+
+    Raises
+    ------
+    KitError
+        If one is not a number, or too small.
+    """
+    ends = [number("snr", end) for end in text(snr).split()]
+    if len(ends) != 2 or not ends[0] <= ends[1]:
+        raise KitError(f"snr={snr!r} is not a range. Give its lowest and its highest value, such as '-5 20'.")
+    counts = {name: number(name, value, int) for name, value in counts.items()}
+    for name, value in counts.items():
+        if value < (least := _FEWEST_UNKNOWN if name == "unknown" else 1):
+            raise KitError(f"{name}={value} is too small. Give {least} or more.")
+    return Mix(snr=tuple(ends)), counts
 
 
 def parse_sizes(sizes, songs):
@@ -140,7 +174,7 @@ def parse_sizes(sizes, songs):
     >>> parse_sizes("2 4", 12)
     [2, 4]
     """
-    sizes = str(sizes).split()
+    sizes = text(sizes).split()
     if wrong := [size for size in sizes if not size.isdigit() or not 2 <= int(size) < songs]:
         raise KitError(f"sizes must be between 2 and {songs - 1} songs, not {listed(wrong)}.")
     return [int(size) for size in sizes]

@@ -11,7 +11,9 @@ from ...training.members import finished_members, shared_recipe
 from ...utils.clock import Clock
 from ...utils.errors import KitError, listed
 from ...utils.hardware import find_devices
+from ...utils.parameters import number, path, text
 from ...utils.paths import KAGGLE, runs_folder
+from ...vocals.clips import check_on_bad
 from ..methods import train_all
 from . import inputs
 from .study import Study
@@ -62,7 +64,10 @@ def open_study(
     """
     if missing := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
         raise KitError(f"the study needs {listed(missing)}: pip install -r requirements-lab.txt")
-    networks, kinds = networks.split(), [kind.strip() for kind in kinds.split(",") if kind.strip()]
+    data, run, out, recording = map(path, (data, run, out, recording))
+    members, epochs = number("members", members, int), number("epochs", epochs, int)
+    check_on_bad(on_bad)
+    networks, kinds = text(networks).split(), [kind.strip() for kind in text(kinds).split(",") if kind.strip()]
     _require_valid(networks, kinds, versions, recording)
     out = Path(out or runs_folder() / (f"models-{Path(data).name}" if str(data) else "models")).resolve()
     if str(run):

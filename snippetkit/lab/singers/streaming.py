@@ -7,6 +7,7 @@ import pandas as pd
 import soxr
 
 from ...data.synthesis import CLIP_RATE, song
+from ...utils import parameters
 from .. import sound
 
 STEP = 0.5      # seconds from one decision to the next
@@ -124,7 +125,7 @@ def load_recording(path="", *, sample_rate, mono=True):
     truth : list of (start, end, class), or None
         Times in seconds, for the synthetic song.
     """
-    if str(path):
+    if path := parameters.path(path):
         return sound.load(path, sample_rate=sample_rate, mono=mono), None
     classes = [0, 1, 1, 3, 3, 0, 2, 2, 3, 0]
     signal = soxr.resample(song(classes, np.random.default_rng(11)), CLIP_RATE, sample_rate)
