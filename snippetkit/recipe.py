@@ -15,10 +15,8 @@ from .utils.errors import KitError
 # The group of entry points by which other packages add models; see `models.build`.
 MODEL_PLUGINS = "snippetkit.models"
 
-# Frames and bands below which a model's layers have nothing left to pool.
-_SMALLEST = {
-    "cnn3": (8, 8), "densenet121": (29, 29), "lab.cnn4": (16, 16), "lab.crnn": (8, 8), "lab.transformer": (16, 8),
-}
+# Frames and bands below which a model's layers have nothing left to pool; 1 and 1 for the others.
+_SMALLEST_INPUTS = {"cnn3": (8, 8), "densenet121": (29, 29)}
 
 
 def _field(part, default, *between, choices=(), plugins=""):
@@ -195,7 +193,7 @@ class Recipe:
 
     def _require_size(self):
         """Refuse features that are too small for the model."""
-        smallest = _SMALLEST.get(self.model, (1, 1))
+        smallest = smallest_input(self.model)
         frames = min(self.crop, self.frames) or self.frames
         if frames < smallest[0] or self.n_mels < smallest[1]:
             raise KitError(
@@ -220,6 +218,13 @@ class Recipe:
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
+
+
+def smallest_input(model):
+    """Frames and bands that a model needs; a plugin states them in its attribute ``smallest_input``."""
+    for plugin in entry_points(group=MODEL_PLUGINS, name=model):
+        return getattr(plugin.load(), "smallest_input", (1, 1))
+    return _SMALLEST_INPUTS.get(model, (1, 1))
 
 
 def _checked(field, value):

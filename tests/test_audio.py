@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit import audio, decoding
+from snippetkit import audio
+from snippetkit.audio import decoding
 from snippetkit.utils.errors import KitError
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from snippetkit import audio, decoding, filterbank
+from snippetkit import audio, filterbank
+from snippetkit.audio import decoding
 from snippetkit.data import competition
 from snippetkit.features import extraction as features
 from snippetkit.features import published

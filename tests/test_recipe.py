@@ -7,7 +7,7 @@ import torch
 
 from snippetkit import filterbank, models
 from snippetkit.models import MODELS
-from snippetkit.recipe import _SMALLEST, Recipe
+from snippetkit.recipe import Recipe, smallest_input
 from snippetkit.utils.errors import KitError
 
 
@@ -83,10 +83,10 @@ def test_every_choice_belongs_to_a_part():
     assert parts == {field.name for field in dataclasses.fields(Recipe)}
 
 
-@pytest.mark.parametrize("name", [*_SMALLEST, *MODELS])
+@pytest.mark.parametrize("name", [*MODELS, "lab.cnn4", "lab.crnn", "lab.transformer"])
 def test_the_smallest_picture_of_a_model_is_the_smallest_that_it_can_take(name):
     network = models.build(name, classes=4, dropout=0.2)
-    smallest = _SMALLEST.get(name, (1, 1))
+    smallest = smallest_input(name)
     assert network(torch.zeros(2, 1, *smallest)).shape == (2, 4)
     for frames, bands in ((smallest[0] - 1, 64), (64, smallest[1] - 1)):
         with pytest.raises(RuntimeError):

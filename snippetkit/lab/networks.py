@@ -19,6 +19,8 @@ class CRNN(nn.Module):
     torch.Size([2, 4])
     """
 
+    smallest_input = (8, 8)
+
     def __init__(self, classes, dropout, channels, width=64):
         super().__init__()
         self.convolutions = nn.Sequential(
@@ -80,6 +82,8 @@ class Transformer(nn.Module):
     torch.Size([2, 4])
     """
 
+    smallest_input = (16, 8)
+
     def __init__(self, classes, dropout, channels, width=128, layers=4, patch=(16, 8)):
         super().__init__()
         self.patches = nn.Conv2d(channels, width, patch, stride=patch)
@@ -117,6 +121,9 @@ def simple_cnn(classes, dropout, channels, filters=(32, 64, 64, 128), kernel=3):
         *layers, nn.AdaptiveAvgPool2d((4, 2)), nn.Flatten(), nn.Linear(8 * filters[-1], 64), nn.ReLU(),
         nn.Dropout(dropout), nn.Linear(64, classes),
     )
+
+
+simple_cnn.smallest_input = (16, 16)
 
 
 class WaveCNN(nn.Module):

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from .. import audio
-from ..decoding import decode
+from ..audio.decoding import decode
 from ..utils.artifacts import make_folder_once
 from ..utils.errors import KitError, report_os_error
 from ..utils.folders import files_in

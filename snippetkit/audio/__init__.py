@@ -10,10 +10,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from ..recipe import Recipe
+from ..utils.errors import KitError, report_os_error
+from ..utils.parallel import parallel_map
 from .decoding import decode
-from .recipe import Recipe
-from .utils.errors import KitError, report_os_error
-from .utils.parallel import parallel_map
 
 TOLERANCE = 0.1     # seconds that a clip is cut or padded at most; an encoder may add some hundredths
 
