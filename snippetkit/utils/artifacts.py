@@ -147,7 +147,10 @@ def require_match(path, made_by, *, artifact, exists=False, delete=""):
     record = read_record(path)
     delete = delete or artifact
     if record is None and exists:
-        raise KitError(f"{artifact} has no {Path(path).name}, so how it was made is unknown. Delete {delete}.")
+        raise KitError(
+            f"{artifact} has no {Path(path).name}, so how it was made is unknown. Choose another folder, or delete "
+            f"{delete} if nothing in it is needed."
+        )
     if record and (differing := difference(record["made_by"], made_by)):
         advice = f"Choose another output folder, or delete {delete} to start again."
         raise KitError(f"{artifact} was created differently ({differing}). {advice}")
