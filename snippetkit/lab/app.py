@@ -14,6 +14,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import click
+
 from ..data.labels import CLASSES
 from ..utils.errors import KitError
 from . import pictures, sound
@@ -72,7 +74,7 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
         show_error=True, prevent_thread_lock=True, ssl_certfile=str(certificate) or None, ssl_keyfile=str(key) or None,
         ssl_verify=not certificate,
     )
-    print(f"http{'s' if certificate else ''}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""), flush=True)
+    click.echo(f"http{'s' if certificate else ''}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""))
     if block:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that the folder is removed
         page.block_thread()

@@ -34,7 +34,7 @@ def evaluated(study):
     """The same with a classical method, a network and the ensemble in its table."""
     means = [features.array.mean(axis=1) for features in (study.data.train, study.data.test)]
     study.evaluate_methods(classical.clip_methods("means")[3:4], *means)
-    study.train("cnn3", 1, focal=2.0)
+    study.train("cnn3", 1, {"focal": 2.0})
     study.add_ensemble()
     return study
 

@@ -82,15 +82,15 @@ def run_stream(signal, stream, *, chunk=1024):
     return pd.DataFrame([decision for samples in chunks for decision in stream.push(samples)])
 
 
-def measure_delay(**options):
+def measure_delay(*, window=3.0, memory=0.6):
     """Delay of decisions that comes from their window and their memory, whatever the network.
 
     It is measured with a predictor that returns the shares of two voices in a window, on one voice after the other.
 
     Parameters
     ----------
-    **options
-        ``window`` and ``memory`` of `Stream`.
+    window, memory : float
+        As in `Stream`.
 
     Returns
     -------
@@ -104,7 +104,11 @@ def measure_delay(**options):
     """
     rate, before = 100, 20.0
     voices = np.repeat(np.float32([0, 1]), round(before * rate))
-    stream = Stream(lambda window: np.array([1 - window.mean(), window.mean()]), sample_rate=rate, **options)
+
+    def share(samples):
+        return np.array([1 - samples.mean(), samples.mean()])
+
+    stream = Stream(share, sample_rate=rate, window=window, memory=memory)
     decisions = run_stream(voices, stream)
     return float(decisions["seconds"][np.stack(decisions["probabilities"])[:, 1] >= 0.5].min() - before)
 

@@ -117,7 +117,7 @@ class Study:
             self.rows.append(table_row(method.name, method.features, evaluation, self.data))
             self.results[f"{method.name} on {method.features}"] = evaluation.result
 
-    def train(self, model, epochs, **changes):
+    def train(self, model, epochs, changes=None):
         """Train and evaluate a network on the features of the run.
 
         Parameters
@@ -125,9 +125,10 @@ class Study:
         model : str
             As in `models.build`.
         epochs : int
-        **changes
+        changes : dict or None
             Other choices of the recipe, which are named in the table.
         """
+        changes = changes or {}
         name = ", ".join([model, *(f"{key} {value}" for key, value in changes.items())])
         recipe = self.recipe.with_values(model=model, epochs=epochs, members=self.valid_folds, **changes)
         self.evaluate_network(name, recipe, self.data)
