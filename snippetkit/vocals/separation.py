@@ -84,7 +84,8 @@ def require_separator(folder, recipe, weights=""):
         if weights:
             raise KitError("weights are given, but separator is none. Add --set separator=torch, or leave them out.")
         return None
-    return _ready(recipe, weights) if weights or recorded_weights(folder, recipe) is None else None
+    is_begun = recorded_weights(folder, recipe) is not None     # first: the vocals may have been made otherwise
+    return _ready(recipe, weights) if weights or not is_begun else None
 
 
 @contextmanager
