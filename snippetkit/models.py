@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from torch import nn
 
-from .recipe import MODEL_PLUGINS
+from .recipe import MODEL_PLUGINS, load_plugin
 from .utils.errors import KitError
 
 
@@ -35,7 +35,7 @@ def build(name, *, classes, dropout, channels=1):
     Raises
     ------
     KitError
-        If the name is unknown; the message lists the valid ones.
+        If the name is unknown, the message lists the valid ones; as `recipe.load_plugin`.
 
     Examples
     --------
@@ -43,15 +43,11 @@ def build(name, *, classes, dropout, channels=1):
     >>> build("cnn3", classes=4, dropout=0.2)(torch.zeros(2, 1, 299, 40)).shape
     torch.Size([2, 4])
     """
-    plugins = {} if name in MODELS else {plugin.name: plugin for plugin in entry_points(group=MODEL_PLUGINS)}
-    if name in plugins:
-        try:
-            return plugins[name].load()(classes, dropout, channels)
-        except ModuleNotFoundError as error:
-            raise KitError(f"model {name!r} cannot be imported ({error}). Install it again.") from error
-    if name not in MODELS:
-        raise KitError(f"there is no model {name!r}. Choose one of {', '.join([*MODELS, *sorted(plugins)])}.")
-    return MODELS[name](classes, dropout, channels)
+    make = MODELS.get(name) or load_plugin(name)
+    if make is None:
+        names = [*MODELS, *sorted(entry_points(group=MODEL_PLUGINS).names)]
+        raise KitError(f"there is no model {name!r}. Choose one of {', '.join(names)}.")
+    return make(classes, dropout, channels)
 
 
 def _torchvision(name, *, first, last):

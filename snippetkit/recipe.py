@@ -220,11 +220,25 @@ class Recipe:
 _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 
+def load_plugin(model):
+    """The callable that an installed package registers under this name, or None.
+
+    Raises
+    ------
+    KitError
+        If it cannot be imported.
+    """
+    for plugin in entry_points(group=MODEL_PLUGINS, name=model):
+        try:
+            return plugin.load()
+        except ModuleNotFoundError as error:
+            raise KitError(f"model {model!r} cannot be imported ({error}). Install it again.") from error
+    return None
+
+
 def smallest_input(model):
     """Frames and bands that a model needs; a plugin states them in its attribute ``smallest_input``."""
-    for plugin in entry_points(group=MODEL_PLUGINS, name=model):
-        return getattr(plugin.load(), "smallest_input", (1, 1))
-    return _SMALLEST_INPUTS.get(model, (1, 1))
+    return _SMALLEST_INPUTS.get(model) or getattr(load_plugin(model), "smallest_input", (1, 1))
 
 
 def _checked(field, value):
