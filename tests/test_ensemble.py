@@ -51,6 +51,13 @@ def test_a_damaged_record_of_a_member_is_named(tmp_path, made_by):
         shared_recipe(tmp_path, [0])
 
 
+def test_only_missing_members_are_trained(members, small_recipe, small_data, cpu):
+    before = {path: path.stat().st_mtime_ns for path in members.rglob("weights.safetensors")}
+    more = small_recipe.with_values(members=3)
+    assert len(before) == 2 and ensemble.train_ensemble(members, more, small_data, devices=[cpu]) == [0, 1, 2]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 def test_two_devices_train_a_member_each_and_give_the_same(
     trained, tmp_path, small_recipe, small_data, cpu, capsys, monkeypatch
 ):
