@@ -162,6 +162,14 @@ def test_work_folder_of_another_version_is_refused(short_run, small_demo, small_
         train_ensemble(work.members, recipe, prepare(small_competition, work, recipe))
 
 
+def test_work_folder_of_another_version_is_refused_as_a_whole(short_run, small_demo, tmp_path):
+    work = Workspace(small_demo, shutil.copytree(short_run, tmp_path / "out"))
+    for path in [*work.vocals.glob("*.json"), *work.features.glob("*.json"), *work.members.glob("*/recipe.json")]:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(KitError, match=f"^{work.folder} was created by another version .*, or delete this one to"):
+        pipeline.run(work, settings=SHORT_SETTINGS, epochs=2, members=2)
+
+
 @pytest.mark.slow
 def test_own_table_of_songs_is_used_up_to_the_submission(short_run, small_demo, tmp_path):
     out, table = tmp_path / "out", small_demo / "answers" / "songs.csv"

@@ -21,6 +21,7 @@ from traitlets import default
 from ..data import competition
 from ..songs.table import check_own_songs
 from ..training.members import finished_members
+from ..utils.artifacts import is_record
 from ..utils.clock import Clock
 from ..utils.errors import KitError, Stopped
 from ..utils.lock import exclusive_task
@@ -31,6 +32,8 @@ from ..utils.storage import read_json, replacing
 from ..vocals.separation import require_separator
 from .other_runs import runs_beside
 from .parameters import read_parameters
+
+_RECORDS = ("vocals/clips.json", "features/train.json", "members/*/recipe.json")     # of a work folder
 
 # The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
@@ -124,6 +127,7 @@ def run(
 
 def _require(workspace, recipe, given):
     """Refuse now what a later notebook would refuse."""
+    _require_version(workspace)
     runs_beside(workspace.members, recipe, given.beside)
     if given.songs:
         check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)
@@ -131,6 +135,16 @@ def _require(workspace, recipe, given):
         require_separator(workspace.vocals, recipe, given.weights)
         with use_cluster(given.cluster):
             pass
+
+
+def _require_version(workspace):
+    """Refuse a work folder of another version once, not stage by stage and member by member."""
+    records = [path for pattern in _RECORDS for path in workspace.folder.glob(pattern)]
+    if records and not any(is_record(read_json(path)) for path in records):
+        raise KitError(
+            f"{workspace.folder} was created by another version of snippetkit. Choose another output folder, or delete "
+            "this one to start again."
+        )
 
 
 class _OwnKernel(AsyncKernelManager):

@@ -83,6 +83,11 @@ def difference(recorded, wanted):
     return "; ".join(parts)
 
 
+def is_record(content):
+    """Whether the content of a JSON file is a record that this version of the kit reads."""
+    return isinstance(content, dict) and content.get("format") == FORMAT and isinstance(content.get("made_by"), dict)
+
+
 def read_record(path):
     """Read a record; None if there is none.
 
@@ -102,8 +107,7 @@ def read_record(path):
         If it is damaged, or was written by another version of the kit.
     """
     record = read_json(path)
-    is_record = isinstance(record, dict) and record.get("format") == FORMAT and isinstance(record.get("made_by"), dict)
-    if record is not None and not is_record:
+    if record is not None and not is_record(record):
         raise KitError(
             f"{path} is damaged, or was written by another version of snippetkit. Choose another output folder, or "
             f"delete {Path(path).parent} to start again."
