@@ -49,7 +49,8 @@ def lab(small_demo, tmp_path_factory):
         nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
     settings = root / "settings"
     for plugin, values in {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # all cells in the page, not only those in view
+        # all cells in the page, not only those in view; no dialog asks for the kernel
+        "notebook-extension/tracker": {"windowingMode": "none", "autoStartDefaultKernel": True},
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }.items():
         path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
@@ -91,10 +92,10 @@ def page(browser):
 
 def opened(page, lab, name):
     address, *_ = lab
-    # a page that comes before the server has listed its kernels asks for one; a person takes the one it proposes
+    # A page that is loaded before the server has listed its kernels asks for one, and asks again until they are listed.
     page.add_locator_handler(
         page.get_by_role("dialog").filter(has_text="Select Kernel"),
-        lambda dialog: dialog.locator("button.jp-mod-accept").click(),
+        lambda dialog: dialog.locator("button.jp-mod-accept").click(), no_wait_after=True,
     )
     page.goto(f"{address}lab/tree/notebooks/{name}.ipynb?token={TOKEN}&reset")
     page.wait_for_selector(".jp-Notebook .jp-Cell")
