@@ -54,6 +54,8 @@ def test_parameter_that_cannot_be_right_is_refused(given, message):
 def test_run_that_would_fail_later_is_refused_before_anything_is_made(
     small_demo, tmp_path, monkeypatch, options, message
 ):
+    if "--cluster" in options:
+        pytest.importorskip("distributed", reason="a Dask cluster needs its package: pip install distributed")
     monkeypatch.setattr("snippetkit.utils.parallel._DASK_TIMEOUT", 1)
     (tmp_path / "songs.csv").write_text("id,song\n0,a\n")
     options = [option.replace("{songs}", str(tmp_path / "songs.csv")) for option in options]
