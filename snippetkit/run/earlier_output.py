@@ -17,7 +17,7 @@ _STAGES = {
     "vocals": (("*/*.flac",), ("clips.json", "separation.json")),
     "features": (("train.npy", "test.npy", "songs.csv"), ("train.json", "test.json", "songs.json", "folds.json")),
 }
-_MEMBER_RECIPE = "members/member_*/recipe.json"
+RECORDS = ("vocals/clips.json", "features/train.json", "members/member_*/recipe.json")     # one of each stage
 _COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
 _WEIGHTS = (".safetensors", ".pt")
 _DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
@@ -66,8 +66,8 @@ def _copy(source, target):
 def _outputs(root):
     """Folders that look like the work folder of an earlier session."""
     return sorted({
-        path.parents[part.count("/")] for part in ("vocals/clips.json", "features/train.json", _MEMBER_RECIPE)
-        for depth in range(1, _DEPTH + 1) for path in root.glob("*/" * depth + part)
+        path.parents[record.count("/")] for record in RECORDS
+        for depth in range(1, _DEPTH + 1) for path in root.glob("*/" * depth + record)
     })
 
 

@@ -30,10 +30,9 @@ from ..utils.paths import project_folder
 from ..utils.progress import say
 from ..utils.storage import read_json, replacing
 from ..vocals.separation import require_separator
+from .earlier_output import RECORDS
 from .other_runs import runs_beside
 from .parameters import read_parameters
-
-_RECORDS = ("vocals/clips.json", "features/train.json", "members/*/recipe.json")     # of a work folder
 
 # The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
@@ -139,7 +138,7 @@ def _require(workspace, recipe, given):
 
 def _require_version(workspace):
     """Refuse a work folder of another version once, not stage by stage and member by member."""
-    records = [path for pattern in _RECORDS for path in workspace.folder.glob(pattern)]
+    records = [path for pattern in RECORDS for path in workspace.folder.glob(pattern)]
     if records and not any(is_record(read_json(path)) for path in records):
         raise KitError(
             f"{workspace.folder} was created by another version of snippetkit. Choose another output folder, or delete "
@@ -170,7 +169,7 @@ def _execute(source, target, parameters, attempts=3):
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except KeyboardInterrupt:
-        # The kernel's reply to the interrupt arrives when nobody waits for it any more: no traceback for that.
+        # The kernel replies to the interrupt after the client was closed. asyncio would print a traceback.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise Stopped(_STOPPED) from None
     except PapermillExecutionError as error:

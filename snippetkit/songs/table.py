@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -110,7 +109,7 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
         If the existing table was made from other clips or songs, or the user's table is incomplete.
     """
     path = Path(path)
-    own = _read_own(own, train, test) if str(own) else None
+    own = _read_own(own, train.clips, test.clips) if str(own) else None
     is_inferred = _claim(path, train, test, own)
     if not path.exists():
         with exclusive_task(path.parent, "finding songs"):
@@ -124,7 +123,7 @@ def find_songs(train, test, labels, path, recipe, *, own="", jobs=-1):
 
 
 def check_own_songs(path, competition=None, *, on_bad="fail"):
-    """Refuse a person's own table that `find_songs` would refuse; without a competition whatever its clips are.
+    """Refuse a user's table that `find_songs` would refuse; without a competition whatever its clips are.
 
     Parameters
     ----------
@@ -137,7 +136,7 @@ def check_own_songs(path, competition=None, *, on_bad="fail"):
     if str(path):
         train = range(len(competition.train)) if competition and on_bad == "fail" else ()
         test = competition.test_ids.tolist() if competition else ()
-        _read_own(path, SimpleNamespace(clips=train), SimpleNamespace(clips=test), quiet=True)
+        _read_own(path, train, test, quiet=True)
 
 
 def _claim(path, train, test, own):
@@ -172,14 +171,14 @@ def _read(path, train, test):
         table = pd.read_csv(path, usecols=list(_TYPES), dtype=_TYPES, index_col=False, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
-    if list(zip(table["split"], table["id"])) != _clips(train, test):
+    if list(zip(table["split"], table["id"])) != _clips(train.clips, test.clips):
         raise KitError(f"{path} does not list the clips in order, train before test. Delete it and run again.")
     return table
 
 
 def _clips(train, test):
     """Split and id of every clip, in the order of the table's rows."""
-    return [*(("train", i) for i in train.clips), *(("test", i) for i in test.clips)]
+    return [*(("train", i) for i in train), *(("test", i) for i in test)]
 
 
 def _folds(path, labels, group, recipe):
@@ -195,7 +194,7 @@ def _folds(path, labels, group, recipe):
 
 
 def _read_own(path, train, test, *, quiet=False):
-    """Song numbers of the train and of the test clips from the user's table."""
+    """Song numbers of the train and of the test clips, which are given by their ids, from the user's table."""
     table = read_table(path, columns=("id", "song"))
     split = table["split"].str.strip() if "split" in table else pd.Series("train", index=table.index)
     song = table["song"].str.strip()
@@ -209,7 +208,7 @@ def _read_own(path, train, test, *, quiet=False):
     if duplicates:
         raise KitError(f"{path} lists {listed(duplicates)} more than once.")
     numbers = dict(zip(keys, song))
-    missing = [i for i in train.clips if ("train", i) not in numbers]
+    missing = [i for i in train if ("train", i) not in numbers]
     if missing:
         raise KitError(f"{path} has no song for the train clips {listed(missing)}.")
     clips = _clips(train, test)
@@ -217,4 +216,4 @@ def _read_own(path, train, test, *, quiet=False):
         say(f"{path} lists {unknown} unknown clips, which are ignored")
     # numbered by their first clips, whatever the order of the table; factorize numbers None as -1, which is UNKNOWN
     number = pd.factorize(np.array([numbers.get(clip) for clip in clips], object))[0].astype(np.int64)
-    return number[: len(train.clips)], number[len(train.clips) :]
+    return number[: len(train)], number[len(train) :]

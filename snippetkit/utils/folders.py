@@ -26,7 +26,7 @@ def files_in(folder):
         If the folder cannot be read.
     """
     _, _, names = next(os.walk(folder, onerror=refuse_unreadable))
-    return [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+    return _visible(folder, names)
 
 
 def walk(root, *, key=lambda folder: None, on_error=refuse_unreadable):
@@ -57,7 +57,12 @@ def walk(root, *, key=lambda folder: None, on_error=refuse_unreadable):
             continue
         seen.add(identity)
         for _, subfolders, names in os.walk(folder, onerror=on_error):
-            yield Path(folder), [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-            for path in (os.path.join(folder, name) for name in sorted(subfolders) if not name.startswith(".")):
+            yield Path(folder), _visible(folder, names)
+            for path in _visible(folder, subfolders):
                 (links if os.path.islink(path) else folders).append((path, (*parents, real)))
             break
+
+
+def _visible(folder, names):
+    """Paths by name, without hidden ones."""
+    return [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
