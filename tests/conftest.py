@@ -215,7 +215,7 @@ def weights_of(folder):
 
 
 def same_bits(one, other):
-    """Whether two finished members have the same weights, logits and figures, and no training state any more."""
+    """Whether two finished members have the same weights, logits and history, and their training state is removed."""
     for name in ("weights.safetensors", "valid_logits.npy", "test_logits.npy"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (one, other)]

@@ -211,7 +211,7 @@ def test_found_songs_are_the_inferred_ones_and_classes_are_spread_over_the_folds
 def test_existing_songs_are_kept_and_those_of_a_killed_run_are_not_inferred(own_songs, tmp_path):
     songs, path = own_songs(), tmp_path / "features" / "songs.csv"
     before = path.stat().st_mtime_ns
-    assert own_songs(own="").table.equals(songs.table)      # the own table is not needed any more
+    assert own_songs(own="").table.equals(songs.table)      # the user's table is needed once
     assert path.stat().st_mtime_ns == before
     path.unlink()   # as if the run had been killed before the table was written
     with pytest.raises(KitError, match=r"songs.csv was created differently \(different songs\)"):

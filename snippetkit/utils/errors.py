@@ -40,7 +40,7 @@ def report_os_error(problem, advice=""):
 
 
 def listed(names, *, most=5):
-    """Join names for a message: the first few, then how many more there are.
+    """Join names for a message: the first ones, and the number of the others.
 
     Examples
     --------
