@@ -11,7 +11,7 @@ import click
 
 from . import __version__
 from .kaggle.commands import kaggle
-from .utils.errors import KitError
+from .utils.errors import KitError, Stopped
 from .utils.paths import PathType
 
 _FOLDER = PathType()
@@ -49,6 +49,8 @@ class _PlainErrors(click.Group):
         try:
             return super().invoke(context)
         except KitError as error:
+            if isinstance(error, Stopped):
+                click.echo(err=True)    # the terminal wrote ^C behind a progress bar
             raise click.ClickException(str(error)) from error
 
 
