@@ -122,7 +122,7 @@ def test_attached_weights_are_found_among_circles_of_links(tmp_path, monkeypatch
     monkeypatch.delenv("MODEL_PATH", raising=False)
     folder = tmp_path / "input" / "spleeter" / "2stems"
     folder.mkdir(parents=True)
-    for name in weights.FILES:
+    for name in weights.SPLEETER.files:
         (folder / name).write_text("x")
     for name, target in {"a": ".", "b": "..", "spleeter/c": "..", "spleeter/2stems/d": "."}.items():
         os.symlink(target, tmp_path / "input" / name)

