@@ -192,6 +192,27 @@ def compare_separators(clip, weights):
         raise click.ClickException(f"the difference is more than rounding: an SNR of {least} dB was expected.")
 
 
+@main.command(params=_options("recipe", "settings"))
+@click.option("--list", "is_list", is_flag=True, help="Only say which weights the kit knows and which are here.")
+def weights(recipe, settings, is_list):
+    """Fetch the weights that a recipe needs, unless they are here; print folder, licence and checksums."""
+    from .recipe import Recipe
+    from .run import weights as table
+
+    chosen = Recipe.named(recipe).with_settings(settings)
+    if is_list:
+        for release, _, _, find_local in table.TABLE:
+            folder, _ = find_local()
+            size = f"{release.size / 1e6:.0f} MB"
+            click.echo("  ".join([release.name, release.version, size, release.licence, str(folder or "not here")]))
+        return
+    rows = table.needed(chosen)
+    if not rows:
+        click.echo("This recipe needs no weights.")
+    for row in rows:
+        click.echo("\n".join(table.describe(row.release, row.find())))
+
+
 @main.command()
 @click.argument("run", type=_FOLDER)
 @click.argument("other", type=_FOLDER)

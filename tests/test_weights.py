@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 import numpy as np
 import pooch
 import pytest
+from conftest import run_kit
 
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.weights import SPLEETER, find_weights
@@ -457,3 +458,26 @@ def test_the_message_names_the_places_that_were_tried(find, tmp_path, monkeypatc
     with pytest.raises(KitError, match="input/half lacks checkpoint, MODEL_PATH is .*/models, which contains none"):
         find(path="/gone")
     assert holds_the_release(find())
+
+
+# --- the command ---
+
+
+def test_the_command_lists_what_is_here(caches):
+    result = run_kit("weights", "--list")
+    assert result.stdout == "spleeter-2stems  1.4.0  73 MB  MIT, Deezer SA  not here\n"
+    put(caches / "spleeter-2stems")
+    assert run_kit("weights", "--list").stdout.endswith(f"Deezer SA  {caches / 'spleeter-2stems'}\n")
+
+
+def test_the_command_says_what_lies_where_and_whether_it_is_the_release(monkeypatch, tmp_path):
+    monkeypatch.setenv("MODEL_PATH", str(put(tmp_path / "models")))
+    name, folder, *files = run_kit("weights", check=True).stdout.splitlines()
+    assert name == "spleeter-2stems 1.4.0, licence: MIT, Deezer SA" and folder == f"  {tmp_path / 'models'}"
+    assert [line.split()[0] for line in files] == list(FILES)
+    assert all(line.endswith("NOT as released") for line in files)
+
+
+def test_a_recipe_without_separation_needs_no_weights(caches):
+    assert run_kit("weights", "--set", "separator=none").stdout == "This recipe needs no weights.\n"
+    assert not caches.exists()
