@@ -10,7 +10,7 @@ import soundfile
 from snippetkit.audio import level
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.clips import Sources
-from snippetkit.vocals.comparison import FLOOR, energies
+from snippetkit.vocals.comparison import FLOOR, deviation, energies
 
 
 def test_levels_are_in_decibels_below_full_scale():
@@ -34,3 +34,28 @@ def test_the_share_of_the_vocals_is_measured_once(tmp_path):
     np.testing.assert_allclose(energies(sources, tmp_path, jobs=1)["share"], table["share"])
     with pytest.raises(KitError, match="vocals3.flac cannot be read"):
         energies(replace(sources, weights="other"), tmp_path, jobs=1)
+
+
+@pytest.mark.parametrize("vocals, noise, below_vocals, below_mixture, agrees", [
+    (-6, -106, 100, 106, True),
+    (-6, -86, 80, 86, False),
+    (-66, -126, 60, 126, True),     # nobody sings: rounding is relative to the mixture
+    (-66, -96, 30, 96, False),
+    (-math.inf, -126, -math.inf, 126, True),
+    (-math.inf, -math.inf, math.inf, math.inf, True),
+], ids=["a voice", "a voice, another", "an instrument", "an instrument, another", "no vocals", "the same"])
+def test_a_difference_is_judged_by_the_vocals_or_by_the_mixture(vocals, noise, below_vocals, below_mixture, agrees):
+    tone, other = np.sin(np.arange(44_100) / 20), np.sign(np.sin(np.arange(44_100)))
+    mixture, reference = tone / 10 ** (level(tone) / 20), 10 ** (vocals / 20) * other
+    result = deviation(mixture, reference, reference + 10 ** (noise / 20) * other)
+    assert result == {
+        "below_vocals": pytest.approx(below_vocals, abs=0.01), "below_mixture": pytest.approx(below_mixture, abs=0.01),
+        "agrees": agrees,
+    }
+
+
+def test_silence_has_no_difference():
+    silence = np.zeros((100, 2))
+    assert deviation(silence, silence, silence) == {
+        "below_vocals": math.inf, "below_mixture": math.inf, "agrees": True,
+    }
