@@ -34,6 +34,7 @@ from snippetkit.training.data import TrainingData
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
 from snippetkit.vocals.package import find_python
+from snippetkit.vocals.weights import find_weights
 
 # Options of `run` for a network that trains in seconds; what the tests of whole runs prove does not depend on it.
 SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
@@ -126,6 +127,15 @@ def real_clips(request):
 def weights(tmp_path_factory):
     """Random weights in the format of Spleeter's own."""
     return checkpoint_writer.write(tmp_path_factory.mktemp("weights") / "2stems", checkpoint_writer.random_tensors())
+
+
+@pytest.fixture(scope="session")
+def released_weights():
+    """Spleeter's released weights, in the cache of the user; fetched if they can be had."""
+    try:
+        return find_weights()
+    except KitError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The real package as a backend, and the network held against it."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from snippetkit import audio
+from snippetkit.audio import level
 from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals import package
-from snippetkit.vocals.comparison import snr
+from snippetkit.vocals.comparison import deviation, snr
 from snippetkit.vocals.separation import RATE, open_backend, separate, stereo
 
 RECIPE = Recipe.published().with_values(separator="spleeter")
@@ -38,13 +41,48 @@ def both(package_weights):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mono", [False, True])
-@pytest.mark.parametrize("case, seconds", enumerate([0.05, 0.1, 0.5, 1, 2.9, 3, 3, 3, 7.5, 11.9, 12, 30]))
+@pytest.mark.parametrize("case, seconds", [*enumerate([0.05, 0.1, 0.5, 1, 2.9, 3, 3, 3, 7.5, 11.9, 12, 30])])
 def test_network_equals_the_package(both, case, seconds, mono):
     mixture = stereo(sound(seconds, np.random.default_rng(case))[:, : 1 if mono else 2])
     expected, vocals = (backend(mixture[np.newaxis])[0] for backend in both)
     assert expected.shape == vocals.shape == mixture.shape
     assert -30 < snr(mixture, expected) < 30, "the package's vocals are neither the mixture nor nothing"
     assert snr(expected, vocals) >= 90
+
+
+@pytest.fixture(scope="module")
+def released(spleeter_python, released_weights):
+    with open_backend("spleeter", released_weights) as spleeter, open_backend("torch", released_weights) as network:
+        yield spleeter, network
+
+
+def voice(real_clips):
+    return stereo(audio.load(real_clips / "train_mp3s" / "2.mp3", sample_rate=RATE, mono=False))
+
+
+def instruments(real_clips):
+    return stereo(audio.load(real_clips / "train_mp3s" / "129.mp3", sample_rate=RATE, mono=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mixture, least", [
+    (voice, (95, 95)), (instruments, (60, 110)),
+    (lambda clips: np.stack([voice(clips)[:, 0], instruments(clips)[:, 0]], axis=1), (95, 95)),
+    (lambda clips: np.zeros((132_300, 2), np.float32), (math.inf, math.inf)),
+], ids=["a voice", "instruments", "one left, the other right", "silence"])
+def test_with_the_released_weights_the_network_equals_the_package(released, real_clips, mixture, least):
+    mixture = mixture(real_clips)
+    expected, vocals = (backend(mixture[np.newaxis])[0] for backend in released)
+    result = deviation(mixture, expected, vocals)
+    assert result["agrees"] and result["below_vocals"] >= least[0] and result["below_mixture"] >= least[1], result
+
+
+@pytest.mark.slow
+def test_released_weights_keep_a_voice_and_remove_instruments(released_weights, real_clips):
+    with open_backend("torch", released_weights) as network:
+        shares = [level(network(mixture[np.newaxis])) - level(mixture)
+                  for mixture in (voice(real_clips), instruments(real_clips))]
+    assert shares[0] > -3 and shares[1] < -30, shares
 
 
 @pytest.mark.slow
