@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 
-from snippetkit.kaggle.build import KIT, slug
+from snippetkit.kaggle.build import DATASETS, slug
 from snippetkit.run.pipeline import NOTEBOOKS
 
 PARAMETERS = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 2}
@@ -70,7 +70,9 @@ def run_session(python, runner, built, name, data, session, earlier):
         The working folder.
     """
     attached, working = session / "input", session / "working"
-    shutil.copytree(built / KIT, attached / "datasets" / "somebody" / "snippetkit")
+    for part, (dataset, _) in DATASETS.items():
+        if (built / part).is_dir():
+            shutil.copytree(built / part, attached / "datasets" / "somebody" / dataset)
     shutil.copytree(data, attached / "competitions" / "singers")
     for number, output in enumerate(earlier):
         shutil.copytree(output, attached / "notebooks" / "somebody" / f"{slug(output.parent.name)}-{number}")

@@ -20,6 +20,8 @@ from conftest import run_kit
 from snippetkit.kaggle import build, client
 from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.utils.errors import KitError
+from snippetkit.vocals import checkpoint
+from snippetkit.vocals.weights import SPLEETER
 
 KERNELS = [f"somebody/snippetkit-{name.replace('_', '-')}" for name in NOTEBOOKS]
 
@@ -108,6 +110,34 @@ def test_only_the_separation_may_download_weights(tmp_path, internet):
     assert metadata_of(tmp_path, "enable_gpu") == [True, False, True, False]
 
 
+@pytest.fixture
+def own_weights(tmp_path):
+    """Files of the right names."""
+    folder = tmp_path / "own" / "2stems"
+    folder.mkdir(parents=True)
+    for name in SPLEETER.files:
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_weights_are_a_dataset_of_their_own_and_nothing_is_downloaded(tmp_path, own_weights, monkeypatch):
+    monkeypatch.setenv("MODEL_PATH", str(own_weights))
+    command = ["kaggle", "build", "--user", "somebody", "--competition", "singers", "--build", tmp_path / "build"]
+    parts = run_kit(*command, check=True).stdout.split()
+    assert [Path(part).name for part in parts] == ["kit", "weights", *NOTEBOOKS]
+    sent = tmp_path / "build" / "weights" / "spleeter-2stems"
+    assert {path.name: path.read_text() for path in sent.iterdir()} == {name: name for name in SPLEETER.files}
+    about = json.loads((sent.parent / "dataset-metadata.json").read_text())
+    assert about["id"] == "somebody/snippetkit-weights" and about["title"] == "snippetkit-weights"
+    attached = [["somebody/snippetkit", "somebody/snippetkit-weights"], *[["somebody/snippetkit"]] * 3]
+    assert metadata_of(tmp_path / "build", "dataset_sources") == attached
+    assert not any(metadata_of(tmp_path / "build", "enable_internet"))
+    # without them, also in the folder of the earlier build
+    parts = run_kit(*command, "--no-weights", check=True).stdout.split()
+    assert [Path(part).name for part in parts] == ["kit", *NOTEBOOKS] and not sent.exists()
+    assert metadata_of(tmp_path / "build", "enable_internet") == [True, False, False, False]
+
+
 @pytest.mark.parametrize("address", [
     "titanic", "titanic/", "https://www.kaggle.com/competitions/titanic",
     "https://www.kaggle.com/competitions/titanic/overview", "https://www.kaggle.com/competitions/titanic/data/", "https://www.kaggle.com/c/titanic/leaderboard?tab=public#top",
@@ -143,7 +173,7 @@ def test_a_wrong_choice_is_refused_before_anything_is_built(tmp_path):
 
 @pytest.mark.parametrize("start, message", [
     ("kit", "contains no build for Kaggle. Run kaggle build first"),
-    ("05", "no part '05'. Choose one of kit, 01_spleeter"),
+    ("05", "no part '05'. Choose one of kit, weights, 01_spleeter"),
 ])
 def test_a_missing_build_and_an_unknown_part_are_refused(tmp_path, start, message):
     with pytest.raises(KitError, match=message):
@@ -172,6 +202,32 @@ def test_everything_is_sent_in_its_order(copied, service):
     assert "title" in first and second["body"]["versionNotes"].endswith(".whl")
     assert kit(copied, "push", "--from", "04_predict").returncode == 0
     assert service.order[-1] == KERNELS[3] and len(service.order) == 11
+
+
+def test_weights_are_sent_once_and_again_when_they_changed(copied, service, own_weights):
+    def push():
+        result = kit(copied, "push")
+        assert result.returncode == 0, result.stderr
+        return service.order.count("somebody/snippetkit-weights"), result.stderr
+
+    def build_again():
+        build.build_folders(copied / "build", user="somebody", competition="singers", weights={"2stems": own_weights})
+
+    build_again()
+    count, output = push()
+    assert count == 1 and service.order[:2] == ["somebody/snippetkit", "somebody/snippetkit-weights"]
+    assert "dataset somebody/snippetkit-weights: sent with 2stems\n" in output
+    upload = next(data for token, data in service.uploads.items() if "2stems" in token)
+    archive = zipfile.ZipFile(io.BytesIO(upload))
+    assert {name: archive.read(name).decode() for name in archive.namelist()} == {name: name for name in SPLEETER.files}
+    build_again()
+    count, output = push()
+    assert count == 1 and "dataset somebody/snippetkit-weights: there already\n" in output
+    (own_weights / "model.index").write_text("another")
+    build_again()
+    assert push()[0] == 2
+    service.datasets["somebody/snippetkit-weights"].append({})  # a version that another computer sent
+    assert push()[0] == 3
 
 
 @pytest.mark.slow
@@ -300,9 +356,13 @@ def bare_python(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runner", kaggle_sessions.RUNNERS)
-def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, small_demo, tmp_path):
-    parameters = kaggle_sessions.PARAMETERS
-    build.build_folders(tmp_path / "build", user="somebody", competition="singers", parameters=parameters)
+def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, small_demo, weights, tmp_path):
+    choices = {"parameters": kaggle_sessions.PARAMETERS}
+    if runner == "papermill":   # with the vocals, by the attached weights
+        settings = kaggle_sessions.PARAMETERS["settings"].replace("separator=none ", "")
+        choices["parameters"] = kaggle_sessions.PARAMETERS | {"settings": settings}
+        choices["weights"] = {"spleeter-2stems": weights}
+    build.build_folders(tmp_path / "build", user="somebody", competition="singers", **choices)
     working = kaggle_sessions.run_all(bare_python, runner, tmp_path / "build", small_demo, tmp_path)
     last = working["04_predict"]
     assert (last / "submission.csv").read_text().count("\n") == 9
@@ -310,11 +370,13 @@ def test_the_built_notebooks_run_each_in_its_own_session(bare_python, runner, sm
     executed = (tmp_path / "02_features" / "executed.ipynb").read_text()
     assert "installed" in executed and "of earlier sessions from" in executed and "checking clips" not in executed
     if runner == "papermill":   # another session trains the members that are missing
-        _train_third_member(bare_python, tmp_path, small_demo, working)
+        vocals = json.loads((working["01_spleeter"] / "vocals" / "separation.json").read_text())
+        assert vocals["made_by"]["weights"] == checkpoint.fingerprint(weights)
+        _train_third_member(bare_python, tmp_path, small_demo, working, choices["parameters"])
 
 
-def _train_third_member(python, folder, data, working):
-    parameters = {**kaggle_sessions.PARAMETERS, "members": 3}
+def _train_third_member(python, folder, data, working, parameters):
+    parameters = {**parameters, "members": 3}
     build.build_folders(folder / "again", user="somebody", competition="singers", parameters=parameters)
     name = "03_train_ensemble"
     earlier = (working["02_features"], working[name])

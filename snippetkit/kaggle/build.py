@@ -1,4 +1,4 @@
-"""Building what the official Kaggle client sends: the kit's wheel as a dataset, the notebooks, and their metadata.
+"""Building what the official Kaggle client sends: the kit's wheel and weights as datasets, the notebooks.
 
 The templates are in the project's folder ``kaggle``.
 """
@@ -24,30 +24,38 @@ from ..utils.storage import replacing
 
 # Kaggle's name of its two T4s: https://github.com/Kaggle/kaggle-cli/pull/1198
 _MACHINE = "NvidiaTeslaT4"
-KIT = "kit"
-PARTS = (KIT, *NOTEBOOKS)   # in the order of sending
+KIT, WEIGHTS = "kit", "weights"
+DATASETS = {    # name on Kaggle and subtitle
+    KIT: ("snippetkit", "The wheel that the four snippetkit notebooks install"),
+    WEIGHTS: ("snippetkit-weights", "Published weights that the snippetkit notebooks use"),
+}
+PARTS = (*DATASETS, *NOTEBOOKS)     # in the order of sending
 SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
 
 
-def build_folders(folder, *, user, competition="", datasets=(), parameters=None, separates=True, internet=True):
-    """Write one folder for the dataset with the kit, and one for each notebook.
+def build_folders(
+    folder, *, user, competition="", datasets=(), parameters=None, separates=True, weights=None, internet=True
+):
+    """Write one folder for each dataset and for each notebook.
 
     Parameters
     ----------
     folder : path-like
-        Gets ``kit``, ``01_spleeter``, … ``04_predict``; an earlier build is replaced.
+        Gets ``kit``, ``weights``, ``01_spleeter``, … ``04_predict``; an earlier build is replaced.
     user : str
         User name on Kaggle. Users, competitions and datasets may also be given by the address of any of their pages.
     competition : str
         Name of the competition in its address.
     datasets : sequence of str
-        Further datasets to attach, as ``owner/name``: Spleeter's weights, or the clips.
+        Further datasets to attach, as ``owner/name``: the clips, or weights of one's own.
     parameters : dict or None
         Values for the notebooks' parameters cells; a notebook gets those that it has.
     separates : bool
         Whether the recipe separates vocals; 01_spleeter then gets a GPU.
+    weights : dict or None
+        Name to folder of the weights that 01_spleeter needs; without any there is no part ``weights``.
     internet : bool
-        Whether 01_spleeter may download Spleeter's weights. The others have no internet access.
+        Whether 01_spleeter may download Spleeter's weights, if none are sent. The others have no internet access.
 
     Returns
     -------
@@ -66,26 +74,38 @@ def build_folders(folder, *, user, competition="", datasets=(), parameters=None,
     if project is None or not (project / "kaggle").is_dir():
         raise KitError("the Kaggle notebooks are built from a checkout of the project. Run this from one.")
     folder = Path(folder)
+    parts = [part for part in PARTS if weights or part != WEIGHTS]
     for part in PARTS:
         shutil.rmtree(folder / part, ignore_errors=True)
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    _write(folder / KIT / "dataset-metadata.json", _filled(project, "dataset-metadata.json", user=user))
+    for part in parts:
+        (folder / part).mkdir(parents=True)
+    own = {part: f"{user}/{DATASETS[part][0]}" for part in parts if part in DATASETS}
+    for part, reference in own.items():
+        title, subtitle = DATASETS[part]
+        about = {"id": reference, "title": title, "subtitle": subtitle}
+        values = {key: json.dumps(value) for key, value in about.items()}
+        _write(folder / part / "dataset-metadata.json", _filled(project, "dataset-metadata.json", **values))
+    for name, place in (weights or {}).items():
+        shutil.copytree(place, folder / WEIGHTS / name)
     wheel = _build_wheel(project, folder / KIT)
     first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
     for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
         given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
         notebook = _notebook(project / "notebooks" / f"{name}.ipynb", first_cell, given)
-        has_gpu = name == TRAINING or name == SEPARATION and separates
+        is_separation = name == SEPARATION
+        has_gpu = name == TRAINING or is_separation and separates
         choices = {
-            "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "), "gpu": has_gpu,
-            "machine": _MACHINE if has_gpu else None, "internet": name == SEPARATION and separates and internet,
-            "datasets": [f"{user}/snippetkit", *datasets], "competitions": [competition] if competition else [],
-            "kernels": [f"{user}/{slug(before)}"] if before else [], "id": f"{user}/{slug(name)}",
+            "id": f"{user}/{slug(name)}", "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "),
+            "gpu": has_gpu, "machine": _MACHINE if has_gpu else None,
+            "internet": is_separation and separates and internet and not weights,
+            "datasets": [*(own.values() if is_separation else [own[KIT]]), *datasets],
+            "competitions": [competition] if competition else [],
+            "kernels": [f"{user}/{slug(before)}"] if before else [],
         }
         values = {key: json.dumps(value) for key, value in choices.items()}
         _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
         _write(folder / name / "kernel-metadata.json", _filled(project, "kernel-metadata.json", **values))
-    return [folder / part for part in PARTS]
+    return [folder / part for part in parts]
 
 
 def slug(notebook):

@@ -9,9 +9,11 @@ from pathlib import Path
 import nbformat
 
 from ..run.pipeline import NOTEBOOKS
+from ..utils.artifacts import fingerprint
 from ..utils.errors import KitError
 from ..utils.progress import say
-from .build import KIT, PARTS, PREDICTION, TRAINING, attach_own_output, slug
+from ..utils.storage import read_json, write_json
+from .build import DATASETS, KIT, PARTS, PREDICTION, TRAINING, WEIGHTS, attach_own_output, slug
 from .watch import DONE, is_missing, status_code, wait, wait_for_notebook, wait_if_it_runs
 
 # The fetched results; members and features are gigabytes and stay on Kaggle.
@@ -60,14 +62,15 @@ def connect(user):
 
 
 def push(folder, *, start=KIT, seconds=30.0):
-    """Send the dataset and the notebooks in order; each waits until the one before has finished.
+    """Send the datasets and the notebooks in order; each waits until the one before has finished.
 
     Parameters
     ----------
     folder : path-like
         As `build.build_folders` makes it.
     start : str
-        Skip the parts before this one: 'kit', '01_spleeter', …. A notebook that is running already is waited for.
+        Skip the parts before this one: 'kit', 'weights', '01_spleeter', …. A notebook that is running already is
+        waited for.
     seconds : float
         Between two status requests.
 
@@ -80,16 +83,20 @@ def push(folder, *, start=KIT, seconds=30.0):
     if start not in PARTS:
         raise KitError(f"there is no part {start!r}. Choose one of {', '.join(PARTS)}.")
     first = PARTS.index(start)
-    for part in PARTS[first:]:
+    parts = [part for part in PARTS[first:] if part != WEIGHTS or (folder / part).is_dir()]
+    for part in parts:
         _reference(folder / part)   # a part that is missing is an error now, not after hours
     api = connect(_owner(folder))
-    if first > 1:
-        with _sentences(PARTS[first - 1]):
-            wait_if_it_runs(api, _reference(folder / PARTS[first - 1]), seconds)
-    for part in PARTS[first:]:
+    before = PARTS[first - 1] if first else KIT
+    if before in NOTEBOOKS:
+        with _sentences(before):
+            wait_if_it_runs(api, _reference(folder / before), seconds)
+    for part in parts:
         with _sentences(part):
             if part == KIT:
                 _send_kit(api, folder / part, seconds)
+            elif part == WEIGHTS:
+                _send_weights(api, folder / part, seconds)
             elif not (part == start and wait_if_it_runs(api, _reference(folder / part), seconds)):
                 _send_notebook(api, folder / part, seconds)
 
@@ -149,7 +156,7 @@ def _owner(folder):
 
 def _reference(part):
     """Name of a part on Kaggle: ``owner/name``."""
-    path = part / ("dataset-metadata.json" if part.name == KIT else "kernel-metadata.json")
+    path = part / ("dataset-metadata.json" if part.name in DATASETS else "kernel-metadata.json")
     try:
         return json.loads(path.read_text(encoding="utf-8"))["id"]
     except OSError:
@@ -157,18 +164,34 @@ def _reference(part):
 
 
 def _send_kit(api, folder, seconds):
-    reference = _reference(folder)
     wheels = list(folder.glob("*.whl"))
     if len(wheels) != 1:
         raise KitError(f"{folder} does not contain one wheel. Run kaggle build again.")
+    _send_dataset(api, folder, wheels[0].name, seconds)
+
+
+def _send_weights(api, folder, seconds):
+    """Send the weights, unless the newest version on Kaggle has the same files and was sent with this build."""
+    reference, note = _reference(folder), folder.with_suffix(".sent.json")
+    sent = {"dataset": reference, "files": fingerprint(sorted(path for path in folder.rglob("*") if path.is_file()))}
+    if read_json(note) == {**sent, "version": _version(api, reference)}:
+        say(f"dataset {reference}: there already")
+        return
+    _send_dataset(api, folder, ", ".join(sorted(path.name for path in folder.iterdir() if path.is_dir())), seconds)
+    write_json(note, {**sent, "version": _version(api, reference)})
+
+
+def _send_dataset(api, folder, contents, seconds):
+    reference = _reference(folder)
     version = _version(api, reference)
+    options = {"quiet": True, "dir_mode": "zip"}    # Kaggle unpacks the folders
     if version:
-        answer = api.dataset_create_version(str(folder), wheels[0].name, quiet=True)
+        answer = api.dataset_create_version(str(folder), contents, **options)
     else:
-        answer = api.dataset_create_new(str(folder), quiet=True)
+        answer = api.dataset_create_new(str(folder), **options)
     if answer is None or (answer.status or "").lower() != "ok":
         raise KitError(f"Kaggle refused the dataset {reference}: {getattr(answer, 'error', None) or 'no reason'}.")
-    say(f"dataset {reference}: sent with {wheels[0].name}")
+    say(f"dataset {reference}: sent with {contents}")
 
     def status_of_dataset():
         # until the new version exists, Kaggle reports the one before as ready

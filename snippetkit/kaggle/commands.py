@@ -27,11 +27,15 @@ def kaggle():
 @click.option("--on-bad", default="fail", show_default=True, help="As in run.")
 @click.option("--neighbours", default=0.0, type=click.FloatRange(0, 1), help="As in run.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
-@click.option("--internet/--no-internet", default=True, help="Whether 01_spleeter may download Spleeter's weights.")
-def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, internet):
-    """Build what the client sends: the kit's wheel as a dataset, and four notebooks with their metadata."""
+@click.option("--weights/--no-weights", default=True, help="Send the weights that the recipe needs as a dataset.")
+@click.option("--internet/--no-internet", default=True, help="With --no-weights: may 01_spleeter download them?")
+def build(
+    user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, weights, internet
+):
+    """Build what the client sends: the kit's wheel and weights as datasets, and four notebooks with their metadata."""
     from ..recipe import Recipe
     from ..run.parameters import read_parameters
+    from ..run.weights import needed
     from .build import build_folders
 
     # a mistake is an error here, not on Kaggle
@@ -42,7 +46,7 @@ def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, 
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
         parameters=vars(given), separates=chosen.separator != "none",
-        internet=internet,
+        weights={row.release.name: row.find() for row in needed(chosen) if weights}, internet=internet,
     )
     for path in folders:
         click.echo(path)
@@ -53,7 +57,7 @@ def build(user, competition, datasets, folder, recipe, members, epochs, on_bad, 
 @click.option("--from", "start", default="kit", show_default=True, help="Skip the parts before this one: 04_predict.")
 @_EVERY
 def push(folder, start, seconds):
-    """Send the dataset and the notebooks in order; each waits until the one before has finished.
+    """Send the datasets and the notebooks in order; each waits until the one before has finished.
 
     A notebook that is running on Kaggle is waited for and not sent again."""
     from .client import push as push_parts
