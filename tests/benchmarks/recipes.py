@@ -1,7 +1,9 @@
 """Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
-Every row is a run with a work folder of its own below FOLDER. Complete runs are not trained again, so the table can be
-made in several sessions. The rows with a random split show how much it overestimates the accuracy.
+Every row is a run with a work folder of its own below FOLDER. A row is trained on the mixture, or, if its name ends in
+"-vocals", on vocals, which are separated once for all rows. Complete runs are not trained again. The predictions of
+finished rows are kept in results/held_out, so that rows of different days can be compared. The rows with a random split
+show how much it overestimates the accuracy.
 """
 
 import subprocess
@@ -10,12 +12,15 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pandas as pd
 from side_by_side import markdown
 
-from snippetkit.prediction.evaluation import compare_runs, read_out_of_fold
+from snippetkit.data.competition import find
+from snippetkit.prediction.evaluation import compare_runs, interval, read_out_of_fold
 from snippetkit.training.members import finished_members, read_histories
-from snippetkit.utils.storage import read_json
+from snippetkit.utils.storage import read_json, write_table
 
+KEPT = Path(__file__).with_name("results") / "held_out"
 _FINE = (
     "sample_rate=22050", "preemphasis=0", "frame_length=2048", "hop=512", "window=hann", "n_fft=2048", "floor=1e-10",
 )
@@ -49,6 +54,8 @@ ROWS = {
     "small-finer-bands": ("best", 5, (*_FINER_BANDS, *_SMALL)),
 }
 
+ROWS |= {f"{name}-vocals": ROWS[name] for name in ("cnn3", "published", "best", "small")}
+
 # name of the row: the rows whose members are averaged
 MIXES = {
     "two-kinds": ("best", "two-resolutions"),
@@ -69,13 +76,17 @@ def main(data, folder, rows, members, against, train):
     rows = rows.split(",")
     if unknown := [name for name in rows if name not in {*ROWS, *MIXES}]:
         raise click.UsageError(f"no row is called {', '.join(unknown)}; there are {', '.join([*ROWS, *MIXES])}.")
+    labels = find(data).labels
     for name in rows if train else []:
         _train(data, folder, name, members)
+        _keep(folder, name)
     columns = (
         "row", "members", "predictions per clip", "clips", "accuracy", "interval", f"against {against}, same clips", "s"
     )
-    finished = [folder / name for name in rows if (folder / name / "report.json").exists()]
-    click.echo(markdown(columns, [_row(run, folder / against) for run in finished]))
+    baseline = _predictions(folder, against, labels)
+    tables = {name: _predictions(folder, name, labels) for name in rows}
+    finished = [_row(folder, name, table, baseline) for name, table in tables.items() if table is not None]
+    click.echo(markdown(columns, finished))
 
 
 def _train(data, folder, name, members):
@@ -88,7 +99,11 @@ def _train(data, folder, name, members):
     recipe, default, settings = ROWS[first]
     # with fewer members, the report of more would be overwritten
     members = max(members or default, len(finished_members(folder / name / "members")))
-    choices = [word for setting in ("separator=none", *settings) for word in ("--set", setting)]
+    if name.endswith("-vocals"):
+        _link(folder / "vocals", folder / name / "vocals")
+    else:
+        settings = ("separator=none", *settings)
+    choices = [word for setting in settings for word in ("--set", setting)]
     beside = [word for other in others for word in ("--beside", folder / other)]
     subprocess.run([
         sys.executable, "-m", "snippetkit", "run", "--data", data, "--out", folder / name,
@@ -98,35 +113,67 @@ def _train(data, folder, name, members):
 
 def _share(run, folder):
     """Make a work folder for the average of several runs, which uses all results of the first of them."""
-    folder.mkdir(exist_ok=True)
     for name in ("vocals", "features", "members"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to((run / name).resolve())
+        _link(run / name, folder / name)
 
 
-def _row(folder, other):
-    report = read_json(folder / "report.json")
-    metrics, interval, seconds = report["validation"], report["validation"]["interval"], []
-    for kind in MIXES.get(folder.name, [folder.name]):
-        members = folder.parent / kind / "members"
-        histories = read_histories(members)
-        # the median, because a pause of the machine lengthens single epochs
-        seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished_members(members)]
+def _link(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    name.parent.mkdir(exist_ok=True)
+    if not name.exists():
+        name.symlink_to(folder.resolve())
+
+
+def _keep(folder, name):
+    """Keep the predictions of a finished row, without the labels, which belong to the competition."""
+    table = read_out_of_fold(folder / name)
+    if table["split"][0] != "random":
+        write_table(KEPT / f"{name}.csv", table[["id", "group", "predicted"]])
+
+
+def _predictions(folder, name, labels):
+    """The table of a row, of a run or kept; None if it was not trained."""
+    if (folder / name / "held_out.csv").exists():
+        return read_out_of_fold(folder / name)
+    if (KEPT / f"{name}.csv").exists():
+        table = pd.read_csv(KEPT / f"{name}.csv")
+        return table.assign(label=labels[table["id"]], split="songs")
+    return None
+
+
+def _row(folder, name, table, baseline):
+    is_right = (table["predicted"] == table["label"]).to_numpy(float)
+    is_random = table["split"][0] == "random"
+    found = None if is_random else interval(is_right, table["group"].to_numpy())
+    has_difference = baseline is not None and not is_random and not baseline.equals(table)
     return [
-        folder.name, report["members"], metrics["members_per_clip"], metrics["clips"], f"{metrics['accuracy']:.3f}",
-        f"{interval['low']:.3f} to {interval['high']:.3f}" if interval else "none: random split",
-        _difference(folder, other) if interval and folder != other else "",
-        f"{np.median(seconds):.0f}",
+        name, *_size(folder / name), len(table), f"{is_right.mean():.3f}",
+        f"{found['low']:.3f} to {found['high']:.3f}" if found else "none: random split",
+        _difference(table, baseline) if has_difference else "", _seconds(folder, name),
     ]
 
 
-def _difference(folder, other):
-    if not (other / "held_out.csv").exists():
-        return "not trained"
-    both = compare_runs(read_out_of_fold(folder), read_out_of_fold(other))
+def _size(run):
+    """Members and predictions per clip; empty if only the predictions were kept."""
+    report = read_json(run / "report.json")
+    return (report["members"], report["validation"]["members_per_clip"]) if report else ("", "")
+
+
+def _seconds(folder, name):
+    """Median seconds per member; by epochs, because a pause of the machine lengthens single epochs."""
+    seconds = []
+    for kind in MIXES.get(name, [name]):
+        members = folder / kind / "members"
+        histories = read_histories(members) if members.exists() else {}
+        seconds += [len(histories[i]) * histories[i]["seconds"].median() for i in finished_members(members)]
+    return f"{np.median(seconds):.0f}" if seconds else ""
+
+
+def _difference(table, baseline):
+    both = compare_runs(table, baseline)
     text = f"{100 * (both['accuracy'] - both['baseline']):+.1f} points"
-    if interval := both["interval"]:
-        text += f" ({100 * interval['low']:+.1f} to {100 * interval['high']:+.1f})"
+    if both["interval"]:
+        text += f" ({100 * both['interval']['low']:+.1f} to {100 * both['interval']['high']:+.1f})"
     return text
 
 
