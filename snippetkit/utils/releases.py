@@ -18,6 +18,9 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from .errors import KitError
+from .folders import walk
+from .paths import KAGGLE
 from .progress import progress, say
 from .storage import flush
 
@@ -80,6 +83,32 @@ def missing_files(release, folder):
 def altered_files(release, folder):
     """The names of the files in a folder that are not those of the release; they are read as a whole."""
     return [name for name, digest in release.files.items() if _sha256(Path(folder, name)) != digest]
+
+
+def find(release, *, kaggle=KAGGLE):
+    """The folder of a release: attached on Kaggle under its name, in the cache, or fetched into it.
+
+    Raises
+    ------
+    KitError
+        If no place and no source has it.
+    """
+    folder = find_local(release, kaggle=kaggle)
+    try:
+        return folder or fetch(release)
+    except FetchFailed as failure:
+        raise KitError(
+            f"{release.title} could not be fetched: {failure}. Fetch them where there is a network, with python -m "
+            f"snippetkit weights, and copy {cache_folder(release)} here. On Kaggle, attach them as a dataset."
+        ) from failure
+
+
+def find_local(release, *, kaggle=KAGGLE):
+    """The folder of a release that is attached on Kaggle or in the cache; None if there is none."""
+    attached = (folder for folder, _ in walk(Path(kaggle) / "input", on_error=lambda error: None)
+                if folder.name == release.name)
+    places = [*attached, cache_folder(release)]
+    return next((folder for folder in places if not missing_files(release, folder)), None)
 
 
 def fetch(release):

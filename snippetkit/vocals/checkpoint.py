@@ -51,7 +51,16 @@ def read(folder):
     KitError
         If a file is missing, cut short, damaged or of another kind; the text names it.
     """
-    index, data = files(folder)
+    return read_pair(*files(folder))
+
+
+def read_pair(index, data):
+    """Read all tensors of a checkpoint whose index and data are known, as `read`.
+
+    Parameters
+    ----------
+    index, data : Path
+    """
     entries = _entries(index)
     numbers = _bytes(data)
     expected = max((entry.offset + entry.size for entry in entries.values()), default=0)

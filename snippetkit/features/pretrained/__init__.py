@@ -1,0 +1,1 @@
+"""Networks that others trained on large collections, as features of a clip."""

@@ -1,0 +1,248 @@
+"""musicnn: two networks that tag music, trained on MagnaTagATune and on the Million Song Dataset.
+
+Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019). Names and order of
+the weights are those of the package musicnn 0.1.0, from whose wheel they are taken.
+"""
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...utils.releases import Release
+from ...vocals import checkpoint
+
+RELEASE = Release(
+    name="musicnn",
+    title="musicnn's weights",
+    version="0.1.0",
+    licence="ISC, Jordi Pons",
+    files={
+        "MTT.index": "da2d7bb670b2b31e9bc441bb1bd75eca31b5b061f963cc1f9630c1aff3238f57",
+        "MTT.data": "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab",
+        "MSD.index": "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8",
+        "MSD.data": "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
+    },
+    size=29_292_476,
+    wheel="musicnn==0.1.0",
+    inside={
+        f"{tagger}.{kind}": f"{tagger}_musicnn/.{end}"
+        for tagger in ("MTT", "MSD") for kind, end in {"index": "index", "data": "data-00000-of-00001"}.items()
+    },
+)
+TAGS = {
+    "MTT": (
+        "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
+        "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
+        "harpsichord", "loud", "quiet", "flute", "woman", "male vocal", "no vocal", "pop", "soft", "sitar", "solo",
+        "man", "classic", "choir", "voice", "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello",
+        "no voice", "weird", "country", "metal", "female voice", "choral",
+    ),
+    "MSD": (
+        "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock",
+        "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock", "soul", "indie rock", "Mellow",
+        "electronica", "80s", "folk", "90s", "chill", "instrumental", "punk", "oldies", "blues", "hard rock",
+        "ambient", "acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country",
+        "easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock", "60s", "rnb",
+        "indie pop", "sad", "House", "happy",
+    ),
+}
+RATE = 16_000   # Hz
+FRAMES = 187    # three seconds
+CHANNELS = 753  # of `Musicnn.frames`
+_N_FFT, _HOP, _BANDS = 512, 256, 96
+_EPSILON = 1e-3     # of the batch norms
+
+
+class Musicnn(nn.Module):
+    """One tagger. Its tensors are those of its TensorFlow graph, in evaluation mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_norm = nn.BatchNorm2d(1, _EPSILON)
+        shapes = [(204, (7, 38)), (204, (7, 67)), (51, (128, 1)), (51, (64, 1)), (51, (32, 1))]
+        self.front = nn.ModuleList(nn.Conv2d(1, many, size) for many, size in shapes)
+        self.front_norm = nn.ModuleList(nn.BatchNorm1d(many, _EPSILON) for many, _ in shapes)
+        self.middle = nn.ModuleList(nn.Conv1d(few, 64, 7, padding=3) for few in (561, 64, 64))
+        self.middle_norm = nn.ModuleList(nn.BatchNorm1d(64, _EPSILON) for _ in range(3))
+        self.pooled_norm = nn.BatchNorm1d(2 * CHANNELS, _EPSILON)
+        self.dense = nn.Linear(2 * CHANNELS, 200)
+        self.dense_norm = nn.BatchNorm1d(200, _EPSILON)
+        self.last = nn.Linear(200, 50)
+
+    def frames(self, spectrogram):
+        """The activations that are pooled: those of the first layers and of the three in the middle.
+
+        Parameters
+        ----------
+        spectrogram : Tensor, shape (clips, frames, 96)
+            As `log_mel` gives it.
+
+        Returns
+        -------
+        Tensor, shape (clips, CHANNELS, frames)
+        """
+        normalised = self.input_norm(spectrogram[:, None])
+        columns = []
+        for convolution, norm in zip(self.front, self.front_norm):
+            size, _ = convolution.kernel_size
+            padded = functional.pad(normalised, (0, 0, (size - 1) // 2, size // 2))
+            # The original takes the maximum over bands last. It is that of the convolution, or its minimum if the norm
+            # turns the sign, so a pass over all bands suffices.
+            sign = norm.weight.sign()[:, None]
+            largest = functional.conv2d(padded, convolution.weight * sign[..., None, None]).amax(dim=3)
+            columns.append(norm(functional.relu(sign * largest + convolution.bias[:, None])))
+        seen = [torch.cat(columns, dim=1)]
+        for number, (convolution, norm) in enumerate(zip(self.middle, self.middle_norm)):
+            grown = norm(functional.relu(convolution(seen[-1])))
+            seen.append(grown + seen[-1] if number else grown)
+        return torch.cat(seen, dim=1)
+
+    def forward(self, spectrogram):
+        """Tag clips.
+
+        Parameters
+        ----------
+        spectrogram : Tensor, shape (clips, frames, 96)
+
+        Returns
+        -------
+        pooled : Tensor, shape (clips, 2 * CHANNELS)
+            Maximum and mean over time of each channel, one after the other.
+        tags : Tensor, shape (clips, 50)
+            Probabilities, in the order of `TAGS`.
+        """
+        frames = self.frames(spectrogram)
+        pooled = torch.stack([frames.amax(dim=2), frames.mean(dim=2)], dim=2).flatten(1)
+        dense = self.dense_norm(functional.relu(self.dense(self.pooled_norm(pooled))))
+        return pooled, torch.sigmoid(self.last(dense))
+
+
+class Embedder:
+    """Both taggers as features of a clip.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the files of `RELEASE` are.
+    device : Device
+
+    Raises
+    ------
+    KitError
+        If a file is missing or damaged.
+    """
+
+    rate = RATE
+    size = 2 * 2 * CHANNELS
+
+    def __init__(self, folder, device):
+        self._device = device
+        self._taggers = {tagger: load(folder, tagger).to(device.name) for tagger in TAGS}
+
+    @torch.inference_mode()
+    def pooled(self, samples):
+        """What both taggers pool over time.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+
+        Returns
+        -------
+        ndarray, shape (clips, size), float32
+        """
+        return np.concatenate([pooled for pooled, _ in self._run(samples)], axis=1)
+
+    @torch.inference_mode()
+    def tags(self, samples):
+        """The probabilities of the tags, as a dict of tagger to ndarray, shape (clips, 50)."""
+        return {tagger: tags for tagger, (_, tags) in zip(self._taggers, self._run(samples))}
+
+    def _run(self, samples):
+        spectrogram = log_mel(torch.from_numpy(samples).to(self._device.name))
+        with self._device.autocast():
+            outputs = [tagger(spectrogram) for tagger in self._taggers.values()]
+        return [tuple(values.float().cpu().numpy() for values in output) for output in outputs]
+
+
+def load(folder, tagger):
+    """Build a tagger with its weights.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the files of `RELEASE` are.
+    tagger : str
+        'MTT' or 'MSD'.
+
+    Returns
+    -------
+    Musicnn
+        In evaluation mode.
+
+    Raises
+    ------
+    KitError
+        If a file is missing or damaged.
+    """
+    tensors = checkpoint.read_pair(Path(folder, f"{tagger}.index"), Path(folder, f"{tagger}.data"))
+    network = Musicnn()
+    state = {name: _to_torch(tensors[keras_name], name) for name, keras_name in _keras_names(network).items()}
+    network.load_state_dict(state, strict=False)
+    return network.eval().requires_grad_(False)
+
+
+def log_mel(samples):
+    """The spectrogram that the taggers take: ``log10(1 + 10000 mel)``.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (clips, samples), float32
+        At `RATE`.
+
+    Returns
+    -------
+    Tensor, shape (clips, frames, 96)
+        ``1 + samples // 256`` frames, but not more than `FRAMES` of three seconds.
+    """
+    window = torch.hann_window(_N_FFT, device=samples.device)
+    spectrum = torch.stft(samples, _N_FFT, _HOP, window=window, pad_mode="constant", return_complex=True)
+    filters = librosa.filters.mel(sr=RATE, n_fft=_N_FFT, n_mels=_BANDS)
+    mel = torch.from_numpy(filters).to(samples.device) @ spectrum.abs().square()
+    return torch.log10(1 + 10_000 * mel).transpose(1, 2)[:, :FRAMES]
+
+
+def _keras_names(network):
+    """Name of each tensor of a `Musicnn` in the checkpoint; Keras numbers its layers in the order of creation."""
+    convolutions = [*(f"front.{i}" for i in range(5)), *(f"middle.{i}" for i in range(3))]
+    norms = [
+        "input_norm", *(f"front_norm.{i}" for i in range(5)), *(f"middle_norm.{i}" for i in range(3)), "pooled_norm",
+        "dense_norm",
+    ]
+    layers = {}
+    for kind, names in {"conv2d": convolutions, "batch_normalization": norms, "dense": ("dense", "last")}.items():
+        layers |= {name: f"{kind}_{number}" if number else kind for number, name in enumerate(names)}
+    plain = {"weight": "kernel", "bias": "bias"}
+    norm = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+    names = {}
+    for name in network.state_dict():
+        layer, _, value = name.rpartition(".")
+        if value != "num_batches_tracked":
+            names[name] = f"{layers[layer]}/{(norm if 'norm' in layer else plain)[value]}"
+    return names
+
+
+def _to_torch(values, name):
+    """Reorder the axes: convolutions (time, bands, in, out), of which the middle ones keep channels in "bands"."""
+    if name.startswith("middle.") and values.ndim == 4:
+        values = values[:, :, 0].transpose(2, 1, 0)
+    elif values.ndim == 4:
+        values = values.transpose(3, 2, 0, 1)
+    elif values.ndim == 2:
+        values = values.T
+    return torch.from_numpy(np.array(values, np.float32, order="C"))

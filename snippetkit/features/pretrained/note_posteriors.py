@@ -1,0 +1,131 @@
+"""A note transcriber: which of 88 pitches sound at each moment, trained on many instruments and on singing.
+
+Bittner et al., "A lightweight instrument-agnostic model for polyphonic note transcription and multipitch estimation"
+(ICASSP 2022). It is the original graph, from the wheel of Basic Pitch 0.4.0, in ONNX Runtime.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...utils.errors import KitError
+from ...utils.releases import Release
+
+RELEASE = Release(
+    name="basic-pitch",
+    title="Basic Pitch's network",
+    version="0.4.0",
+    licence="Apache-2.0, Spotify AB",
+    files={"nmp.onnx": "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec"},
+    size=758_279,
+    wheel="basic-pitch==0.4.0",
+)
+RATE = 22_050   # Hz
+PITCHES = 88    # those of a piano, from 27.5 Hz
+_HOP = 256
+_WINDOW = 43_844    # samples that the graph takes
+_FRAMES = 172       # that it gives for them
+_THRESHOLDS = (0.3, 0.5)    # of Basic Pitch for notes, and for onsets
+_MOST_AT_ONCE = 5           # pitches that are counted
+_OUTPUTS = {f"StatefulPartitionedCall:{number}": name for number, name in enumerate(("contours", "notes", "onsets"))}
+
+
+class Embedder:
+    """The pitches of a clip as features.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the file of `RELEASE` is.
+    device : Device or None
+        Not used: the graph is small, and runs on the CPU.
+
+    Raises
+    ------
+    KitError
+        If the file is missing or damaged, or ONNX Runtime is not installed.
+    """
+
+    rate = RATE
+    size = 4 * PITCHES + 3 * PITCHES + 2 * (_MOST_AT_ONCE + 1)
+
+    def __init__(self, folder, device=None):
+        try:
+            import onnxruntime
+        except ImportError:
+            raise KitError(
+                "the note transcriber needs onnxruntime, which is not installed: pip install onnxruntime."
+            ) from None
+        path = Path(folder, *RELEASE.files)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has no common class for its errors
+            raise KitError(f"{path} cannot be read as {RELEASE.title} ({error}). Delete it.") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def pooled(self, samples):
+        """Statistics of the posteriors over time, and how many pitches sound at once.
+
+        For each pitch, they are the mean, deviation and maximum of the notes, the maximum of the onsets and the mean
+        of the contours. They are followed by the share of the frames with 0, 1, … pitches whose probability is above
+        each of two thresholds.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+
+        Returns
+        -------
+        ndarray, shape (clips, size), float32
+        """
+        found = self.posteriors(samples)
+        notes, counts = found["notes"], np.arange(_MOST_AT_ONCE + 1)
+        at_once = [np.minimum((notes > least).sum(axis=2), _MOST_AT_ONCE) for least in _THRESHOLDS]
+        shares = [(count[..., np.newaxis] == counts).mean(axis=1) for count in at_once]
+        return np.concatenate([
+            notes.mean(axis=1), notes.std(axis=1), notes.max(axis=1), found["onsets"].max(axis=1),
+            found["contours"].mean(axis=1), *shares,
+        ], axis=1).astype(np.float32)
+
+    def posteriors(self, samples):
+        """Transcribe clips of one length.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+
+        Returns
+        -------
+        dict
+            ``notes`` and ``onsets``, ndarray, shape (clips, frames, PITCHES), and ``contours``, shape (clips, frames,
+            3 * PITCHES): probabilities in frames of 256 samples.
+        """
+        clips, length = samples.shape
+        starts = _starts(length)
+        padded = np.pad(samples, ((0, 0), (0, max(0, starts[-1] + _WINDOW - length)))).astype(np.float32)
+        windows = np.concatenate([padded[:, start : start + _WINDOW] for start in starts])[..., np.newaxis]
+        outputs = self._session.run(list(_OUTPUTS), {self._input: windows})
+        return {
+            name: _joined(np.split(values, len(starts)), starts, -(-length // _HOP))
+            for name, values in zip(_OUTPUTS.values(), outputs)
+        }
+
+
+def _starts(length):
+    """Samples at which windows start, whole frames, so that the last one ends with the clip or a frame before it."""
+    last = max(0, length - _WINDOW) // _HOP
+    count = 1 + -(-last // (_FRAMES - 30))     # neighbours share 30 frames or more, as in Basic Pitch
+    return [_HOP * round(last * number / max(1, count - 1)) for number in range(count)]
+
+
+def _joined(parts, starts, frames):
+    """One sequence from windows that overlap: each gives the frames that are nearer to its centre."""
+    firsts = [start // _HOP for start in starts]
+    # where one window hands over to the next: in the middle of what they share
+    cuts = [0, *((first + before + _FRAMES) // 2 for before, first in zip(firsts, firsts[1:])), frames]
+    pieces = [part[:, cut - first : end - first] for part, first, cut, end in zip(parts, firsts, cuts, cuts[1:])]
+    return np.concatenate(pieces, axis=1)

@@ -1,0 +1,168 @@
+"""A voice encoder: one vector that is similar for one speaker's recordings, trained on LibriSpeech and VoxCeleb.
+
+Wan et al., "Generalized end-to-end loss for speaker verification" (2018), in the proportions of the package Resemblyzer
+0.1.4, from whose wheel the weights are taken.
+"""
+
+from pathlib import Path
+
+import librosa
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...utils.errors import KitError
+from ...utils.releases import Release
+
+RELEASE = Release(
+    name="voice-encoder",
+    title="the voice encoder's weights",
+    version="Resemblyzer 0.1.4",
+    licence="Apache-2.0, Resemble AI",
+    files={"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"},
+    size=15_747_704,
+    wheel="resemblyzer==0.1.4",
+)
+RATE = 16_000   # Hz
+WINDOW = 160    # frames: 1.6 s
+SIZE = 256      # of the vector
+_N_FFT, _HOP, _BANDS = 400, 160, 40
+_LEAST_LEVEL = -30  # dBFS, to which quieter clips are raised
+
+
+class VoiceEncoder(nn.Module):
+    """Three LSTMs over mel frames and a layer above the last state."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(_BANDS, SIZE, num_layers=3, batch_first=True)
+        self.linear = nn.Linear(SIZE, SIZE)
+
+    def forward(self, mel):
+        """Encode windows.
+
+        Parameters
+        ----------
+        mel : Tensor, shape (windows, frames, 40)
+            As `mel_power` gives it; the network was trained on windows of WINDOW frames.
+
+        Returns
+        -------
+        Tensor, shape (windows, SIZE)
+            Of length 1.
+        """
+        _, (hidden, _) = self.lstm(mel)
+        return functional.normalize(functional.relu(self.linear(hidden[-1])), dim=1)
+
+
+class Embedder:
+    """The voice in three windows of a clip as features.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the file of `RELEASE` is.
+    device : Device
+
+    Raises
+    ------
+    KitError
+        If the file is missing or damaged.
+    """
+
+    rate = RATE
+    size = 2 * SIZE
+
+    def __init__(self, folder, device):
+        self._device = device
+        self._encoder = load(folder).to(device.name)
+
+    @torch.inference_mode()
+    def pooled(self, samples):
+        """Mean and standard deviation of the vector over the windows.
+
+        Two singers in turn make the vectors of the windows differ.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+
+        Returns
+        -------
+        ndarray, shape (clips, size), float32
+        """
+        cut = windows(mel_power(torch.from_numpy(samples).to(self._device.name)))
+        vectors = self._encoder(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
+        return torch.cat([vectors.mean(dim=1), vectors.std(dim=1, correction=0)], dim=1).cpu().numpy()
+
+
+def load(folder):
+    """Build the encoder with its weights.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the file of `RELEASE` is.
+
+    Returns
+    -------
+    VoiceEncoder
+        In evaluation mode.
+
+    Raises
+    ------
+    KitError
+        If the file is missing or damaged.
+    """
+    path = Path(folder, *RELEASE.files)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        network = VoiceEncoder()
+        network.load_state_dict({name: value for name, value in state.items() if not name.startswith("similarity")})
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        raise KitError(f"{path} cannot be read as the voice encoder's weights ({error}). Delete it.") from error
+    return network.eval().requires_grad_(False)
+
+
+def mel_power(samples):
+    """The spectrogram that the encoder takes: power in mel bands, without a logarithm, of clips that are loud enough.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (clips, samples), float32
+        At `RATE`.
+
+    Returns
+    -------
+    Tensor, shape (clips, 1 + samples // 160, 40)
+    """
+    rms = samples.square().mean(dim=1, keepdim=True).sqrt()
+    least = 10 ** (_LEAST_LEVEL / 20)
+    samples = torch.where((rms > 0) & (rms < least), samples * (least / rms), samples)
+    window = torch.hann_window(_N_FFT, device=samples.device)
+    spectrum = torch.stft(samples, _N_FFT, _HOP, window=window, pad_mode="constant", return_complex=True)
+    filters = librosa.filters.mel(sr=RATE, n_fft=_N_FFT, n_mels=_BANDS)
+    return (torch.from_numpy(filters).to(samples.device) @ spectrum.abs().square()).transpose(1, 2)
+
+
+def windows(mel, count=3):
+    """Cut evenly spaced windows of WINDOW frames.
+
+    Parameters
+    ----------
+    mel : Tensor, shape (clips, frames, 40)
+        A clip that is shorter than a window is followed by silence.
+    count : int
+
+    Returns
+    -------
+    Tensor, shape (clips, count, WINDOW, 40)
+    """
+    mel = functional.pad(mel, (0, 0, 0, max(0, WINDOW - mel.shape[1])))
+    last = mel.shape[1] - WINDOW
+    return torch.stack([mel[:, start : start + WINDOW] for start in _starts(last, count)], dim=1)
+
+
+def _starts(last, count):
+    return [round(last * number / max(1, count - 1)) for number in range(count)]
