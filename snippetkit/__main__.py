@@ -18,7 +18,7 @@ _FOLDER = PathType()
 _RUN_OPTIONS = [
     click.Option(["--data"], default="", help="Data folder. Default: the data attached on Kaggle, else a demo."),
     click.Option(["--out"], default="", help="Work folder. Default: Kaggle's, else runs/<name of the data folder>."),
-    click.Option(["--recipe"], default="published", show_default=True, help="published or best."),
+    click.Option(["--recipe"], default="published", show_default=True, help="published, best or quick."),
     click.Option(["--members"], default=0, help="Networks in the ensemble. Default: the recipe's; 2 for the demo."),
     click.Option(["--epochs"], default=0, help="Epochs per network. Default: the recipe's; 9 for the demo."),
     click.Option(
@@ -203,9 +203,9 @@ def weights(recipe, settings, is_list):
     chosen = Recipe.named(recipe).with_settings(settings)
     if is_list:
         for release, _, _, find_local in table.TABLE:
-            folder, _ = find_local()
             size = f"{release.size / 1e6:.0f} MB"
-            click.echo("  ".join([release.name, release.version, size, release.licence, str(folder or "not here")]))
+            place = str(find_local() or "not here")
+            click.echo(f"{release.name:15}  {release.version:17}  {size:>5}  {release.licence:23}  {place}")
         return
     rows = table.needed(chosen)
     if not rows:

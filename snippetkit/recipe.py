@@ -5,6 +5,7 @@ The constants of the task (16 kHz, 299 frames, 40 bands) are defined here and no
 
 import dataclasses
 import difflib
+import re
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -13,6 +14,7 @@ from .utils.artifacts import digest
 from .utils.errors import KitError
 
 # The group of entry points by which other packages add models; see `models.build`.
+NETWORKS = "networks"   # the kind of members that are networks on log-mel features
 MODEL_PLUGINS = "snippetkit.models"
 
 # Frames and bands below which a model's layers have nothing left to pool; 1 and 1 for the others.
@@ -25,7 +27,10 @@ def _field(part, default, *between, choices=(), plugins=""):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-_run, _features, _member = (partial(_field, part) for part in ("run", "features", "member"))
+# of the run, of the features, of a network, of a classifier on pretrained features, of both
+_run, _features, _member, _classifier, _both = (
+    partial(_field, part) for part in ("run", "features", "member", "classifier", "both")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,9 @@ class Recipe:
         If a value has the wrong type or is out of range, or two values contradict each other.
     """
 
-    members: int = _run(20, 1, 10_000)      # networks in the ensemble
+    members: int = _run(20, 0, 10_000)      # networks in the ensemble
+    # classifiers on pretrained features: their views joined by +, several separated by commas
+    classifiers: str = _run("")
 
     # features
     separator: str = _features("torch", choices=("torch", "spleeter", "none"))     # removes the music
@@ -60,10 +67,10 @@ class Recipe:
     floor: float = _features(0.0, 0, 1)                         # of the energy in a band; 0: only zeros are replaced
 
     # data
-    split: str = _member("random", choices=("random", "songs"))     # how the validation set is drawn
-    valid_fraction: float = _member(0.3, 0.01, 0.99)            # share of the clips, with split=random
-    folds: int = _member(5, 2, 1_000)                           # with split=songs: member i validates on fold i % folds
-    split_seed: int = _member(8, 0, 2**31)
+    split: str = _both("random", choices=("random", "songs"))   # how the validation set is drawn
+    valid_fraction: float = _both(0.3, 0.01, 0.99)              # share of the clips, with split=random
+    folds: int = _both(5, 2, 1_000)                             # with split=songs: member i validates on fold i % folds
+    split_seed: int = _both(8, 0, 2**31)
     standardise: bool = _member(False)                          # each band to mean 0 and deviation 1 (training set)
 
     # model
@@ -88,8 +95,14 @@ class Recipe:
     time_mask: int = _member(0, 0, 2**20)                       # frames, widest mask of SpecAugment; 0: off
     band_mask: int = _member(0, 0, 2**20)                       # bands, widest mask of SpecAugment; 0: off
     ema_decay: float = _member(0.0, 0, 0.99999)                 # moving average of the weights per step; 0: off
-    precision: str = _member("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
-    seed: int = _member(0, 0, 2**31)                            # member i starts from seed + i
+    precision: str = _both("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
+    seed: int = _both(0, 0, 2**31)                              # member i starts from seed + i
+
+    # classifiers
+    views: str = _classifier("")                                # of a classifier: joined by +; empty: a network
+    components: int = _classifier(512, 1, 2**20)                # principal components that are kept
+    width: float = _classifier(0.5, 0, 1_000)                   # of the kernel exp(-width d² / mean squared length)
+    ridge: float = _classifier(0.5, 1e-9, 1e9)                  # added to the diagonal of the kernel
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -108,6 +121,10 @@ class Recipe:
         if self.class_weights and self.oversample:
             raise KitError("class_weights and oversample both correct the class imbalance. Choose one.")
         self._require_size()
+        if not (self.members or self.classifiers):
+            raise KitError("members=0 and no classifiers: there is nothing to train.")
+        if self.separator == "none" and "_vocals" in self.classifiers + self.views:
+            raise KitError("views of the vocals need them separated. Leave separator=none out, or change classifiers.")
         if self.fast_separation and self.separator != "torch":
             raise KitError(f"fast_separation works with separator=torch only, not with {self.separator}.")
 
@@ -129,9 +146,14 @@ class Recipe:
         )
 
     @classmethod
+    def quick(cls):
+        """Classifiers on pretrained features of vocals and mixture; no network is trained."""
+        return cls(split="songs", members=0, classifiers=_QUICK)
+
+    @classmethod
     def named(cls, name):
-        """The recipe with this name, 'published' or 'best'."""
-        recipes = {"published": cls.published, "best": cls.best}
+        """The recipe with this name: 'published', 'best' or 'quick'."""
+        recipes = {"published": cls.published, "best": cls.best, "quick": cls.quick}
         if name not in recipes:
             raise KitError(f"there is no recipe {name!r}. Choose one of {', '.join(recipes)}.")
         return recipes[name]()
@@ -182,9 +204,33 @@ class Recipe:
             values[name] = _parsed(_FIELDS[name], text) if name in _FIELDS else text
         return self.with_values(**values)
 
+    def kinds(self):
+        """The kinds of members that this recipe trains.
+
+        Returns
+        -------
+        dict
+            Name to Recipe: NETWORKS to the recipe itself, and the views of each classifier to its own recipe, with
+            one member per fold.
+        """
+        kinds = {NETWORKS: self} if self.members else {}
+        members = self.folds if self.split == "songs" else 1
+        for views in filter(None, self.classifiers.split(",")):
+            kinds[views] = dataclasses.replace(self, members=members, classifiers="", views=views)
+        return kinds
+
+    def views_of_classifiers(self):
+        """Names of the views that the classifiers use, each once, in order."""
+        return list(dict.fromkeys(name for name in re.split("[+,]", self.classifiers) if name))
+
     def part(self, part):
-        """The choices of one part as a dict: 'features', or 'member', which includes the features."""
-        parts = {"features": ("features",), "member": ("features", "member")}[part]
+        """The choices of one part as a dict: 'features', or 'member', which includes the features.
+
+        Of a classifier, a member's part is what it is made with; of a network, it is all that a classifier does not
+        have alone.
+        """
+        kinds = ("classifier", "both") if self.views else ("member", "both")
+        parts = {"features": ("features",), "member": ("features", *kinds)}[part]
         return {name: getattr(self, name) for name, field in _FIELDS.items() if field.metadata["part"] in parts}
 
     def hash(self, part):
@@ -216,6 +262,9 @@ class Recipe:
         """Samples of a clip at the recipe's rate."""
         return round(self.seconds * self.sample_rate)
 
+
+_ALL_VIEWS = ("musicnn_mixture", "musicnn_vocals", "voice_vocals", "notes_vocals")
+_QUICK = ",".join(["musicnn_vocals", "voice_vocals", "+".join(_ALL_VIEWS)])
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 

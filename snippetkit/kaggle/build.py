@@ -30,6 +30,7 @@ DATASETS = {    # name on Kaggle and subtitle
     WEIGHTS: ("snippetkit-weights", "Published weights that the snippetkit notebooks use"),
 }
 PARTS = (*DATASETS, *NOTEBOOKS)     # in the order of sending
+_USE_WEIGHTS = ("01_spleeter", "02_features")
 SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
 
 
@@ -98,7 +99,7 @@ def build_folders(
             "id": f"{user}/{slug(name)}", "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "),
             "gpu": has_gpu, "machine": _MACHINE if has_gpu else None,
             "internet": is_separation and separates and internet and not weights,
-            "datasets": [*(own.values() if is_separation else [own[KIT]]), *datasets],
+            "datasets": [*(own.values() if name in _USE_WEIGHTS else [own[KIT]]), *datasets],
             "competitions": [competition] if competition else [],
             "kernels": [f"{user}/{slug(before)}"] if before else [],
         }

@@ -1,5 +1,7 @@
 """The report of a run: metrics, what they are based on, and notes on their limits."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..data.labels import CLASSES
@@ -9,7 +11,7 @@ from ..utils.artifacts import read_record
 from ..utils.storage import read_json
 from ..vocals.clips import recorded_weights
 from .evaluation import accuracy_by_size, evaluate, interval
-from .scores import average, blend
+from .scores import blend
 
 _NEIGHBOURS = 0.5   # the share that the report evaluates if none is set
 
@@ -35,7 +37,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         with and without moving each clip towards the mean over its song.
     """
     members = [read_json(folder / "done.json") for folder in result.members]
-    missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
+    missing = max(0, wanted - sum(folder.is_relative_to(workspace.folder) for folder in result.members))
     faults = read_record(workspace.vocals / "clips.json")["faults"]
     validation, known = _validate(result, data), data.songs.known
     notes = _notes(result, data, validation["with_neighbours"], faults)
@@ -48,6 +50,8 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         "weights": recorded_weights(workspace.vocals, result.recipe),
         "members": len(members),
         "members_wanted": len(members) + missing,
+        "kinds": result.stack.kinds if result.stack else [],
+        "accuracy_of_mean": result.stack.mean if result.stack else None,
         "beside": [{"recipe": part.recipe.part("member"), "members": len(part.members)} for part in result.beside],
         "clips": {"train": len(data.labels), "test": len(data.test.ids)},
         "features": {"train": data.train.source, "test": data.test.source},
@@ -88,7 +92,7 @@ def headline(metrics):
 def _validate(result, data):
     """Metrics of the validation."""
     scores, labels = result.valid_scores, result.valid_labels
-    logits, share = average(result.valid_logits), result.neighbours or _NEIGHBOURS
+    logits, share = replace(result, neighbours=0.0).valid_scores, result.neighbours or _NEIGHBOURS
     blended = blend(logits, result.valid_songs, share=share)
     accuracy, without = (float((predicted.argmax(axis=1) == labels).mean()) for predicted in (blended, logits))
     is_right, groups = scores.argmax(axis=1) == labels, data.songs.group[result.valid_clips]
@@ -122,6 +126,18 @@ def _notes(result, data, with_neighbours, faults):
         (not is_imported and result.recipe.separator == "none",
          "Vocals were not separated: the features are those of the mixture."),
         (left_out or salvaged, f"Bad clips: {left_out} train clips left out, {salvaged} test clips partly salvaged."),
+        (result.stack, _on_kinds(result.stack)),
         (beside, f"Averaged with the members of other runs: {'; '.join(beside)}."),
     ]
     return [sentence for applies, sentence in notes if applies]
+
+
+def _on_kinds(stack):
+    if stack is None:
+        return ""
+    kinds = "; ".join(f"{part['kind']} {part['accuracy']:.4f} ({part['without']:.4f})" for part in stack.kinds)
+    return (
+        "Kinds of members are combined by a logistic regression on their out-of-fold scores; it predicts other folds "
+        f"than it was fitted to. Accuracy of each kind alone (of the others without it): {kinds}. Their plain mean: "
+        f"{stack.mean:.4f}."
+    )

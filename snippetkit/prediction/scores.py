@@ -23,6 +23,8 @@ class Result:
         Shared by the members; with several runs, that of the first.
     beside : tuple of Result
         Results of the other runs that are averaged, too: see `together`.
+    stack : stacking.Stack or None
+        How several kinds of members are combined; None: the logits are averaged.
     valid_logits : ndarray, shape (predictions, validation clips, classes)
         Out-of-fold: a prediction comes from a member that did not train on the clip. See `held_out_logits`.
     valid_clips : ndarray, shape (validation clips,)
@@ -46,16 +48,19 @@ class Result:
     valid_songs: np.ndarray
     test_songs: np.ndarray
     beside: tuple = ()
+    stack: object = None
 
     @property
     def test_scores(self):
-        """Averaged logits of the test clips: ndarray, shape (test clips, classes)."""
-        return blend(average(self.test_logits), self.test_songs, share=self._share)
+        """Combined logits of the test clips: ndarray, shape (test clips, classes)."""
+        scores = average(self.test_logits) if self.stack is None else self.stack.test_scores
+        return blend(scores, self.test_songs, share=self._share)
 
     @property
     def valid_scores(self):
-        """Averaged out-of-fold logits, computed in the same way: ndarray, shape (validation clips, classes)."""
-        return blend(average(self.valid_logits), self.valid_songs, share=self._share)
+        """Combined out-of-fold logits, computed in the same way: ndarray, shape (validation clips, classes)."""
+        scores = average(self.valid_logits) if self.stack is None else self.stack.valid_scores
+        return blend(scores, self.valid_songs, share=self._share)
 
     @property
     def _share(self):

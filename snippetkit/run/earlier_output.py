@@ -15,7 +15,10 @@ from ..utils.storage import read_json, replacing
 # The files of each stage, and its records. The records are copied last: where they are, the stage is complete.
 _STAGES = {
     "vocals": (("*/*.flac",), ("clips.json", "separation.json")),
-    "features": (("train.npy", "test.npy", "songs.csv"), ("train.json", "test.json", "songs.json", "folds.json")),
+    "features": (
+        ("train.npy", "test.npy", "songs.csv", "pretrained/*.npy"),
+        ("train.json", "test.json", "songs.json", "folds.json", "pretrained/*.json"),
+    ),
 }
 RECORDS = ("vocals/clips.json", "features/train.json", "members/member_*/recipe.json")     # one of each stage
 _COPIED_LAST = ("history.csv", "done.json")     # of a member, in this order: they say how far it got
@@ -92,12 +95,14 @@ def _member_files(outputs, folder, weights):
     """Source and target of the files of every member, from the output where it is furthest, if that is an advance."""
     furthest = {}
     for output in outputs:
-        for member in member_folders(output / "members").values():
+        kinds = [output / "members", *(output / "classifiers").glob("*")]
+        for member in (member for kind in kinds for member in member_folders(kind).values()):
             if (member / "recipe.json").exists():
-                furthest[member.name] = max(furthest.get(member.name, member), member, key=_progress_of)
+                name = member.relative_to(output)
+                furthest[name] = max(furthest.get(name, member), member, key=_progress_of)
     pairs = []
     for name, member in sorted(furthest.items()):
-        target = folder / "members" / name
+        target = folder / name
         is_finished, epochs = _progress_of(member)
         if (is_finished, epochs) <= _progress_of(target):
             continue

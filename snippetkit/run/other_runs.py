@@ -38,6 +38,8 @@ def runs_beside(members, recipe, folders):
     folders = [Path(folder).resolve() for folder in folders]
     if len({Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}) <= len(folders):
         raise KitError("--beside names a run twice, or this run itself. Name every other run once.")
+    if folders and recipe.classifiers:
+        raise KitError("--beside averages networks, and this recipe has classifiers, too. Leave one of the two out.")
     runs = []
     for folder in folders:
         if not folder.is_dir():

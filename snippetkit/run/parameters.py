@@ -3,6 +3,7 @@
 from functools import partial
 from types import SimpleNamespace
 
+from ..features.pretrained.extraction import View
 from ..recipe import Recipe
 from ..songs.table import check_own_songs
 from ..utils.clock import Clock
@@ -48,7 +49,8 @@ def read_parameters(**given):
     if "recipe" in given:
         asked = {name: getattr(values, name, 0) for name in ("members", "epochs")}
         recipe = Recipe.named(values.recipe).with_values(**{name: value for name, value in asked.items() if value})
-        recipe.with_settings(values.settings.split())
+        for view in recipe.with_settings(values.settings.split()).views_of_classifiers():
+            View.named(view)
     return values
 
 

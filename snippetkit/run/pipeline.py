@@ -19,8 +19,9 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from ..data import competition
+from ..features.pretrained import extraction as pretrained
 from ..songs.table import check_own_songs
-from ..training.members import finished_members
+from ..training.members import finished_kinds
 from ..utils.artifacts import is_record
 from ..utils.clock import Clock
 from ..utils.errors import KitError, Stopped
@@ -114,14 +115,18 @@ def run(
     parameters = vars(given) | {"members": chosen.members}
     with exclusive_task(workspace.folder, "a run"):
         for number, name in enumerate(NOTEBOOKS, start=1):
-            if name == "04_predict" and not finished_members(workspace.members):
-                return Outcome(0, chosen.members, None)
+            if name == "04_predict" and not finished_kinds(workspace.folder):
+                return Outcome(0, _wanted(chosen), None)
             say(f"[{number}/{len(NOTEBOOKS)}] {name}")
             parameters["max_hours"] = clock.hours_left()
             given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
             _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
-    return Outcome(len(finished_members(workspace.members)), chosen.members, report)
+    return Outcome(sum(map(len, finished_kinds(workspace.folder).values())), _wanted(chosen), report)
+
+
+def _wanted(recipe):
+    return sum(kind.members for kind in recipe.kinds().values())
 
 
 def _require(workspace, recipe, given):
@@ -130,8 +135,10 @@ def _require(workspace, recipe, given):
     runs_beside(workspace.members, recipe, given.beside)
     if given.songs:
         check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)
-    if len(finished_members(workspace.members)) < recipe.members:
+    finished = finished_kinds(workspace.folder)
+    if any(len(finished.get(name, ())) < kind.members for name, kind in recipe.kinds().items()):
         require_separator(workspace.vocals, recipe, given.weights)
+        pretrained.require_networks(workspace.views, recipe.views_of_classifiers())
         with use_cluster(given.cluster):
             pass
 

@@ -1,8 +1,11 @@
 """The published weights that recipes use: which one needs which, and where they lie."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
+from ..features.pretrained.extraction import NETWORKS, View
+from ..utils import releases
 from ..utils.releases import Release, altered_files
 from ..vocals.weights import SPLEETER, find_local, find_weights
 
@@ -18,7 +21,7 @@ class Row(NamedTuple):
     find : callable
         Gives the folder, after fetching it if it is not at hand; raises KitError if no source has it.
     find_local : callable
-        Gives the folder if it is at hand, otherwise None, and what else was seen.
+        Gives the folder if it is at hand, otherwise None.
     """
 
     release: Release
@@ -27,7 +30,18 @@ class Row(NamedTuple):
     find_local: Callable
 
 
-TABLE = (Row(SPLEETER, lambda recipe: recipe.separator != "none", find_weights, find_local),)
+def _row_of(network):
+    _, release = NETWORKS[network]
+    return Row(
+        release, lambda recipe: network in [View.named(view).network for view in recipe.views_of_classifiers()],
+        partial(releases.find, release), partial(releases.find_local, release),
+    )
+
+
+TABLE = (
+    Row(SPLEETER, lambda recipe: recipe.separator != "none", find_weights, lambda: find_local()[0]),
+    *map(_row_of, NETWORKS),
+)
 
 
 def needed(recipe):

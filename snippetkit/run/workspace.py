@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..data import demo
 from ..recipe import Recipe
+from ..training.members import kind_folder
 from ..utils.errors import KitError, report_os_error
 from ..utils.paths import KAGGLE, runs_folder
 from .earlier_output import copy_earlier_output
@@ -35,6 +36,7 @@ class Workspace:
     vocals = property(lambda self: self.folder / "vocals")
     features = property(lambda self: self.folder / "features")
     songs = property(lambda self: self.features / "songs.csv")
+    views = property(lambda self: self.features / "pretrained")
     members = property(lambda self: self.folder / "members")
     notebooks = property(lambda self: self.folder / "notebooks")
     figures = property(lambda self: self.folder / "figures")
@@ -42,6 +44,10 @@ class Workspace:
     held_out = property(lambda self: self.folder / "held_out.csv")
     test_scores = property(lambda self: self.folder / "test_scores.csv")
     report = property(lambda self: self.folder / "report.json")
+
+    def members_of(self, kind):
+        """The folder of the members of a kind, as `Recipe.kinds` names them."""
+        return kind_folder(self.folder, kind)
 
     def recipe(self, name="published", *, members=0, epochs=0, settings=""):
         """The recipe of a run, from the parameters of a notebook.

@@ -14,6 +14,7 @@ from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt
 from ..utils.progress import say
 from ..utils.storage import replacing
+from .classifier import KernelMachine
 
 # How zipfile, pickle and torch refuse a file that is damaged or contains something else.
 _DAMAGE = (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, RuntimeError, TypeError, ValueError)
@@ -147,7 +148,9 @@ def load_state(state, path, device):
 
 
 def new_network(recipe, classes):
-    """The network of a member, with random weights."""
+    """The network of a member, with random weights; of a classifier, without any."""
+    if recipe.views:
+        return KernelMachine()
     return models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
 
 

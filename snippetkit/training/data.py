@@ -1,11 +1,12 @@
 """The data that members train on, and the stages that make it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..data.labels import CLASSES
 from ..features.extraction import Features, band_statistics, extract, is_complete
+from ..features.pretrained import extraction as pretrained
 from ..songs import folds
 from ..songs.table import Songs, check_own_songs, find_songs
 from ..utils.artifacts import digest
@@ -25,6 +26,8 @@ class TrainingData:
     classes : int
     songs : Songs or None
         Needed for ``split=songs``, and to collect results.
+    views : dict
+        Name of each view of pretrained features to a dict of 'train' and 'test' to Features.
     """
 
     train: Features
@@ -32,11 +35,19 @@ class TrainingData:
     test: Features
     classes: int
     songs: Songs | None = None
+    views: dict = field(default_factory=dict)
 
     def fingerprint(self, recipe):
         """Changes with any clip, label or choice behind the features; with ``split=songs`` also with the songs."""
-        content = [self.train.fingerprint, self.test.fingerprint, self.labels.tolist(), self.classes]
+        features = [self.train, self.test]
+        if recipe.views:
+            features = [split for name in recipe.views.split("+") for split in self.views[name].values()]
+        content = [*(split.fingerprint for split in features), self.labels.tolist(), self.classes]
         return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
+
+    def views_of(self, recipe, split):
+        """The views of a classifier side by side: ndarray, shape (clips, numbers), float32."""
+        return np.concatenate([self.views[name][split].array for name in recipe.views.split("+")], axis=1)
 
     def datasets(self, recipe, member, device):
         """Training set, validation set and test set of a member, on the device.
@@ -59,6 +70,8 @@ class TrainingData:
         """
         from ..dataset import SnippetDataset  # imports torch
 
+        if recipe.views:
+            return self._view_datasets(recipe, member, device)
         frames = self.train.array.shape[1]
         if recipe.crop > frames:
             advice = "Choose a shorter crop, or --set crop=0 to train on whole clips."
@@ -72,6 +85,15 @@ class TrainingData:
                 options["statistics"] = band_statistics(array)
             datasets.append(SnippetDataset(array, self.labels[rows], **options))
         return *datasets, SnippetDataset(self.test.array, **options)
+
+    def _view_datasets(self, recipe, member, device):
+        from ..dataset import SnippetDataset
+
+        sides = folds.split(self, recipe, member)
+        # a clip's numbers are a single frame
+        train, test = (self.views_of(recipe, split)[:, np.newaxis] for split in ("train", "test"))
+        sets = [SnippetDataset(train[rows], self.labels[rows], device=device.name) for rows in sides]
+        return *sets, SnippetDataset(test, device=device.name)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):
@@ -101,9 +123,14 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     check_own_songs(songs, competition, on_bad=on_bad)
     splits = check_clips(competition, workspace.vocals, recipe, on_bad=on_bad)
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
-    if not all(is_complete(split, path, recipe) for split, path in zip(splits, paths)):
+    names = recipe.views_of_classifiers()
+    is_ready = all(is_complete(split, path, recipe) for split, path in zip(splits, paths))
+    if not (is_ready and pretrained.are_complete(splits, workspace.views, names, recipe)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
     train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
     labels = competition.labels[train.ids]
     songs = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
-    return TrainingData(train=train, labels=labels, test=test, classes=len(CLASSES), songs=songs)
+    return TrainingData(
+        train=train, labels=labels, test=test, classes=len(CLASSES), songs=songs,
+        views=pretrained.extract_views(splits, workspace.views, names, recipe),
+    )

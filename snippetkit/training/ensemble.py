@@ -6,13 +6,41 @@ from pathlib import Path
 
 from joblib import delayed
 
+from ..recipe import NETWORKS
 from ..songs.folds import FLATTERS
 from ..utils.clock import Clock
 from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt, exclusive_task
 from ..utils.parallel import run_tasks, use_cluster
 from ..utils.progress import say
-from .members import finished_members, is_finished, member_folder, read_histories, report_ignored
+from .members import finished_members, is_finished, kind_folder, member_folder, read_histories, report_ignored
+
+
+def train_kinds(folder, recipe, data, **options):
+    """Train the missing members of all kinds of a recipe, classifiers first: they take seconds.
+
+    Parameters
+    ----------
+    folder : path-like
+        The work folder.
+    recipe : Recipe
+    data : TrainingData
+        With the views of the classifiers.
+    **options
+        As in `train_ensemble`.
+
+    Returns
+    -------
+    dict
+        Name of each kind to its finished members.
+
+    Raises
+    ------
+    KitError
+        As `train_ensemble`.
+    """
+    kinds = sorted(recipe.kinds().items(), key=lambda kind: kind[0] == NETWORKS)
+    return {name: train_ensemble(kind_folder(folder, name), kind, data, **options) for name, kind in kinds}
 
 
 def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""):

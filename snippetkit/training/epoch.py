@@ -97,9 +97,9 @@ def _step(state, loss):
         state.averaged.update_parameters(state.model)
 
 
-def validate(state, dataset, device):
+def evaluate(model, dataset, device):
     """Loss and accuracy on the validation set, as ``valid_loss`` and ``valid_accuracy``."""
-    logits = torch.from_numpy(predict(state.evaluated, dataset, device))
+    logits = torch.from_numpy(predict(model, dataset, device))
     labels = dataset.labels.cpu()
     return {
         "valid_loss": functional.cross_entropy(logits, labels).item(),

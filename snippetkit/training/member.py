@@ -22,7 +22,8 @@ from ..utils.lock import lock_folder
 from ..utils.progress import progress, say
 from ..utils.storage import replacing, write_json, write_table
 from .checkpoint import load_state, new_state, save_state
-from .epoch import predict, train_one_epoch, validate
+from .classifier import fit
+from .epoch import evaluate, predict, train_one_epoch
 from .members import identity, is_finished, read_histories
 from .weights import WEIGHTS, load_network, save_weights
 
@@ -80,11 +81,11 @@ def _train_member(folder, member, recipe, data, device, clock):
         made_by = identity(member, recipe, data)
         claim(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
         if not all((folder / name).exists() for name in (WEIGHTS, "history.csv")):
-            batches, seed = _batches(train, recipe), recipe.seed + member
-            state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
-            if not _train(state, folder, recipe, train, valid, device, clock):
+            make = _fit if recipe.views else _train
+            network = make(folder, made_by, recipe, data, (train, valid), device, clock)
+            if network is None:
                 return False
-            save_weights(state.evaluated, folder)
+            save_weights(network, folder)
         if not (folder / "done.json").exists():
             network = load_network(folder, recipe, classes=data.classes, device=device)
             for name, dataset in (("valid", valid), ("test", test)):
@@ -99,8 +100,26 @@ def _batches(train, recipe):
     return -(-len(train) // recipe.batch_size)
 
 
-def _train(state, folder, recipe, train, valid, device, clock):
-    """Train a new state, or the one in ``last.pt``, to its last epoch; False if the time is up before."""
+def _fit(folder, made_by, recipe, data, datasets, device, clock):
+    """Fit a classifier at once; its history has one row. None if the time is up."""
+    if not _has_time_for_epoch(folder, 0, device, clock):
+        return None
+    start = time.perf_counter()
+    network = fit(data, recipe, made_by["member"]).to(device.name)
+    metrics = evaluate(network, datasets[1], device)
+    seconds = time.perf_counter() - start
+    write_table(folder / "history.csv", pd.DataFrame([{
+        "epoch": 1, **metrics, "seconds": seconds, "device": device.title,
+    }]))
+    say(f"{folder.parent.name} {folder.name}: valid {metrics['valid_accuracy']:.3f}")
+    return network
+
+
+def _train(folder, made_by, recipe, data, datasets, device, clock):
+    """Train a new state, or the one in ``last.pt``, to its last epoch; None if the time is up before."""
+    train, valid = datasets
+    batches, seed = _batches(train, recipe), recipe.seed + made_by["member"]
+    state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt", device)
         say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
@@ -108,20 +127,20 @@ def _train(state, folder, recipe, train, valid, device, clock):
     done, total = (epochs * _batches(train, recipe) for epochs in (state.epoch, recipe.epochs))
     with progress(total=total, done=done, title=f"member {state.identity['member']:02d}", unit="batch") as bar:
         while state.epoch < recipe.epochs:
-            if not _has_time_for_epoch(state, folder, device, clock):
-                return False
+            if not _has_time_for_epoch(folder, state.epoch, device, clock):
+                return None
             start = time.perf_counter()
-            metrics = train_one_epoch(state, train, recipe, device, bar) | validate(state, valid, device)
+            metrics = train_one_epoch(state, train, recipe, device, bar) | evaluate(state.evaluated, valid, device)
             state.epoch += 1
             seconds = time.perf_counter() - start
             state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
             save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
             _write_history(state, folder)
             bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
-    return True
+    return state.evaluated
 
 
-def _has_time_for_epoch(state, folder, device, clock):
+def _has_time_for_epoch(folder, epoch, device, clock):
     """Whether another epoch fits, estimated from the slowest one of any member on a device of this kind."""
     histories = read_histories(folder.parent).values()
     seconds = [seconds for rows in histories for seconds in rows["seconds"][rows["device"] == device.title]]
@@ -129,7 +148,7 @@ def _has_time_for_epoch(state, folder, device, clock):
     if not clock.would_overrun(slowest):
         return True
     needed = f"an epoch took up to {slowest:.0f} s, and " if slowest else ""
-    say(f"{folder.name} stops before epoch {state.epoch + 1}: {needed}{3600 * clock.hours_left():.0f} s are left")
+    say(f"{folder.name} stops before epoch {epoch + 1}: {needed}{3600 * clock.hours_left():.0f} s are left")
     return False
 
 

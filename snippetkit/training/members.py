@@ -7,10 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..recipe import Recipe
+from ..recipe import NETWORKS, Recipe
 from ..utils.artifacts import read_record, require_match
 from ..utils.errors import KitError, listed
 from ..utils.progress import say
+
+
+def kind_folder(folder, kind):
+    """The folder of all members of a kind in a work folder: ``members``, or ``classifiers/<views>``."""
+    return Path(folder) / "members" if kind == NETWORKS else Path(folder) / "classifiers" / kind
+
+
+def finished_kinds(folder):
+    """The kinds in a work folder that have finished members: dict of name to their numbers, networks first."""
+    names = [NETWORKS, *sorted(path.name for path in (Path(folder) / "classifiers").glob("*") if path.is_dir())]
+    finished = {kind: finished_members(kind_folder(folder, kind)) for kind in names}
+    return {kind: members for kind, members in finished.items() if members}
 
 
 def member_folder(folder, member):
@@ -110,6 +122,23 @@ def shared_recipe(folder, members):
         raise KitError(f"{listed(odd)} in {folder} has another recipe or other training data than {first}.")
     recipe, training_data = shared[0]
     return Recipe.published().with_values(**recipe), training_data
+
+
+def finished_recipe(folder):
+    """A recipe with the kinds that have finished members in a work folder, as `Recipe.kinds` gives them.
+
+    Raises
+    ------
+    KitError
+        If there is no finished member, or as `shared_recipe`.
+    """
+    kinds = finished_kinds(folder)
+    recipes = {kind: shared_recipe(kind_folder(folder, kind), members)[0] for kind, members in kinds.items()}
+    if not recipes:
+        raise KitError(f"there is no finished member in {folder}. Run the notebook 03_train_ensemble first.")
+    classifiers = ",".join(kind for kind in recipes if kind != NETWORKS)
+    members = len(kinds.get(NETWORKS, ()))
+    return next(iter(recipes.values())).with_values(members=members, views="", classifiers=classifiers)
 
 
 def _read_history(path):

@@ -1,22 +1,28 @@
 """From a folder of clips to what a pretrained network says of each: block by block, resumable."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from ... import audio
-from ...utils.artifacts import claim, digest, rows_done, write_rows
+from ...utils.artifacts import claim, difference, digest, read_record, rows_done, write_rows
 from ...utils.errors import KitError
 from ...utils.lock import exclusive_task
 from ...utils.progress import progress
 from ...utils.releases import find
-from ..extraction import blocks_of
-from . import musicnn, note_posteriors, voice_encoder
+from ..extraction import Features, blocks_of
+from . import releases
 
-NETWORKS = {"musicnn": musicnn, "voice": voice_encoder, "notes": note_posteriors}
+# Name in a view to the module in this folder, and to its weights. The modules import torch, so they wait.
+NETWORKS = {
+    "musicnn": ("musicnn", releases.MUSICNN), "voice": ("voice_encoder", releases.VOICE_ENCODER),
+    "notes": ("note_posteriors", releases.BASIC_PITCH),
+}
 SOUNDS = ("mixture", "vocals")
+_SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -47,46 +53,94 @@ class View:
 
     @property
     def release(self):
-        return NETWORKS[self.network].RELEASE
+        return NETWORKS[self.network][1]
 
 
-def extract(sources, folder, split, view, recipe, *, jobs=-1):
-    """Compute a view of all clips of a split, continue an earlier run, or return it if it is complete.
+def extract_views(splits, folder, names, recipe, *, jobs=-1):
+    """Compute views of all clips, continue an earlier run, or return them if they are complete.
 
     Parameters
     ----------
-    sources : Sources
+    splits : tuple of two Sources
+        Of the train and of the test clips.
     folder : path-like
-        ``features/pretrained`` in the work folder.
-    split : str
-        'train' or 'test'; the array becomes ``<view>_<split>.npy``, its record the ``.json`` beside it.
-    view : View
+        ``features/pretrained`` in the work folder; gets ``<view>_train.npy`` and ``<view>_test.npy``, each with its
+        record.
+    names : list of str
+        Of views.
     recipe : Recipe
     jobs : int
         Threads that decode, as joblib counts them.
 
     Returns
     -------
-    ndarray, shape (clips, numbers), float32
-        In the order of ``sources.paths``. Memory-mapped, read-only.
+    dict
+        Name of each view to a dict of 'train' and 'test' to Features; their arrays have shape (clips, numbers).
 
     Raises
     ------
     KitError
-        If the array was made from other clips or vocals, the network's weights cannot be had, or a clip has become
+        If an array was made from other clips or vocals, a network's weights cannot be had, or a clip has become
         unreadable.
     """
-    path = Path(folder) / f"{view.name}_{split}.npy"
-    made_by = _made_by(sources, view, recipe)
+    wanted = [View.named(name) for name in names]
+    return {view.name: {split: extract(sources, folder, split, view, recipe, jobs=jobs)
+                        for split, sources in zip(_SPLITS, splits)} for view in wanted}
+
+
+def require_networks(folder, names):
+    """Open the network of each view that is not complete, so that missing weights are an error now; as `extract`."""
+    networks = {view.network for view in map(View.named, names)
+                if not all(_path(folder, view, split).exists() for split in _SPLITS)}
+    for network in networks:
+        _open(network, "auto")
+
+
+def are_complete(splits, folder, names, recipe):
+    """Whether all these views exist, so that neither clips nor vocals are needed."""
+    return all(
+        _is_complete(sources, _path(folder, view, split), view, recipe)
+        for view in map(View.named, names) for split, sources in zip(_SPLITS, splits)
+    )
+
+
+def extract(sources, folder, split, view, recipe, *, jobs=-1):
+    """One view of one split, as in `extract_views`.
+
+    Parameters
+    ----------
+    sources : Sources
+    folder : path-like
+    split : str
+        'train' or 'test'.
+    view : View
+    recipe : Recipe
+    jobs : int
+
+    Returns
+    -------
+    Features
+    """
+    path, made_by = _path(folder, view, split), _made_by(sources, view, recipe)
     claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), ids=list(sources.paths))
     if not path.exists():
         with exclusive_task(path.parent, f"computing {view.name}"):
             if not path.exists():   # the process that held the lock may have computed it
                 _compute(sources, path, made_by, view, recipe, jobs)
     try:
-        return np.load(path, mmap_mode="r")
+        array = np.load(path, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
         raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
+    return Features(array, np.array(list(sources.paths)), digest(made_by))
+
+
+def _path(folder, view, split):
+    return Path(folder) / f"{view.name}_{split}.npy"
+
+
+def _is_complete(sources, path, view, recipe):
+    record = read_record(path.with_suffix(".json"))
+    return path.exists() and record is not None and not difference(record["made_by"], _made_by(sources, view, recipe))
 
 
 def _made_by(sources, view, recipe):
@@ -100,9 +154,7 @@ def _made_by(sources, view, recipe):
 
 
 def _compute(sources, path, made_by, view, recipe, jobs):
-    from ...utils.hardware import find_devices
-
-    embedder = NETWORKS[view.network].Embedder(find(view.release), find_devices(recipe.precision)[0])
+    embedder = _open(view.network, recipe.precision)
     ids, done = list(sources.paths), rows_done(path, made_by)
     files = sources.paths if view.sound == "vocals" else sources.clips
     with (
@@ -114,6 +166,15 @@ def _compute(sources, path, made_by, view, recipe, jobs):
             for block in blocks_of(ids[done:])
         )
         write_rows(path, made_by, (len(ids), embedder.size), map(embedder.pooled, signals), bar)
+
+
+def _open(network, precision):
+    """The embedder of a network, on the first device."""
+    from ...utils.hardware import find_devices
+
+    name, release = NETWORKS[network]
+    module = import_module(f".{name}", __package__)
+    return module.Embedder(find(release), find_devices(precision)[0])
 
 
 def _signal(clip, is_bad, rate, recipe):

@@ -12,27 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ...utils.releases import Release
 from ...vocals import checkpoint
 
-RELEASE = Release(
-    name="musicnn",
-    title="musicnn's weights",
-    version="0.1.0",
-    licence="ISC, Jordi Pons",
-    files={
-        "MTT.index": "da2d7bb670b2b31e9bc441bb1bd75eca31b5b061f963cc1f9630c1aff3238f57",
-        "MTT.data": "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab",
-        "MSD.index": "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8",
-        "MSD.data": "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
-    },
-    size=29_292_476,
-    wheel="musicnn==0.1.0",
-    inside={
-        f"{tagger}.{kind}": f"{tagger}_musicnn/.{end}"
-        for tagger in ("MTT", "MSD") for kind, end in {"index": "index", "data": "data-00000-of-00001"}.items()
-    },
-)
 TAGS = {
     "MTT": (
         "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
@@ -127,7 +108,7 @@ class Embedder:
     Parameters
     ----------
     folder : path-like
-        Where the files of `RELEASE` are.
+        Where the files of `releases.MUSICNN` are.
     device : Device
 
     Raises
@@ -176,7 +157,7 @@ def load(folder, tagger):
     Parameters
     ----------
     folder : path-like
-        Where the files of `RELEASE` are.
+        Where the files of `releases.MUSICNN` are.
     tagger : str
         'MTT' or 'MSD'.
 

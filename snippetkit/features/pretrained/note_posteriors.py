@@ -9,17 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ...utils.errors import KitError
-from ...utils.releases import Release
+from .releases import BASIC_PITCH
 
-RELEASE = Release(
-    name="basic-pitch",
-    title="Basic Pitch's network",
-    version="0.4.0",
-    licence="Apache-2.0, Spotify AB",
-    files={"nmp.onnx": "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec"},
-    size=758_279,
-    wheel="basic-pitch==0.4.0",
-)
 RATE = 22_050   # Hz
 PITCHES = 88    # those of a piano, from 27.5 Hz
 _HOP = 256
@@ -36,7 +27,7 @@ class Embedder:
     Parameters
     ----------
     folder : path-like
-        Where the file of `RELEASE` is.
+        Where the file of `releases.BASIC_PITCH` is.
     device : Device or None
         Not used: the graph is small, and runs on the CPU.
 
@@ -56,13 +47,13 @@ class Embedder:
             raise KitError(
                 "the note transcriber needs onnxruntime, which is not installed: pip install onnxruntime."
             ) from None
-        path = Path(folder, *RELEASE.files)
+        path = Path(folder, *BASIC_PITCH.files)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no common class for its errors
-            raise KitError(f"{path} cannot be read as {RELEASE.title} ({error}). Delete it.") from error
+            raise KitError(f"{path} cannot be read as {BASIC_PITCH.title} ({error}). Delete it.") from error
         self._input = self._session.get_inputs()[0].name
 
     def pooled(self, samples):

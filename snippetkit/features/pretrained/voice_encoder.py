@@ -12,17 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from ...utils.errors import KitError
-from ...utils.releases import Release
+from .releases import VOICE_ENCODER
 
-RELEASE = Release(
-    name="voice-encoder",
-    title="the voice encoder's weights",
-    version="Resemblyzer 0.1.4",
-    licence="Apache-2.0, Resemble AI",
-    files={"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"},
-    size=15_747_704,
-    wheel="resemblyzer==0.1.4",
-)
 RATE = 16_000   # Hz
 WINDOW = 160    # frames: 1.6 s
 SIZE = 256      # of the vector
@@ -61,7 +52,7 @@ class Embedder:
     Parameters
     ----------
     folder : path-like
-        Where the file of `RELEASE` is.
+        Where the file of `releases.VOICE_ENCODER` is.
     device : Device
 
     Raises
@@ -103,7 +94,7 @@ def load(folder):
     Parameters
     ----------
     folder : path-like
-        Where the file of `RELEASE` is.
+        Where the file of `releases.VOICE_ENCODER` is.
 
     Returns
     -------
@@ -115,7 +106,7 @@ def load(folder):
     KitError
         If the file is missing or damaged.
     """
-    path = Path(folder, *RELEASE.files)
+    path = Path(folder, *VOICE_ENCODER.files)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
         network = VoiceEncoder()

@@ -1,0 +1,188 @@
+"""Classifiers on pretrained features: kernel machines as members, and how kinds of members are combined."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import run_kit, same_bits
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.preprocessing import StandardScaler
+
+from snippetkit.features.extraction import Features
+from snippetkit.features.pretrained.releases import VOICE_ENCODER
+from snippetkit.prediction import scores, stacking
+from snippetkit.recipe import NETWORKS, Recipe
+from snippetkit.run import earlier_output
+from snippetkit.songs import folds
+from snippetkit.training import classifier, ensemble
+from snippetkit.training.members import finished_kinds, finished_recipe, kind_folder, member_folder
+from snippetkit.training.weights import load_network
+from snippetkit.utils.errors import KitError
+from snippetkit.utils.hardware import Device
+from snippetkit.utils.releases import find
+
+CPU = Device("cpu", "CPU", "bf16")
+VOICE, BOTH = "voice_mixture", "voice_mixture+notes_mixture"
+RECIPE = Recipe.published().with_values(
+    split="songs", folds=3, separator="none", members=0, classifiers=f"{VOICE},{BOTH}", precision="bf16",
+    model="cnn3", epochs=1, batch_size=8,
+)
+
+
+@pytest.fixture(scope="module")
+def data(small_data):
+    """The small data with two views, of which each tells two pairs of classes apart."""
+    generator = np.random.default_rng(1)
+    views = {}
+    for name, bit, numbers in ((VOICE, 1, 12), ("notes_mixture", 2, 90)):
+        views[name] = {}
+        for split, labels in {"train": small_data.labels, "test": small_data.labels[:20]}.items():
+            array = generator.normal(size=(len(labels), numbers)).astype(np.float32)
+            array[:, :6] += 2.0 * (labels[:, np.newaxis] & bit > 0)
+            array[:, 7] = 5     # a number that never changes
+            views[name][split] = Features(array, np.arange(len(labels)), f"{name} {split}")
+    return replace(small_data, views=views)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    recipe = RECIPE.with_values(members=3)
+    finished = ensemble.train_kinds(folder, recipe, data, devices=[CPU])
+    assert finished == {VOICE: [0, 1, 2], BOTH: [0, 1, 2], NETWORKS: [0, 1, 2]}
+    return folder
+
+
+@pytest.mark.parametrize("views", [VOICE, BOTH], ids=["fewer numbers than clips", "more numbers than clips"])
+def test_scores_are_those_of_kernel_ridge_regression(data, views):
+    recipe = RECIPE.kinds()[views].with_values(components=1000)
+    machine = classifier.fit(data, recipe, 1)
+    train, valid = folds.split(data, recipe, 1)
+    numbers = data.views_of(recipe, "train")
+    scaler = StandardScaler().fit(numbers[train])
+    inside, outside = scaler.transform(numbers[train]), scaler.transform(numbers[valid])
+    gamma = recipe.width / np.square(inside).sum(axis=1).mean()
+    targets = 2.0 * np.eye(4)[data.labels[train]] - 1
+    if views == BOTH:   # of a new clip, what lies outside the space of the training clips is not seen
+        axes = np.linalg.svd(inside, full_matrices=False)[2][: len(inside) - 1]
+        inside, outside = inside @ axes.T, outside @ axes.T
+    expected = KernelRidge(alpha=recipe.ridge, kernel="rbf", gamma=gamma).fit(inside, targets).predict(outside)
+    slope, offset = machine.slope.clone(), machine.offset.clone()
+    machine.slope, machine.offset = torch.eye(4), torch.zeros(4)
+    features = torch.from_numpy(numbers[valid])[:, None, None]
+    np.testing.assert_allclose(machine(features), expected, atol=1e-3)
+    machine.slope, machine.offset = slope, offset
+    np.testing.assert_allclose(machine(features), expected @ slope.numpy().T + offset.numpy(), atol=1e-2)
+
+
+def test_fewer_components_keep_the_largest_variance(data):
+    machine = classifier.fit(data, RECIPE.kinds()[BOTH].with_values(components=3), 0)
+    assert machine.projection.shape == (102, 3)
+    variances = machine.clips.var(dim=0)
+    assert (variances[:-1] >= variances[1:]).all()
+
+
+def test_probabilities_are_calibrated_on_other_songs(data):
+    """Noise alone gives the shares of the classes, not certainty."""
+    generator = np.random.default_rng(0)
+    noise = Features(generator.normal(size=(60, 12)).astype(np.float32), np.arange(60), "noise")
+    machine = classifier.fit(replace(data, views={VOICE: {"train": noise}}), RECIPE.kinds()[VOICE], 0)
+    logits = machine(torch.from_numpy(noise.array)[:, None, None])
+    assert torch.softmax(logits, dim=1).max() < 0.7
+
+
+def test_a_member_is_the_same_to_the_bit_wherever_it_was_stopped(trained, data, tmp_path):
+    kind = RECIPE.kinds()[BOTH]
+    folder = shutil.copytree(kind_folder(trained, BOTH), tmp_path / BOTH)
+    member = member_folder(folder, 1)
+    for names in [("done.json",), ("done.json", "valid_logits.npy"), ("done.json", "weights.safetensors"),
+                  ("done.json", "weights.safetensors", "history.csv")]:
+        for name in names:
+            (member / name).unlink()
+        assert ensemble.train_ensemble(folder, kind, data, devices=[CPU]) == [0, 1, 2]
+        assert same_bits(member, member_folder(kind_folder(trained, BOTH), 1))
+    loaded = load_network(member, kind, classes=4, device=CPU)
+    test = torch.from_numpy(data.views_of(kind, "test"))[:, None, None]
+    np.testing.assert_allclose(loaded(test), np.load(member / "test_logits.npy"), atol=1e-5)
+
+
+def test_another_recipe_is_refused_and_that_of_the_networks_does_not_matter(trained, data):
+    other = RECIPE.with_values(members=3, epochs=2)
+    folder = kind_folder(trained, VOICE)
+    assert ensemble.train_ensemble(folder, other.kinds()[VOICE], data, devices=[CPU]) == [0, 1, 2]
+    with pytest.raises(KitError, match="was created differently .ridge: 0.5, now 2.0"):
+        ensemble.train_ensemble(folder, RECIPE.with_values(ridge=2.0).kinds()[VOICE], data, devices=[CPU])
+
+
+def test_kinds_are_found_and_combined(trained, data):
+    assert finished_kinds(trained) == {NETWORKS: [0, 1, 2], VOICE: [0, 1, 2], BOTH: [0, 1, 2]}
+    assert finished_recipe(trained).kinds().keys() == {NETWORKS, VOICE, BOTH}
+    result = stacking.collect_kinds(trained, data)
+    kinds = {part["kind"]: part for part in result.stack.kinds}
+    assert kinds.keys() == {NETWORKS, VOICE, BOTH} and kinds[BOTH]["accuracy"] > kinds[VOICE]["accuracy"] + 0.1
+    labels = data.labels[result.valid_clips]
+    assert (result.valid_scores.argmax(axis=1) == labels).mean() > kinds[VOICE]["accuracy"] + 0.05
+    assert (result.predictions == data.labels[:20]).mean() > 0.6
+    np.testing.assert_allclose(np.exp(result.test_scores).sum(axis=1), 1, atol=1e-6)
+    alone = scores.collect(kind_folder(trained, BOTH), data)
+    assert kinds[BOTH]["accuracy"] == (alone.valid_scores.argmax(axis=1) == alone.valid_labels).mean()
+
+
+def test_a_combination_does_not_see_the_labels_that_it_predicts(data):
+    generator = np.random.default_rng(0)
+    logits = {name: generator.normal(size=(60, 4)) for name in "ab"}
+    fold = np.arange(60) % 3
+    before = stacking._out_of_fold(logits, data.labels, fold)
+    labels = np.where(fold == 0, (data.labels + 1) % 4, data.labels)
+    after = stacking._out_of_fold(logits, labels, fold)
+    np.testing.assert_array_equal(before[fold == 0], after[fold == 0])
+    assert (before[fold != 0] != after[fold != 0]).any()
+
+
+def test_an_earlier_sessions_classifiers_are_copied(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "input" / "earlier")
+    (tmp_path / "work").mkdir()
+    earlier_output.copy_earlier_output(tmp_path / "work", tmp_path / "input", weights=False)
+    assert finished_kinds(tmp_path / "work") == finished_kinds(trained)
+    assert not list((tmp_path / "work").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"classifiers": ""}, "members=0 and no classifiers: there is nothing to train"),
+    ({"classifiers": "voice_vocals"}, "views of the vocals need them separated"),
+])
+def test_contradictions_are_refused(values, message):
+    with pytest.raises(KitError, match=message):
+        RECIPE.with_values(**values)
+
+
+def test_an_unknown_view_is_refused_before_anything_is_made(tmp_path):
+    result = run_kit("run", "--out", tmp_path / "out", "--recipe", "quick", "--set", "classifiers=voice_mix")
+    assert result.returncode == 1 and "there is no view 'voice_mix'. Choose one of" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_classifiers_and_networks(small_demo, tmp_path):
+    try:
+        find(VOICE_ENCODER)
+    except KitError as error:
+        pytest.skip(str(error))
+    command = [
+        "run", "--data", small_demo, "--out", tmp_path, "--recipe", "quick", "--set", "separator=none",
+        "--set", "folds=2",
+    ]
+    result = run_kit(*command, "--set", "classifiers=voice_mixture", check=True)
+    assert "2 members per clip" not in result.stdout and (tmp_path / "submission.csv").exists()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["kinds"] == [] and report["members"] == 2 and report["members_wanted"] == 2
+    before = (tmp_path / "features" / "pretrained" / "voice_mixture_train.npy").stat()
+    more = ["--set", "classifiers=voice_mixture", "--set", "model=cnn3", "--epochs", 1, "--members", 2]
+    run_kit(*command, *more, check=True)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [kind["kind"] for kind in report["kinds"]] == ["networks", "voice_mixture"] and report["members"] == 4
+    assert any("combined by a logistic regression" in note for note in report["notes"])
+    assert (tmp_path / "features" / "pretrained" / "voice_mixture_train.npy").stat() == before
