@@ -3,9 +3,9 @@
 from .canvas import save
 from .results import class_counts, confusion, ensemble_size, learning_curves, vocal_shares
 from .songs import songs
-from .sound import band_levels, clip, gallery, separation, triangles
+from .sound import band_levels, clip, gallery, heard, separation, triangles
 
 __all__ = [
-    "band_levels", "class_counts", "clip", "confusion", "ensemble_size", "gallery", "learning_curves",
-    "save", "separation", "songs", "triangles", "vocal_shares",
+    "band_levels", "class_counts", "clip", "confusion", "ensemble_size", "gallery", "heard",
+    "learning_curves", "save", "separation", "songs", "triangles", "vocal_shares",
 ]

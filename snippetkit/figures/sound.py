@@ -97,6 +97,34 @@ def gallery(signals, class_names, recipe=_PUBLISHED):
     return figure
 
 
+def heard(found, *, most=12):
+    """What pretrained networks hear in a clip: the most probable tags, and the notes over time.
+
+    Parameters
+    ----------
+    found : dict
+        As `pretrained.extraction.hear` gives it.
+    most : int
+        Tags that are shown.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = subplots(1, len(found), size=(5.2 * len(found), 3.8), squeeze=False)
+    for axis, (name, values) in zip(axes[0], found.items()):
+        axis.set_title(name.replace("_", ", "))
+        if isinstance(values, dict):
+            tags = sorted(values.items(), key=lambda tag: tag[1])[-most:]
+            axis.barh(*zip(*tags), color=COLOURS[1])
+            axis.set_xlabel("probability")
+        else:
+            seconds = 256 / 22_050 * len(values)
+            axis.imshow(values.T, origin="lower", aspect="auto", vmin=0, vmax=1, extent=(0, seconds, 21, 109))
+            axis.set(xlabel="time (s)", ylabel="pitch (MIDI)")
+    return figure
+
+
 def triangles(recipe=_PUBLISHED):
     """The triangles of the filterbank over frequency.
 

@@ -143,6 +143,34 @@ def _is_complete(sources, path, view, recipe):
     return path.exists() and record is not None and not difference(record["made_by"], _made_by(sources, view, recipe))
 
 
+def hear(sources, clip, names, recipe):
+    """What the networks of some views hear in a clip, for a person to look at.
+
+    Parameters
+    ----------
+    sources : Sources
+    clip : int
+        Its id.
+    names : list of str
+        Of views.
+    recipe : Recipe
+
+    Returns
+    -------
+    dict
+        Name of each view of ``musicnn`` to a dict of tag to probability, both taggers together, and of each view of
+        ``notes`` to an ndarray, shape (frames, pitches), of probabilities. The voice encoder gives nothing to look at.
+    """
+    heard = {}
+    for view in map(View.named, names):
+        if view.network != "voice":
+            embedder = _open(view.network, recipe.precision)
+            files = sources.paths if view.sound == "vocals" else sources.clips
+            signal = _signal(files[clip], clip in sources.faults, embedder.rate, recipe)
+            heard[view.name] = embedder.show(signal[np.newaxis])
+    return heard
+
+
 def _made_by(sources, view, recipe):
     made_by = {
         "network": digest(view.release.files), "clips": sources.fingerprint, "seconds": recipe.seconds,

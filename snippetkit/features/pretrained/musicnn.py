@@ -140,9 +140,12 @@ class Embedder:
         return np.concatenate([pooled for pooled, _ in self._run(samples)], axis=1)
 
     @torch.inference_mode()
-    def tags(self, samples):
-        """The probabilities of the tags, as a dict of tagger to ndarray, shape (clips, 50)."""
-        return {tagger: tags for tagger, (_, tags) in zip(self._taggers, self._run(samples))}
+    def show(self, samples):
+        """The tags of one clip as both taggers see them: dict of tag to probability."""
+        found = {}
+        for tagger, (_, tags) in zip(self._taggers, self._run(samples)):
+            found |= dict(zip(TAGS[tagger], tags[0].tolist()))
+        return found
 
     def _run(self, samples):
         spectrogram = log_mel(torch.from_numpy(samples).to(self._device.name))

@@ -81,6 +81,10 @@ class Embedder:
             found["contours"].mean(axis=1), *shares,
         ], axis=1).astype(np.float32)
 
+    def show(self, samples):
+        """The notes of one clip: ndarray, shape (frames, PITCHES)."""
+        return self.posteriors(samples)["notes"][0]
+
     def posteriors(self, samples):
         """Transcribe clips of one length.
 
