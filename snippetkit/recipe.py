@@ -102,7 +102,7 @@ class Recipe:
     views: str = _classifier("")                                # of a classifier: joined by +; empty: a network
     components: int = _classifier(512, 1, 2**20)                # principal components that are kept
     width: float = _classifier(0.5, 0, 1_000)                   # of the kernel exp(-width d² / mean squared length)
-    ridge: float = _classifier(0.5, 1e-9, 1e9)                  # added to the diagonal of the kernel
+    ridge: float = _classifier(0.25, 1e-9, 1e9)                 # added to the diagonal of the kernel
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -264,7 +264,7 @@ class Recipe:
 
 
 _ALL_VIEWS = ("musicnn_mixture", "musicnn_vocals", "voice_vocals", "notes_vocals")
-_QUICK = ",".join(["musicnn_vocals", "voice_vocals", "+".join(_ALL_VIEWS)])
+_QUICK = ",".join(["+".join(_ALL_VIEWS), "musicnn_vocals+voice_vocals", "musicnn_mixture"])
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}
 

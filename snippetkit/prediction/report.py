@@ -137,7 +137,6 @@ def _on_kinds(stack):
         return ""
     kinds = "; ".join(f"{part['kind']} {part['accuracy']:.4f} ({part['without']:.4f})" for part in stack.kinds)
     return (
-        "Kinds of members are combined by a logistic regression on their out-of-fold scores; it predicts other folds "
-        f"than it was fitted to. Accuracy of each kind alone (of the others without it): {kinds}. Their plain mean: "
-        f"{stack.mean:.4f}."
+        "Kinds of members are combined by a weight for each, fitted to the out-of-fold scores of other folds. Accuracy "
+        f"of each kind alone (of the others without it): {kinds}. Their plain mean: {stack.mean:.4f}."
     )

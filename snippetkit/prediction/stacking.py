@@ -1,16 +1,15 @@
-"""Combine kinds of members: a logistic regression on the out-of-fold scores of each kind.
+"""Combine kinds of members by a weight for each, fitted to their out-of-fold scores.
 
-Wolpert, "Stacked generalization" (1992). Kinds have scores of different scales, so their plain mean loses accuracy.
+Wolpert, "Stacked generalization" (1992), with log-linear pooling as the combination: see `training.pooling`.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_softmax
 
 from ..recipe import NETWORKS
 from ..training.members import finished_kinds, kind_folder
+from ..training.pooling import fit_weights, pool
 from .scores import average, collect, together
 
 _INNER_FOLDS = 5    # of a random split
@@ -23,11 +22,12 @@ class Stack:
     Attributes
     ----------
     valid_scores : ndarray, shape (validation clips, classes)
-        Log-probabilities; those of a fold are from a combination that was fitted to the other folds.
+        Logits; those of a fold are weighted by weights that were fitted to the other folds.
     test_scores : ndarray, shape (test clips, classes)
-        From a combination that was fitted to all validation clips.
+        By weights that were fitted to all validation clips.
     kinds : list of dict
-        For the report: ``kind``, ``members``, its own ``accuracy``, and the accuracy of the others ``without`` it.
+        For the report: ``kind``, ``members``, its ``weight``, its own ``accuracy``, and the accuracy of the others
+        ``without`` it.
     mean : float
         Accuracy of the plain mean of the kinds' logits.
     """
@@ -75,7 +75,7 @@ def combine(results, data):
     results : dict
         Name of each kind to its Result.
     data : TrainingData
-        Its folds of songs are those of the regression's cross-validation, too.
+        Its folds of songs are those that the weights are fitted to, too.
 
     Returns
     -------
@@ -93,56 +93,35 @@ def combine(results, data):
         return joint
     valid = {name: average(result.valid_logits[:, np.isin(result.valid_clips, joint.valid_clips)])
              for name, result in results.items()}
-    test = {name: average(result.test_logits) for name, result in results.items()}
     labels, fold = joint.valid_labels, _folds(joint, data)
-    scores = _out_of_fold(valid, labels, fold)
+    weights = fit_weights(valid.values(), labels)
 
     def accuracy(logits):
         return float((logits.argmax(axis=1) == labels).mean())
 
     kinds = [
         {
-            "kind": name, "members": len(results[name].members), "accuracy": accuracy(logits),
-            "without": accuracy(_out_of_fold({other: valid[other] for other in valid if other != name}, labels, fold)),
+            "kind": name, "members": len(results[name].members), "weight": float(weight), "accuracy": accuracy(logits),
+            "without": accuracy(_out_of_fold([valid[other] for other in valid if other != name], labels, fold)),
         }
-        for name, logits in valid.items()
+        for (name, logits), weight in zip(valid.items(), weights)
     ]
-    model = _fitted(_numbers(valid), labels)
-    test_scores = _log_probabilities(model, _numbers(test), scores.shape[1])
-    stack = Stack(scores, test_scores, kinds, mean=accuracy(sum(valid.values())))
+    stack = Stack(
+        valid_scores=_out_of_fold(valid.values(), labels, fold),
+        test_scores=pool([average(result.test_logits) for result in results.values()], weights),
+        kinds=kinds, mean=accuracy(sum(valid.values())),
+    )
     return replace(joint, beside=(), stack=stack)
 
 
-def _numbers(logits):
-    """The regression's input: the log-probabilities of all kinds side by side."""
-    return np.concatenate([log_softmax(values, axis=1) for values in logits.values()], axis=1)
-
-
 def _out_of_fold(logits, labels, fold):
-    numbers, classes = _numbers(logits), next(iter(logits.values())).shape[1]
-    scores = np.empty((len(labels), classes))
+    """Pooled scores of each fold, with weights that were fitted to the other folds."""
+    logits = list(logits)
+    scores = np.empty(logits[0].shape)
     for number in np.unique(fold):
         inside = fold != number
-        model = _fitted(numbers[inside], labels[inside])
-        scores[~inside] = _log_probabilities(model, numbers[~inside], classes)
-    return scores
-
-
-def _fitted(numbers, labels):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=RuntimeWarning)
-        return model.fit(numbers, labels)
-
-
-def _log_probabilities(model, numbers, classes):
-    """Also for classes that the regression has not seen: they get the lowest value."""
-    scores = np.full((len(numbers), classes), -30.0)
-    scores[:, model.classes_] = model.predict_log_proba(numbers)
+        weights = fit_weights([values[inside] for values in logits], labels[inside])
+        scores[~inside] = pool([values[~inside] for values in logits], weights)
     return scores
 
 

@@ -7,10 +7,10 @@ features, has a closed form, and takes seconds. It is kept as arrays, as a netwo
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ..songs import folds
 from ..utils.errors import KitError
+from .pooling import fit_weights
 
 _INNER_FOLDS = 4    # for the calibration, if there are no folds of songs
 
@@ -26,7 +26,7 @@ class KernelMachine(nn.Module):
         As `fit` makes them; None: empty, to be loaded.
     """
 
-    _BUFFERS = ("mean", "projection", "clips", "coefficients", "width", "slope", "offset")
+    _BUFFERS = ("mean", "projection", "clips", "coefficients", "width", "temperature")
 
     def __init__(self, arrays=None):
         super().__init__()
@@ -48,7 +48,7 @@ class KernelMachine(nn.Module):
         with torch.autocast(features.device.type, enabled=False):   # distances of large vectors need all digits
             projected = (features.float().flatten(1) - self.mean) @ self.projection
             kernel = torch.exp(-self.width * torch.cdist(projected, self.clips).square())
-            return functional.linear(kernel @ self.coefficients, self.slope, self.offset)
+            return self.temperature * (kernel @ self.coefficients)
 
     def _load_from_state_dict(self, state_dict, prefix, *arguments):
         for name in self._BUFFERS:
@@ -81,22 +81,28 @@ def fit(data, recipe, member):
     features, labels = data.views_of(recipe, "train")[rows], data.labels[rows]
     if len(missing := set(range(data.classes)) - set(labels)):
         raise KitError(f"member_{member:02d}: no clip of class {min(missing)} is in the training set.")
-    mean, projection = _projection(features, recipe.components)
+    mean, projection = _projection(features, _weights(data, recipe), recipe.components)
     clips = (features - mean) @ projection
     width = recipe.width / max(float(np.square(clips).sum(axis=1).mean()), 1e-12)
     targets = np.where(labels[:, np.newaxis] == np.arange(data.classes), 1.0, -1.0)
     kernel = np.exp(-width * _distances(clips, clips))
-    slope, offset = _calibration(kernel, targets, labels, _inner_folds(data, rows), recipe.ridge)
+    temperature = _temperature(kernel, targets, labels, _inner_folds(data, rows), recipe.ridge)
     return KernelMachine({
         "mean": mean, "projection": projection, "clips": clips, "coefficients": _solve(kernel, targets, recipe.ridge),
-        "width": width, "slope": slope, "offset": offset,
+        "width": width, "temperature": temperature,
     }).eval()
 
 
-def _projection(features, components):
-    """Mean, and the matrix that standardises the numbers and keeps their first principal components."""
+def _weights(data, recipe):
+    """A weight for each number, so that all views have the same share in a distance, however many numbers they have."""
+    sizes = [data.views[name]["train"].array.shape[1] for name in recipe.views.split("+")]
+    return np.repeat(1 / np.sqrt(sizes), sizes)
+
+
+def _projection(features, weights, components):
+    """Mean, and the matrix that standardises and weights the numbers and keeps their first principal components."""
     mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-9)
+    scale = np.divide(weights, deviation, out=np.zeros_like(deviation), where=deviation > 1e-9)
     standardised = (features - mean) * scale
     # of the smaller of the two products, which have the same eigenvalues
     if len(features) < features.shape[1]:
@@ -131,10 +137,8 @@ def _inner_folds(data, rows):
     return np.arange(len(rows)) % _INNER_FOLDS if data.songs is None else data.songs.fold[rows]
 
 
-def _calibration(kernel, targets, labels, fold, ridge):
-    """A logistic regression that makes log-probabilities of scores, fitted to scores of clips of other songs."""
-    from sklearn.linear_model import LogisticRegression
-
+def _temperature(kernel, targets, labels, fold, ridge):
+    """The factor that makes logits of scores, from the scores of clips of other songs."""
     scores = np.empty_like(targets)
     for number in np.unique(fold):
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
@@ -143,6 +147,4 @@ def _calibration(kernel, targets, labels, fold, ridge):
         scores[outside] = kernel[np.ix_(outside, inside)] @ _solve(
             kernel[np.ix_(inside, inside)], targets[inside], ridge
         )
-    model = LogisticRegression(max_iter=1000).fit(scores, labels)
-    sides = np.array([[-0.5], [0.5]]) if len(model.classes_) == 2 else 1    # of two classes it keeps one row
-    return sides * model.coef_, np.ravel(sides * model.intercept_)
+    return float(fit_weights([scores], labels)[0])
