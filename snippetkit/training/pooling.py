@@ -1,6 +1,6 @@
 """Log-linear pooling: one weight per kind of scores, fitted by maximum likelihood.
 
-Genest and Zidek, "Combining probability distributions" (1986). It is a logistic regression with one coefficient per kind.
+Genest and Zidek, "Combining probability distributions" (1986). It is a logistic regression with one coefficient a kind.
 With one for each kind and class, it would fit the songs, of which there are only some hundred.
 """
 

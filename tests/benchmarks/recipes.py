@@ -1,7 +1,7 @@
 """Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
 Every row is a run with a work folder of its own below FOLDER. A row is trained on the mixture, or, if its name ends in
-"-vocals", on vocals, which are separated once for all rows. Complete runs are not trained again. The predictions of
+"-vocals" and in the row "quick", on vocals, which are separated once for all rows. Complete runs are not trained again. The predictions of
 finished rows are kept in results/held_out, so that rows of different days can be compared. The rows with a random split
 show how much it overestimates the accuracy.
 """
@@ -55,6 +55,7 @@ ROWS = {
 }
 
 ROWS |= {f"{name}-vocals": ROWS[name] for name in ("cnn3", "published", "best", "small")}
+ROWS["quick"] = ("quick", 0, ())    # classifiers on pretrained features, of the mixture and of the vocals
 
 # name of the row: the rows whose members are averaged
 MIXES = {
@@ -99,7 +100,7 @@ def _train(data, folder, name, members):
     recipe, default, settings = ROWS[first]
     # with fewer members, the report of more would be overwritten
     members = max(members or default, len(finished_members(folder / name / "members")))
-    if name.endswith("-vocals"):
+    if name.endswith("-vocals") or name == "quick":
         _link(folder / "vocals", folder / name / "vocals")
     else:
         settings = ("separator=none", *settings)
