@@ -55,7 +55,7 @@ class Workspace:
         Parameters
         ----------
         name : str
-            'published' or 'best'.
+            'published', 'best' or 'quick'.
         members, epochs : int
             0: the recipe's own number; on the demo a small one (there, nothing is separated, either).
         settings : str
@@ -68,7 +68,9 @@ class Workspace:
         """
         recipe = Recipe.named(name)
         given = {key: value for key, value in {"members": members, "epochs": epochs}.items() if value != 0}
-        return recipe.with_values(**(_DEMO if self.is_demo else {}) | given).with_settings(settings.split())
+        # a recipe without networks asks for pretrained ones, and these for vocals
+        few = _DEMO if self.is_demo and recipe.members else {}
+        return recipe.with_values(**few | given).with_settings(settings.split())
 
 
 def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):

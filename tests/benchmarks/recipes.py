@@ -1,9 +1,9 @@
 """Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
-Every row is a run with a work folder of its own below FOLDER. A row is trained on the mixture, or, if its name ends in
-"-vocals" and in the row "quick", on vocals, which are separated once for all rows. Complete runs are not trained again. The predictions of
-finished rows are kept in results/held_out, so that rows of different days can be compared. The rows with a random split
-show how much it overestimates the accuracy.
+Every row is a run with a work folder of its own below FOLDER. A row is trained on the mixture; rows whose name ends in
+"-vocals", and "quick", are trained on vocals, which are separated once for all rows. Complete runs are not trained
+again. The predictions of finished rows are kept in results/held_out, so that rows of different days can be compared.
+The rows with a random split show how much it overestimates the accuracy.
 """
 
 import subprocess
