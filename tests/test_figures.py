@@ -127,3 +127,13 @@ def test_the_link_holds_the_file(tmp_path):
     link = download_link(path).data
     assert 'download="submission.csv"' in link
     assert base64.b64decode(re.search(r"base64,([^\"]+)", link)[1]) == path.read_bytes()
+
+
+def test_what_pretrained_networks_hear_is_drawn():
+    notes = np.zeros((259, 88))
+    notes[:, 48] = 0.9
+    tags = {f"tag {i}": i / 20 for i in range(20)}
+    figure = figures.heard({"musicnn_vocals": tags, "notes_vocals": notes}, most=3)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["tag 17", "tag 18", "tag 19"]
+    image = axis_titled(figure, "notes, vocals").images[0]
+    assert image.get_array().argmax(axis=0)[0] == 48 and image.get_extent()[2:] == [21, 109]   # 69, A4, in row 48

@@ -186,6 +186,15 @@ def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources,
         extract(replace(sources, fingerprint="0123456789ab"), tmp_path / "views", "train", view, RECIPE, jobs=1)
 
 
+@pytest.mark.slow
+def test_what_the_networks_hear_in_a_clip(weights_of, sources):
+    weights_of(musicnn)
+    found = extraction.hear(sources, 3, ["musicnn_mixture", "voice_mixture"], RECIPE)
+    assert found.keys() == {"musicnn_mixture"}
+    tags = found["musicnn_mixture"]
+    assert {"no vocals", "female vocalists"} <= tags.keys() and all(0 <= share <= 1 for share in tags.values())
+
+
 def test_an_unknown_view_is_refused():
     with pytest.raises(KitError, match="no view 'musicnn_voice'. Choose one of musicnn_mixture, musicnn_vocals, "):
         View.named("musicnn_voice")
