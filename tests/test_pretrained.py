@@ -98,7 +98,7 @@ def test_the_voice_encoder_gives_the_vectors_of_the_packages_class(weights_of, p
     from resemblyzer.voice_encoder import VoiceEncoder
 
     clips = sounds(small_competition, voice_encoder.RATE)[1:]     # the original divides by the loudness of silence
-    mel = voice_encoder.mel_power(torch.from_numpy(clips))
+    mel = voice_encoder.mel_frames(torch.from_numpy(clips))
     raised = [original.normalize_volume(clip, -30, increase_only=True) for clip in clips]
     theirs = [original.wav_to_mel_spectrogram(clip) for clip in raised]
     np.testing.assert_allclose(mel, np.stack(theirs), atol=1e-6 * np.max(theirs))

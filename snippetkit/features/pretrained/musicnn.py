@@ -6,13 +6,13 @@ the weights are those of the package musicnn 0.1.0, from whose wheel they are ta
 
 from pathlib import Path
 
-import librosa
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ...vocals import checkpoint
+from .spectrum import mel_power
 
 TAGS = {
     "MTT": (
@@ -34,7 +34,6 @@ TAGS = {
 RATE = 16_000   # Hz
 FRAMES = 187    # three seconds
 CHANNELS = 753  # of `Musicnn.frames`
-_N_FFT, _HOP, _BANDS = 512, 256, 96
 _EPSILON = 1e-3     # of the batch norms
 
 
@@ -194,11 +193,8 @@ def log_mel(samples):
     Tensor, shape (clips, frames, 96)
         ``1 + samples // 256`` frames, but not more than `FRAMES` of three seconds.
     """
-    window = torch.hann_window(_N_FFT, device=samples.device)
-    spectrum = torch.stft(samples, _N_FFT, _HOP, window=window, pad_mode="constant", return_complex=True)
-    filters = librosa.filters.mel(sr=RATE, n_fft=_N_FFT, n_mels=_BANDS)
-    mel = torch.from_numpy(filters).to(samples.device) @ spectrum.abs().square()
-    return torch.log10(1 + 10_000 * mel).transpose(1, 2)[:, :FRAMES]
+    mel = mel_power(samples, rate=RATE, n_fft=512, hop=256, bands=96)
+    return torch.log10(1 + 10_000 * mel)[:, :FRAMES]
 
 
 def _keras_names(network):

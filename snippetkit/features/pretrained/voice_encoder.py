@@ -6,18 +6,18 @@ Wan et al., "Generalized end-to-end loss for speaker verification" (2018), in th
 
 from pathlib import Path
 
-import librosa
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ...utils.errors import KitError
 from .releases import VOICE_ENCODER
+from .spectrum import mel_power
 
 RATE = 16_000   # Hz
 WINDOW = 160    # frames: 1.6 s
 SIZE = 256      # of the vector
-_N_FFT, _HOP, _BANDS = 400, 160, 40
+_BANDS = 40
 _LEAST_LEVEL = -30  # dBFS, to which quieter clips are raised
 
 
@@ -35,7 +35,7 @@ class VoiceEncoder(nn.Module):
         Parameters
         ----------
         mel : Tensor, shape (windows, frames, 40)
-            As `mel_power` gives it; the network was trained on windows of WINDOW frames.
+            As `mel_frames` gives it; the network was trained on windows of WINDOW frames.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class Embedder:
         -------
         ndarray, shape (clips, size), float32
         """
-        cut = windows(mel_power(torch.from_numpy(samples).to(self._device.name)))
+        cut = windows(mel_frames(torch.from_numpy(samples).to(self._device.name)))
         vectors = self._encoder(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
         return torch.cat([vectors.mean(dim=1), vectors.std(dim=1, correction=0)], dim=1).cpu().numpy()
 
@@ -116,7 +116,7 @@ def load(folder):
     return network.eval().requires_grad_(False)
 
 
-def mel_power(samples):
+def mel_frames(samples):
     """The spectrogram that the encoder takes: power in mel bands, without a logarithm, of clips that are loud enough.
 
     Parameters
@@ -131,10 +131,7 @@ def mel_power(samples):
     rms = samples.square().mean(dim=1, keepdim=True).sqrt()
     least = 10 ** (_LEAST_LEVEL / 20)
     samples = torch.where((rms > 0) & (rms < least), samples * (least / rms), samples)
-    window = torch.hann_window(_N_FFT, device=samples.device)
-    spectrum = torch.stft(samples, _N_FFT, _HOP, window=window, pad_mode="constant", return_complex=True)
-    filters = librosa.filters.mel(sr=RATE, n_fft=_N_FFT, n_mels=_BANDS)
-    return (torch.from_numpy(filters).to(samples.device) @ spectrum.abs().square()).transpose(1, 2)
+    return mel_power(samples, rate=RATE, n_fft=400, hop=160, bands=_BANDS)
 
 
 def windows(mel, count=3):
