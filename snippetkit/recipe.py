@@ -1,4 +1,4 @@
-"""Every choice of a run as one frozen dataclass of plain scalars, with two named instances.
+"""Every choice of a run as one frozen dataclass of plain scalars, with three named instances.
 
 The constants of the task (16 kHz, 299 frames, 40 bands) are defined here and nowhere else.
 """
@@ -13,8 +13,8 @@ from importlib.metadata import entry_points
 from .utils.artifacts import digest
 from .utils.errors import KitError
 
-# The group of entry points by which other packages add models; see `models.build`.
 NETWORKS = "networks"   # the kind of members that are networks on log-mel features
+# The group of entry points by which other packages add models; see `models.build`.
 MODEL_PLUGINS = "snippetkit.models"
 
 # Frames and bands below which a model's layers have nothing left to pool; 1 and 1 for the others.
@@ -95,8 +95,8 @@ class Recipe:
     time_mask: int = _member(0, 0, 2**20)                       # frames, widest mask of SpecAugment; 0: off
     band_mask: int = _member(0, 0, 2**20)                       # bands, widest mask of SpecAugment; 0: off
     ema_decay: float = _member(0.0, 0, 0.99999)                 # moving average of the weights per step; 0: off
-    precision: str = _both("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
-    seed: int = _both(0, 0, 2**31)                              # member i starts from seed + i
+    precision: str = _member("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
+    seed: int = _member(0, 0, 2**31)                            # member i starts from seed + i
 
     # classifiers
     views: str = _classifier("")                                # of a classifier: joined by +; empty: a network
@@ -121,8 +121,12 @@ class Recipe:
         if self.class_weights and self.oversample:
             raise KitError("class_weights and oversample both correct the class imbalance. Choose one.")
         self._require_size()
-        if not (self.members or self.classifiers):
-            raise KitError("members=0 and no classifiers: there is nothing to train.")
+        names = [views.split("+") for views in self.classifiers.split(",")] if self.classifiers else []
+        if not all(map(all, names)) or len({frozenset(views) for views in names}) < len(names):
+            raise KitError(
+                f"classifiers={self.classifiers} is invalid. Join the views of a classifier by +, separate classifiers "
+                "by commas, and name each once."
+            )
         if self.separator == "none" and "_vocals" in self.classifiers + self.views:
             raise KitError("views of the vocals need them separated. Leave separator=none out, or change classifiers.")
         if self.fast_separation and self.separator != "torch":
@@ -211,8 +215,15 @@ class Recipe:
         -------
         dict
             Name to Recipe: NETWORKS to the recipe itself, and the views of each classifier to its own recipe, with
-            one member per fold.
+            one member per fold (with a random split, one member).
+
+        Raises
+        ------
+        KitError
+            If there are none.
         """
+        if not (self.members or self.classifiers):
+            raise KitError("members=0 and no classifiers: there is nothing to train.")
         kinds = {NETWORKS: self} if self.members else {}
         members = self.folds if self.split == "songs" else 1
         for views in filter(None, self.classifiers.split(",")):
@@ -226,8 +237,7 @@ class Recipe:
     def part(self, part):
         """The choices of one part as a dict: 'features', or 'member', which includes the features.
 
-        Of a classifier, a member's part is what it is made with; of a network, it is all that a classifier does not
-        have alone.
+        The part of a member of a classifier has the fields of classifiers, that of a network the fields of networks.
         """
         kinds = ("classifier", "both") if self.views else ("member", "both")
         parts = {"features": ("features",), "member": ("features", *kinds)}[part]

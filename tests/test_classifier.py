@@ -16,6 +16,7 @@ from snippetkit.features.pretrained.releases import VOICE_ENCODER
 from snippetkit.prediction import scores, stacking
 from snippetkit.recipe import NETWORKS, Recipe
 from snippetkit.run import earlier_output
+from snippetkit.run.other_runs import collect_beside
 from snippetkit.songs import folds
 from snippetkit.training import classifier, ensemble
 from snippetkit.training.members import finished_kinds, finished_recipe, kind_folder, member_folder
@@ -125,9 +126,40 @@ def test_kinds_are_found_and_combined(trained, data):
     labels = data.labels[result.valid_clips]
     assert (result.valid_scores.argmax(axis=1) == labels).mean() > kinds[VOICE]["accuracy"] + 0.05
     assert (result.predictions == data.labels[:20]).mean() > 0.6
-    assert all(part["weight"] > 0 for part in kinds.values())
     alone = scores.collect(kind_folder(trained, BOTH), data)
     assert kinds[BOTH]["accuracy"] == (alone.valid_scores.argmax(axis=1) == alone.valid_labels).mean()
+
+
+def test_kinds_that_the_recipe_does_not_have_are_refused(trained, data):
+    with pytest.raises(KitError, match=f"{VOICE}: this recipe has no members of that kind"):
+        ensemble.train_kinds(trained, RECIPE.with_values(members=3, classifiers=BOTH), data, devices=[CPU])
+
+
+def test_kinds_of_another_split_are_not_combined(trained, data):
+    kinds = {kind: scores.collect(kind_folder(trained, kind), data) for kind in (VOICE, BOTH)}
+    kinds[BOTH] = replace(kinds[BOTH], recipe=kinds[BOTH].recipe.with_values(split="random"))
+    with pytest.raises(KitError, match=r"have another split, so they cannot be combined"):
+        stacking.combine(kinds, data)
+
+
+def test_one_fold_alone_is_combined_by_folds_of_its_own_songs(trained, data, tmp_path):
+    for kind in (VOICE, BOTH):
+        source = member_folder(kind_folder(trained, kind), 0)
+        shutil.copytree(source, member_folder(kind_folder(tmp_path, kind), 0))
+    result = stacking.collect_kinds(tmp_path, data)
+    assert len(result.valid_clips) < 60 and np.isfinite(result.valid_scores).all() and result.stack.mean > 0
+
+
+def test_other_runs_are_not_averaged_with_classifiers(trained, data):
+    result = stacking.collect_kinds(trained, data)
+    with pytest.raises(KitError, match="--beside averages networks, and this run has classifiers"):
+        collect_beside(result, data, [trained], None)
+
+
+@pytest.mark.slow
+def test_networks_are_trained_side_by_side_with_views_in_the_data(data, tmp_path):
+    finished = ensemble.train_kinds(tmp_path, RECIPE.with_values(members=2), data, devices=[CPU] * 2)
+    assert finished[NETWORKS] == [0, 1] and finished[BOTH] == [0, 1, 2]
 
 
 def test_a_combination_does_not_see_the_labels_that_it_predicts(data):
@@ -150,12 +182,18 @@ def test_an_earlier_sessions_classifiers_are_copied(trained, tmp_path):
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"classifiers": ""}, "members=0 and no classifiers: there is nothing to train"),
+    ({"classifiers": "voice_mixture+"}, "classifiers=voice_mixture. is invalid. Join the views"),
+    ({"classifiers": "voice_mixture+notes_mixture,notes_mixture+voice_mixture"}, "and name each once"),
     ({"classifiers": "voice_vocals"}, "views of the vocals need them separated"),
 ])
 def test_contradictions_are_refused(values, message):
     with pytest.raises(KitError, match=message):
         RECIPE.with_values(**values)
+
+
+def test_without_networks_and_classifiers_there_is_nothing_to_train():
+    with pytest.raises(KitError, match="members=0 and no classifiers: there is nothing to train"):
+        RECIPE.with_values(classifiers="").kinds()
 
 
 def test_an_unknown_view_is_refused_before_anything_is_made(tmp_path):
@@ -175,7 +213,7 @@ def test_a_run_of_classifiers_and_networks(small_demo, tmp_path):
         "--set", "folds=2",
     ]
     result = run_kit(*command, "--set", "classifiers=voice_mixture", check=True)
-    assert "2 members per clip" not in result.stdout and (tmp_path / "submission.csv").exists()
+    assert "1 member per clip" in result.stdout and (tmp_path / "submission.csv").exists()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["kinds"] == [] and report["members"] == 2 and report["members_wanted"] == 2
     before = (tmp_path / "features" / "pretrained" / "voice_mixture_train.npy").stat()

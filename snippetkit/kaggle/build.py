@@ -30,12 +30,12 @@ DATASETS = {    # name on Kaggle and subtitle
     WEIGHTS: ("snippetkit-weights", "Published weights that the snippetkit notebooks use"),
 }
 PARTS = (*DATASETS, *NOTEBOOKS)     # in the order of sending
-_USE_WEIGHTS = ("01_spleeter", "02_features")
-SEPARATION, TRAINING, PREDICTION = "01_spleeter", "03_train_ensemble", "04_predict"
+SEPARATION, FEATURES, TRAINING, PREDICTION = NOTEBOOKS
 
 
 def build_folders(
-    folder, *, user, competition="", datasets=(), parameters=None, separates=True, weights=None, internet=True
+    folder, *, user, competition="", datasets=(), parameters=None, separates=True, has_classifiers=False, weights=None,
+    internet=True,
 ):
     """Write one folder for each dataset and for each notebook.
 
@@ -53,10 +53,12 @@ def build_folders(
         Values for the notebooks' parameters cells; a notebook gets those that it has.
     separates : bool
         Whether the recipe separates vocals; 01_spleeter then gets a GPU.
+    has_classifiers : bool
+        Whether the recipe has classifiers, whose networks 02_features needs.
     weights : dict or None
-        Name to folder of the weights that 01_spleeter needs; without any there is no part ``weights``.
+        Name to folder of the weights that 01_spleeter and 02_features need; without any there is no part ``weights``.
     internet : bool
-        Whether 01_spleeter may download Spleeter's weights, if none are sent. The others have no internet access.
+        Whether these two may download them, if none are sent. The others have no internet access.
 
     Returns
     -------
@@ -90,16 +92,16 @@ def build_folders(
         shutil.copytree(place, folder / WEIGHTS / name)
     wheel = _build_wheel(project, folder / KIT)
     first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    downloads = [name for name, needs in ((SEPARATION, separates), (FEATURES, has_classifiers)) if needs]
     for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
         given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
         notebook = _notebook(project / "notebooks" / f"{name}.ipynb", first_cell, given)
-        is_separation = name == SEPARATION
-        has_gpu = name == TRAINING or is_separation and separates
+        has_gpu = name == TRAINING or name == SEPARATION and separates
         choices = {
             "id": f"{user}/{slug(name)}", "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "),
             "gpu": has_gpu, "machine": _MACHINE if has_gpu else None,
-            "internet": is_separation and separates and internet and not weights,
-            "datasets": [*(own.values() if name in _USE_WEIGHTS else [own[KIT]]), *datasets],
+            "internet": name in downloads and internet and not weights,
+            "datasets": [*(own.values() if name in (SEPARATION, FEATURES) else [own[KIT]]), *datasets],
             "competitions": [competition] if competition else [],
             "kernels": [f"{user}/{slug(before)}"] if before else [],
         }

@@ -28,7 +28,7 @@ def kaggle():
 @click.option("--neighbours", default=0.0, type=click.FloatRange(0, 1), help="As in run.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
 @click.option("--weights/--no-weights", default=True, help="Send the weights that the recipe needs as a dataset.")
-@click.option("--internet/--no-internet", default=True, help="With --no-weights: may 01_spleeter download them?")
+@click.option("--internet/--no-internet", default=True, help="With --no-weights: may 01 and 02 download them?")
 def build(
     user, competition, datasets, folder, recipe, members, epochs, on_bad, neighbours, settings, weights, internet
 ):
@@ -45,7 +45,7 @@ def build(
     chosen = Recipe.named(recipe).with_settings(settings)
     folders = build_folders(
         folder, user=user, competition=competition, datasets=datasets,
-        parameters=vars(given), separates=chosen.separator != "none",
+        parameters=vars(given), separates=chosen.separator != "none", has_classifiers=bool(chosen.classifiers),
         weights={row.release.name: row.find() for row in needed(chosen) if weights}, internet=internet,
     )
     for path in folders:

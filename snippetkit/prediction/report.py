@@ -25,7 +25,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     workspace : Workspace
     data : TrainingData
     wanted : int
-        Number of members that were requested; 0: as many as there are.
+        Number of networks that were requested; 0: as many as there are.
     test_labels : ndarray or None
         In the order of the submission, if they are known.
 
@@ -37,7 +37,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         with and without moving each clip towards the mean over its song.
     """
     members = [read_json(folder / "done.json") for folder in result.members]
-    missing = max(0, wanted - sum(folder.is_relative_to(workspace.folder) for folder in result.members))
+    missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
     faults = read_record(workspace.vocals / "clips.json")["faults"]
     validation, known = _validate(result, data), data.songs.known
     notes = _notes(result, data, validation["with_neighbours"], faults)

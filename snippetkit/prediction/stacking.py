@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..recipe import NETWORKS
+from ..songs import folds
 from ..training.members import finished_kinds, kind_folder
 from ..training.pooling import fit_weights, pool
+from ..utils.errors import KitError, listed
 from .scores import average, collect, together
 
-_INNER_FOLDS = 5    # of a random split
+_SPLIT = ("split", "folds", "split_seed", "valid_fraction")     # fields of a recipe
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,15 @@ def combine(results, data):
     Raises
     ------
     KitError
-        If no clip is in the validation sets of all kinds.
+        If no clip is in the validation sets of all kinds, or they have different splits.
     """
     first, *others = results.values()
     joint = together(first, others)
     if not others:
         return joint
+    splits = {name: [getattr(result.recipe, field) for field in _SPLIT] for name, result in results.items()}
+    if others := [name for name in splits if splits[name] != next(iter(splits.values()))]:
+        raise KitError(f"the members of {listed(others)} have another split, so they cannot be combined with the rest.")
     valid = {name: average(result.valid_logits[:, np.isin(result.valid_clips, joint.valid_clips)])
              for name, result in results.items()}
     labels, fold = joint.valid_labels, _folds(joint, data)
@@ -126,6 +131,8 @@ def _out_of_fold(logits, labels, fold):
 
 
 def _folds(result, data):
-    if result.recipe.split == "songs":
-        return data.songs.fold[result.valid_clips]
-    return np.random.default_rng(0).permutation(len(result.valid_clips)) % _INNER_FOLDS
+    """Folds for fitting the weights: those of the members if the clips are of several, else cut from the clips."""
+    fold = data.songs.fold[result.valid_clips]
+    if result.recipe.split == "songs" and len(np.unique(fold)) > 1:
+        return fold
+    return folds.inner_folds(data, result.recipe, result.valid_clips)

@@ -8,6 +8,7 @@ from ..training.members import finished_members, shared_recipe
 from ..utils.errors import KitError
 from .workspace import Workspace
 
+_ONLY_NETWORKS = "--beside averages networks, and this run has classifiers, too. Leave one of the two out."
 
 def runs_beside(members, recipe, folders):
     """Find the other runs, and refuse those that cannot be averaged with this one.
@@ -38,8 +39,8 @@ def runs_beside(members, recipe, folders):
     folders = [Path(folder).resolve() for folder in folders]
     if len({Path(members).resolve(), *((folder / "members").resolve() for folder in folders)}) <= len(folders):
         raise KitError("--beside names a run twice, or this run itself. Name every other run once.")
-    if folders and recipe.classifiers:
-        raise KitError("--beside averages networks, and this recipe has classifiers, too. Leave one of the two out.")
+    if folders and (recipe.classifiers or recipe.views):
+        raise KitError(_ONLY_NETWORKS)
     runs = []
     for folder in folders:
         if not folder.is_dir():
@@ -78,6 +79,8 @@ def collect_beside(result, data, folders, competition, *, on_bad="fail"):
     KitError
         As `runs_beside`, `collect` and `prepare`; and if a run is of other clips, labels or songs.
     """
+    if folders and result.stack:
+        raise KitError(_ONLY_NETWORKS)
     others = []
     for folder, recipe in runs_beside(result.members[0].parent, result.recipe, folders):
         work = Workspace(data=competition.root, folder=folder)

@@ -21,7 +21,7 @@ from traitlets import default
 from ..data import competition
 from ..features.pretrained import extraction as pretrained
 from ..songs.table import check_own_songs
-from ..training.members import finished_kinds
+from ..training.members import finished_kinds, refuse_other_kinds
 from ..utils.artifacts import is_record
 from ..utils.clock import Clock
 from ..utils.errors import KitError, Stopped
@@ -122,7 +122,9 @@ def run(
             given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
             _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
     report = read_json(workspace.report)
-    return Outcome(sum(map(len, finished_kinds(workspace.folder).values())), _wanted(chosen), report)
+    finished = finished_kinds(workspace.folder)
+    count = sum(min(len(finished.get(name, ())), kind.members) for name, kind in chosen.kinds().items())
+    return Outcome(count, _wanted(chosen), report)
 
 
 def _wanted(recipe):
@@ -132,6 +134,7 @@ def _wanted(recipe):
 def _require(workspace, recipe, given):
     """Refuse now what a later notebook would refuse."""
     _require_version(workspace)
+    refuse_other_kinds(workspace.folder, recipe)
     runs_beside(workspace.members, recipe, given.beside)
     if given.songs:
         check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)

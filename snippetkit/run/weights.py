@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def _row_of(network):
-    _, release = NETWORKS[network]
+    release = NETWORKS[network].release
     return Row(
         release, lambda recipe: network in [View.named(view).network for view in recipe.views_of_classifiers()],
         partial(releases.find, release), partial(releases.find_local, release),

@@ -57,7 +57,7 @@ class Workspace:
         name : str
             'published', 'best' or 'quick'.
         members, epochs : int
-            0: the recipe's own number; on the demo a small one (there, nothing is separated, either).
+            0: the recipe's own number; on the demo a small one (then nothing is separated, either).
         settings : str
             Further choices, ``name=value`` separated by spaces.
 
@@ -68,7 +68,7 @@ class Workspace:
         """
         recipe = Recipe.named(name)
         given = {key: value for key, value in {"members": members, "epochs": epochs}.items() if value != 0}
-        # a recipe without networks asks for pretrained ones, and these for vocals
+        # a recipe without networks of its own needs pretrained ones and vocals
         few = _DEMO if self.is_demo and recipe.members else {}
         return recipe.with_values(**few | given).with_settings(settings.split())
 

@@ -108,6 +108,29 @@ def split(data, recipe, member):
     return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
 
 
+def inner_folds(data, recipe, rows, *, count=4):
+    """Cut a part of the train clips into folds, which keep songs together if the recipe's split does.
+
+    Parameters
+    ----------
+    data : TrainingData
+    recipe : Recipe
+    rows : ndarray of int
+        Of the train clips.
+    count : int
+
+    Returns
+    -------
+    ndarray, shape (rows,), int64
+        Number of the fold of each; in turn if there are too few songs.
+    """
+    if recipe.split == "songs":
+        fold = assign(data.labels[rows], data.songs.group[rows], folds=count, seed=recipe.split_seed)
+        if fold.min() >= 0:
+            return fold
+    return np.arange(len(rows)) % count
+
+
 def random_split(clips, recipe):
     """The published split, which puts pieces of one song on both sides.
 

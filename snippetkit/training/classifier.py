@@ -1,7 +1,7 @@
-"""A classifier on pretrained features: kernel ridge regression on the classes, also called a least-squares SVM.
+"""A classifier on pretrained features: kernel ridge regression on the classes.
 
-Suykens and Vandewalle, "Least squares support vector machine classifiers" (1999). It is as accurate as an SVM on these
-features, has a closed form, and takes seconds. It is kept as arrays, as a network is.
+Saunders, Gammerman and Vovk, "Ridge regression learning algorithm in dual variables" (1998); without the bias it is the
+least-squares SVM of Suykens and Vandewalle (1999). It has a closed form, and is kept as arrays, as a network is.
 """
 
 import numpy as np
@@ -11,8 +11,6 @@ from torch import nn
 from ..songs import folds
 from ..utils.errors import KitError
 from .pooling import fit_weights
-
-_INNER_FOLDS = 4    # for the calibration, if there are no folds of songs
 
 
 class KernelMachine(nn.Module):
@@ -86,7 +84,7 @@ def fit(data, recipe, member):
     width = recipe.width / max(float(np.square(clips).sum(axis=1).mean()), 1e-12)
     targets = np.where(labels[:, np.newaxis] == np.arange(data.classes), 1.0, -1.0)
     kernel = np.exp(-width * _distances(clips, clips))
-    temperature = _temperature(kernel, targets, labels, _inner_folds(data, rows), recipe.ridge)
+    temperature = _temperature(kernel, targets, labels, folds.inner_folds(data, recipe, rows), recipe.ridge)
     return KernelMachine({
         "mean": mean, "projection": projection, "clips": clips, "coefficients": _solve(kernel, targets, recipe.ridge),
         "width": width, "temperature": temperature,
@@ -132,18 +130,11 @@ def _solve(kernel, targets, ridge):
     return solve(kernel + ridge * np.eye(len(kernel)), targets, assume_a="pos")
 
 
-def _inner_folds(data, rows):
-    """A number for each clip: clips of one song have the same."""
-    return np.arange(len(rows)) % _INNER_FOLDS if data.songs is None else data.songs.fold[rows]
-
-
 def _temperature(kernel, targets, labels, fold, ridge):
     """The factor that makes logits of scores, from the scores of clips of other songs."""
     scores = np.empty_like(targets)
     for number in np.unique(fold):
         inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        if not len(inside):     # one song: nothing can be held out
-            inside = outside
         scores[outside] = kernel[np.ix_(outside, inside)] @ _solve(
             kernel[np.ix_(inside, inside)], targets[inside], ridge
         )

@@ -13,7 +13,15 @@ from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt, exclusive_task
 from ..utils.parallel import run_tasks, use_cluster
 from ..utils.progress import say
-from .members import finished_members, is_finished, kind_folder, member_folder, read_histories, report_ignored
+from .members import (
+    finished_members,
+    is_finished,
+    kind_folder,
+    member_folder,
+    read_histories,
+    refuse_other_kinds,
+    report_ignored,
+)
 
 
 def train_kinds(folder, recipe, data, **options):
@@ -39,6 +47,7 @@ def train_kinds(folder, recipe, data, **options):
     KitError
         As `train_ensemble`.
     """
+    refuse_other_kinds(folder, recipe)
     kinds = sorted(recipe.kinds().items(), key=lambda kind: kind[0] == NETWORKS)
     return {name: train_ensemble(kind_folder(folder, name), kind, data, **options) for name, kind in kinds}
 
@@ -80,7 +89,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
         with task, use_cluster(cluster, gpus=True):
             if recipe.split == "random":
                 say(f"split=random: {FLATTERS}")
-            train = _train_on_a_cluster if cluster else _train_here
+            train = _train_on_a_cluster if cluster and not recipe.views else _train_here
             train(folder, missing, recipe, data, devices, clock or Clock())
     return [i for i in finished_members(folder) if i in members]
 
@@ -92,7 +101,8 @@ def _train_here(folder, missing, recipe, data, devices, clock):
         from .member import train_member
         from .workers import train_side_by_side
 
-    devices = (devices or find_devices(recipe.precision))[: len(missing)]
+    # a classifier takes seconds, less than another process takes to start
+    devices = (devices or find_devices(recipe.precision))[: 1 if recipe.views else len(missing)]
     places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
     how = "one" if len(devices) == 1 else len(devices)
     say(f"{len(missing)} of {recipe.members} members to train, {how} at a time, on {places}")

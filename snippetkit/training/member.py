@@ -165,10 +165,10 @@ def _finish(folder, made_by, recipe, network, device):
         "training_data": made_by["training_data"],
         "epochs": len(history),
         **{name: float(history[name].iloc[-1]) for name in ("valid_accuracy", "valid_loss")},
-        "weights": sum(weight.numel() for weight in network.parameters()),
+        "weights": sum(weight.numel() for weight in (network.buffers if recipe.views else network.parameters)()),
         "seconds": float(history["seconds"].sum()),
         "device": device.title,
-        "precision": device.precision,
+        "precision": "fp32" if recipe.views else device.precision,
         "versions": {
             "python": platform.python_version(), "snippetkit": __version__,     # a checkout need not be installed
             **{name: version(name) for name in ("numpy", "torch", "torchvision")},

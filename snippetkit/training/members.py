@@ -25,6 +25,21 @@ def finished_kinds(folder):
     return {kind: members for kind, members in finished.items() if members}
 
 
+def refuse_other_kinds(folder, recipe):
+    """Refuse a work folder that has members of kinds that the recipe does not have: 04 would combine them, too.
+
+    Raises
+    ------
+    KitError
+    """
+    others = [kind_folder(folder, kind) for kind in finished_kinds(folder) if kind not in recipe.kinds()]
+    if others:
+        raise KitError(
+            f"{listed(others)}: this recipe has no members of that kind, and the average would contain them. Choose "
+            "another output folder, or delete them."
+        )
+
+
 def member_folder(folder, member):
     """The folder of a member, such as ``member_07``, below the folder of all members."""
     return Path(folder) / f"member_{member:02d}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -12,14 +13,23 @@ from ...utils.artifacts import claim, difference, digest, read_record, rows_done
 from ...utils.errors import KitError
 from ...utils.lock import exclusive_task
 from ...utils.progress import progress
-from ...utils.releases import find
-from ..extraction import Features, blocks_of
+from ...utils.releases import Release, find
+from ..extraction import COMPUTED, blocks_of, load
 from . import releases
 
-# Name in a view to the module in this folder, and to its weights. The modules import torch, so they wait.
+
+class Network(NamedTuple):
+    """A network of the table: its module with the class Embedder, its weights, and the numbers it gives for a clip."""
+
+    module: str     # imports torch, so it waits
+    release: Release
+    numbers: int
+
+
 NETWORKS = {
-    "musicnn": ("musicnn", releases.MUSICNN), "voice": ("voice_encoder", releases.VOICE_ENCODER),
-    "notes": ("note_posteriors", releases.BASIC_PITCH),
+    "musicnn": Network(f"{__package__}.musicnn", releases.MUSICNN, 3012),
+    "voice": Network(f"{__package__}.voice_encoder", releases.VOICE_ENCODER, 512),
+    "notes": Network(f"{__package__}.note_posteriors", releases.BASIC_PITCH, 628),
 }
 SOUNDS = ("mixture", "vocals")
 _SPLITS = ("train", "test")
@@ -53,7 +63,11 @@ class View:
 
     @property
     def release(self):
-        return NETWORKS[self.network][1]
+        return NETWORKS[self.network].release
+
+    @property
+    def numbers(self):
+        return NETWORKS[self.network].numbers
 
 
 def extract_views(splits, folder, names, recipe, *, jobs=-1):
@@ -122,16 +136,14 @@ def extract(sources, folder, split, view, recipe, *, jobs=-1):
     Features
     """
     path, made_by = _path(folder, view, split), _made_by(sources, view, recipe)
-    claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), ids=list(sources.paths))
+    about = {"shape": [len(sources.paths), view.numbers], "ids": list(sources.paths), "source": COMPUTED}
+    delete = f"{path.parent} and the classifiers beside {path.parent.parent}"
+    claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), delete=delete, **about)
     if not path.exists():
         with exclusive_task(path.parent, f"computing {view.name}"):
             if not path.exists():   # the process that held the lock may have computed it
                 _compute(sources, path, made_by, view, recipe, jobs)
-    try:
-        array = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise KitError(f"{path} cannot be read ({error}). Delete it and run 02_features again.") from error
-    return Features(array, np.array(list(sources.paths)), digest(made_by))
+    return load(path)
 
 
 def _path(folder, view, split):
@@ -174,7 +186,7 @@ def hear(sources, clip, names, recipe):
 def _made_by(sources, view, recipe):
     made_by = {
         "network": digest(view.release.files), "clips": sources.fingerprint, "seconds": recipe.seconds,
-        "length": recipe.length,
+        "length": recipe.length, "precision": recipe.precision,
     }
     if view.sound == "vocals":
         made_by |= {"weights": sources.weights, "fast_separation": recipe.fast_separation}
@@ -193,16 +205,15 @@ def _compute(sources, path, made_by, view, recipe, jobs):
             np.stack(parallel(delayed(_signal)(files[i], i in sources.faults, embedder.rate, recipe) for i in block))
             for block in blocks_of(ids[done:])
         )
-        write_rows(path, made_by, (len(ids), embedder.size), map(embedder.pooled, signals), bar)
+        write_rows(path, made_by, (len(ids), view.numbers), map(embedder.pooled, signals), bar)
 
 
 def _open(network, precision):
     """The embedder of a network, on the first device."""
     from ...utils.hardware import find_devices
 
-    name, release = NETWORKS[network]
-    module = import_module(f".{name}", __package__)
-    return module.Embedder(find(release), find_devices(precision)[0])
+    known = NETWORKS[network]
+    return import_module(known.module).Embedder(find(known.release), find_devices(precision)[0])
 
 
 def _signal(clip, is_bad, rate, recipe):
