@@ -83,8 +83,13 @@ def extract(sources, path, recipe, *, jobs=-1, cluster=""):
 
 def is_complete(sources, path, recipe):
     """Whether the features of these clips exist, so that neither clips nor vocals are needed."""
+    return is_made(path, made_by(sources, recipe))
+
+
+def is_made(path, made_by):
+    """Whether an array is complete and its record says that it was made in this way."""
     record = read_record(Path(path).with_suffix(".json"))
-    return Path(path).exists() and record is not None and not difference(record["made_by"], made_by(sources, recipe))
+    return Path(path).exists() and record is not None and not difference(record["made_by"], made_by)
 
 
 def load(path):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ..data import demo
 from ..recipe import Recipe
-from ..training.members import kind_folder
 from ..utils.errors import KitError, report_os_error
 from ..utils.paths import KAGGLE, runs_folder
 from .earlier_output import copy_earlier_output
@@ -44,10 +43,6 @@ class Workspace:
     held_out = property(lambda self: self.folder / "held_out.csv")
     test_scores = property(lambda self: self.folder / "test_scores.csv")
     report = property(lambda self: self.folder / "report.json")
-
-    def members_of(self, kind):
-        """The folder of the members of a kind, as `Recipe.kinds` names them."""
-        return kind_folder(self.folder, kind)
 
     def recipe(self, name="published", *, members=0, epochs=0, settings=""):
         """The recipe of a run, from the parameters of a notebook.

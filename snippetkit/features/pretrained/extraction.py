@@ -9,12 +9,12 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from ... import audio
-from ...utils.artifacts import claim, difference, digest, read_record, rows_done, write_rows
+from ...utils.artifacts import claim, digest, rows_done, write_rows
 from ...utils.errors import KitError
 from ...utils.lock import exclusive_task
 from ...utils.progress import progress
 from ...utils.releases import Release, find
-from ..extraction import COMPUTED, blocks_of, load
+from ..extraction import COMPUTED, blocks_of, is_made, load
 from . import releases
 
 
@@ -113,7 +113,7 @@ def require_networks(folder, names):
 def are_complete(splits, folder, names, recipe):
     """Whether all these views exist, so that neither clips nor vocals are needed."""
     return all(
-        _is_complete(sources, _path(folder, view, split), view, recipe)
+        is_made(_path(folder, view, split), _made_by(sources, view, recipe))
         for view in map(View.named, names) for split, sources in zip(_SPLITS, splits)
     )
 
@@ -150,11 +150,6 @@ def _path(folder, view, split):
     return Path(folder) / f"{view.name}_{split}.npy"
 
 
-def _is_complete(sources, path, view, recipe):
-    record = read_record(path.with_suffix(".json"))
-    return path.exists() and record is not None and not difference(record["made_by"], _made_by(sources, view, recipe))
-
-
 def hear(sources, clip, names, recipe):
     """What the networks of some views hear in a clip, for a person to look at.
 
@@ -173,13 +168,14 @@ def hear(sources, clip, names, recipe):
         Name of each view of ``musicnn`` to a dict of tag to probability, both taggers together, and of each view of
         ``notes`` to an ndarray, shape (frames, pitches), of probabilities. The voice encoder gives nothing to look at.
     """
+    views = [view for view in map(View.named, names) if view.network != "voice"]
+    embedders = {network: _open(network, recipe.precision) for network in {view.network for view in views}}
     heard = {}
-    for view in map(View.named, names):
-        if view.network != "voice":
-            embedder = _open(view.network, recipe.precision)
-            files = sources.paths if view.sound == "vocals" else sources.clips
-            signal = _signal(files[clip], clip in sources.faults, embedder.rate, recipe)
-            heard[view.name] = embedder.show(signal[np.newaxis])
+    for view in views:
+        embedder = embedders[view.network]
+        files = sources.paths if view.sound == "vocals" else sources.clips
+        signal = _signal(files[clip], clip in sources.faults, embedder.rate, recipe)
+        heard[view.name] = embedder.show(signal[np.newaxis])
     return heard
 
 
