@@ -12,6 +12,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import StandardScaler
 
 from snippetkit.features.extraction import Features
+from snippetkit.features.pretrained.extraction import View
 from snippetkit.features.pretrained.releases import VOICE_ENCODER
 from snippetkit.prediction import scores, stacking
 from snippetkit.recipe import NETWORKS, Recipe
@@ -19,14 +20,15 @@ from snippetkit.run import earlier_output
 from snippetkit.run.other_runs import collect_beside
 from snippetkit.songs import folds
 from snippetkit.training import classifier, ensemble
+from snippetkit.training import member as member_module
 from snippetkit.training.members import finished_kinds, finished_recipe, kind_folder, member_folder
 from snippetkit.training.weights import load_network
-from snippetkit.utils.errors import KitError
+from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.hardware import Device
 from snippetkit.utils.releases import find
 
 CPU = Device("cpu", "CPU", "bf16")
-VOICE, BOTH = "voice_mixture", "voice_mixture+notes_mixture"
+VOICE, BOTH, FRAMES = "voice_mixture", "voice_mixture+notes_mixture", "voice_mixture_frames"
 RECIPE = Recipe.published().with_values(
     split="songs", folds=3, separator="none", members=0, classifiers=f"{VOICE},{BOTH}", precision="bf16",
     model="cnn3", epochs=1, batch_size=8,
@@ -45,6 +47,12 @@ def data(small_data):
             array[:, :6] += 2.0 * (labels[:, np.newaxis] & bit > 0)
             array[:, 7] = 5     # a number that never changes
             views[name][split] = Features(array, np.arange(len(labels)), f"{name} {split}")
+    views[FRAMES] = {}
+    for split, labels in {"train": small_data.labels, "test": small_data.labels[:20]}.items():
+        array = generator.normal(size=(len(labels), *View.named(FRAMES).shape)).astype(np.float16)
+        for bit, channels in ((1, slice(0, 60)), (2, slice(60, 120))):      # to be seen from the middle on
+            array[:, 20:, channels] += (labels & bit > 0)[:, np.newaxis, np.newaxis]
+        views[FRAMES][split] = Features(array, np.arange(len(labels)), f"{FRAMES} {split}")
     return replace(small_data, views=views)
 
 
@@ -107,6 +115,40 @@ def test_a_member_is_the_same_to_the_bit_wherever_it_was_stopped(trained, data, 
     loaded = load_network(member, kind, classes=4, device=CPU)
     test = torch.from_numpy(data.views_of(kind, "test"))[:, None, None]
     np.testing.assert_allclose(loaded(test), np.load(member / "test_logits.npy"), atol=1e-5)
+
+
+def test_a_network_on_views_over_time_is_trained_the_same_to_the_bit_wherever_it_was_stopped(
+    data, tmp_path, monkeypatch
+):
+    kind = RECIPE.with_values(classifiers=FRAMES).kinds()[FRAMES].with_values(members=1, batch_size=8, ema_decay=0.0)
+    assert ensemble.train_ensemble(tmp_path / "whole", kind, data, devices=[CPU]) == [0]
+    saves = []
+
+    def save_state(*arguments, original=member_module.save_state):
+        original(*arguments)
+        saves.append(arguments)
+        if len(saves) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(member_module, "save_state", save_state)
+    with pytest.raises(Stopped, match=f"member_00 has 4 of {kind.epochs} epochs"):
+        ensemble.train_ensemble(tmp_path / "stopped", kind, data, devices=[CPU])
+    ensemble.train_ensemble(tmp_path / "stopped", kind, data, devices=[CPU])
+    whole, stopped = (member_folder(tmp_path / name, 0) for name in ("whole", "stopped"))
+    assert len(saves) == kind.epochs and same_bits(whole, stopped)
+    result = scores.collect(tmp_path / "whole", data)
+    assert (result.valid_scores.argmax(axis=1) == result.valid_labels).mean() > 0.6
+    loaded = load_network(whole, kind, classes=4, device=CPU)
+    assert type(loaded).__name__ == "SequenceNetwork"
+
+
+def test_a_kind_on_views_over_time_has_its_own_training():
+    recipe = RECIPE.with_values(classifiers=f"{VOICE},{FRAMES}", sequence_members=2, folds=4)
+    kinds = recipe.kinds()
+    assert kinds[FRAMES].is_network and kinds[FRAMES].members == 2 and not kinds[VOICE].is_network
+    assert kinds[VOICE].members == 4
+    other = recipe.with_values(model="resnet18", epochs=3, lr=0.1, mixup=1.0).kinds()
+    assert other[FRAMES].part("member") == kinds[FRAMES].part("member")
 
 
 def test_another_recipe_is_refused_and_that_of_the_networks_does_not_matter(trained, data):
@@ -184,7 +226,8 @@ def test_an_earlier_sessions_classifiers_are_copied(trained, tmp_path):
 @pytest.mark.parametrize("values, message", [
     ({"classifiers": "voice_mixture+"}, "classifiers=voice_mixture. is invalid. Join the views"),
     ({"classifiers": "voice_mixture+notes_mixture,notes_mixture+voice_mixture"}, "and name each once"),
-    ({"classifiers": "voice_vocals"}, "views of the vocals need them separated"),
+    ({"classifiers": "voice_mixture+notes_mixture_frames"}, "all views of a kind must end in _frames, or none"),
+    ({"classifiers": "voice_vocals"}, "views of the vocals need them separated.*set classifiers= too"),
 ])
 def test_contradictions_are_refused(values, message):
     with pytest.raises(KitError, match=message):

@@ -38,6 +38,7 @@ def built(tmp_path_factory):
     result = run_kit(
         "kaggle", "build", "--user", "somebody", "--competition", address, "--dataset", "somebody/weights",
         "--build", folder, "--recipe", "best", "--members", 3, "--set", "separator=none",
+        "--set", "classifiers=",
     )
     assert result.returncode == 0, result.stderr
     return folder
@@ -89,7 +90,7 @@ def test_a_notebook_installs_the_kit_and_knows_its_parameters(built, name):
     assert "--no-index" in install and "--no-deps" in install
     values = {}
     exec("\n".join(cells[:2]), values)
-    expected = {"recipe": "best", "settings": "separator=none", "members": 3, "on_bad": "fail"}
+    expected = {"recipe": "best", "settings": "separator=none classifiers=", "members": 3, "on_bad": "fail"}
     assert values.items() >= {key: value for key, value in expected.items() if key in NOTEBOOKS[name]}.items()
 
 

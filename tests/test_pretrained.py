@@ -153,13 +153,21 @@ def test_features_are_finite_also_of_silence_and_do_not_depend_on_the_batch(weig
     assert pooled.shape == (6, embedder.size) and pooled.dtype == np.float32 and np.isfinite(pooled).all()
     np.testing.assert_allclose(embedder.pooled(clips[2:3])[0], pooled[2], atol=1e-3)
     assert len(np.unique(pooled.round(4), axis=0)) == 6
+    frames = embedder.frames(clips, count=48)
+    assert frames.shape == (6, *extraction.View(_name_of(network), "mixture", over_time=True).shape)
+    assert frames.dtype == np.float32 and np.isfinite(frames).all() and np.abs(frames).max() < np.finfo("<f2").max
+    np.testing.assert_allclose(embedder.frames(clips[2:3], count=48)[0], frames[2], atol=1e-3)
+
+
+def _name_of(network):
+    return next(name for name, row in extraction.NETWORKS.items() if row.module == network.__name__)
 
 
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
     """The view ``stub_mixture``, whose network takes no time; gives its class."""
     release = Release("stub", "the stub", "1", "none", {"weights": "any"}, 0, "stub==1")
-    monkeypatch.setitem(extraction.NETWORKS, "stub", extraction.Network("stub_network", release, 3))
+    monkeypatch.setitem(extraction.NETWORKS, "stub", extraction.Network("stub_network", release, 3, 2))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     (cache_folder(release)).mkdir(parents=True)
     (cache_folder(release) / "weights").write_text("weights")
@@ -167,21 +175,26 @@ def stub(tmp_path, monkeypatch):
     return stub_network.Embedder
 
 
-def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(stub, sources, tmp_path, monkeypatch):
-    view = View.named("stub_mixture")
+@pytest.mark.parametrize("name, method, shape", [
+    ("stub_mixture", "pooled", (3,)), ("stub_mixture_frames", "frames", (extraction.FRAMES, 2)),
+])
+def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(
+    stub, sources, tmp_path, monkeypatch, name, method, shape
+):
+    view = View.named(name)
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
     whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
-    assert whole.shape == (24, 3) and stub.calls == [5, 5, 5, 5, 4]
-    original = stub.pooled
+    assert whole.shape == (24, *shape) and whole.dtype == view.dtype and stub.calls == [5, 5, 5, 5, 4]
+    original = getattr(stub, method)
 
-    def pooled(self, samples):
+    def interrupted(self, samples, **options):
         if len(stub.calls) == 7:
             stub.calls.append(0)
             raise KeyboardInterrupt
-        return original(self, samples)
+        return original(self, samples, **options)
 
-    monkeypatch.setattr(stub, "pooled", pooled)
-    with pytest.raises(Stopped, match="computing stub_mixture was stopped"):
+    monkeypatch.setattr(stub, method, interrupted)
+    with pytest.raises(Stopped, match=f"computing {name} was stopped"):
         extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert stub.calls[5:] == [5, 5, 0, 5, 5, 4] and continued.array.tobytes() == whole.tobytes()
@@ -269,6 +282,7 @@ def test_what_the_networks_hear_in_a_clip(weights_of, sources):
 def test_an_unknown_view_is_refused():
     with pytest.raises(KitError, match="no view 'musicnn_voice'. Choose one of musicnn_mixture, musicnn_vocals, "):
         View.named("musicnn_voice")
+    assert View.named("notes_vocals_frames") == View("notes", "vocals", over_time=True)
 
 
 @pytest.mark.slow

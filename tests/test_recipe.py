@@ -80,7 +80,7 @@ def test_hash_of_a_part_changes_with_that_part_only(values, changed):
 
 def test_every_choice_belongs_to_a_part():
     kinds = Recipe.published().with_values(classifiers="musicnn_mixture").kinds().values()
-    parts = {name for kind in kinds for name in kind.part("member")} | {"members", "classifiers"}
+    parts = {name for kind in kinds for name in kind.part("member")} | {"members", "classifiers", "sequence_members"}
     assert parts == {field.name for field in dataclasses.fields(Recipe)}
 
 

@@ -51,6 +51,8 @@ def train(folder, data, model, moment="", count=1):
         or event == "os.remove" and f"remove {Path(arguments[0]).name}" == moment
     ))
     # All that draws random numbers or has a state of its own takes part.
-    options = {"model": model, "folds": 3, "epochs": 4, "batch_size": 16, "crop": 30, "time_mask": 8}
-    recipe = Recipe.best().with_values(**options, precision="fp32")
+    recipe = Recipe.best().with_values(
+        separator="none", classifiers="", model=model, folds=3, epochs=4, batch_size=16, crop=30, time_mask=8,
+        precision="fp32",
+    )
     train_member(folder, 3, recipe, data, device=Device("cpu", "CPU", "fp32"))

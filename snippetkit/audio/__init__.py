@@ -106,6 +106,32 @@ def salvage(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seco
     return _resample(np.where(np.abs(signal) <= _MAX_PEAK, signal, 0), rate, sample_rate, seconds, mono)
 
 
+def load_clip(path, recipe, *, is_bad, sample_rate=None, mono=True):
+    """Decode a clip of a data set: `load` with the recipe's choices, or `salvage` if it is known to be bad.
+
+    Parameters
+    ----------
+    path : path-like
+    recipe : Recipe
+    is_bad : bool
+    sample_rate : int or None
+        In Hz; None is the recipe's.
+    mono : bool
+
+    Returns
+    -------
+    ndarray
+        As `load`.
+
+    Raises
+    ------
+    KitError
+        As `load`, unless the clip is known to be bad.
+    """
+    size = {"sample_rate": sample_rate or recipe.sample_rate, "seconds": recipe.seconds, "mono": mono}
+    return salvage(path, **size) if is_bad else load(path, **size, length=recipe.length)
+
+
 def level(signal):
     """Root mean square of a signal in dBFS, decibels below full scale (1); -inf for silence.
 

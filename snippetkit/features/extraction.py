@@ -177,7 +177,5 @@ def _compute(sources, path, recipe, jobs):
 
 def _features(clips, recipe):
     """Features of a few clips, shape (clips, frames, bands), float32."""
-    size = {"sample_rate": recipe.sample_rate, "seconds": recipe.seconds}
-    signals = [audio.salvage(path, **size) if is_bad else audio.load(path, **size, length=recipe.length)
-               for path, is_bad in clips]
+    signals = [audio.load_clip(path, recipe, is_bad=is_bad) for path, is_bad in clips]
     return np.stack([filterbank.log_mel(signal, recipe) for signal in signals]).astype(np.float32)

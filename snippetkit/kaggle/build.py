@@ -54,7 +54,7 @@ def build_folders(
     separates : bool
         Whether the recipe separates vocals; 01_spleeter then gets a GPU.
     has_classifiers : bool
-        Whether the recipe has classifiers, whose networks 02_features needs.
+        Whether the recipe has classifiers; 02_features then needs their networks, and gets a GPU.
     weights : dict or None
         Name to folder of the weights that 01_spleeter and 02_features need; without any there is no part ``weights``.
     internet : bool
@@ -96,7 +96,7 @@ def build_folders(
     for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
         given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
         notebook = _notebook(project / "notebooks" / f"{name}.ipynb", first_cell, given)
-        has_gpu = name == TRAINING or name == SEPARATION and separates
+        has_gpu = {TRAINING: True, SEPARATION: separates, FEATURES: has_classifiers}.get(name, False)
         choices = {
             "id": f"{user}/{slug(name)}", "notebook": f"{name}.ipynb", "title": slug(name).replace("-", " "),
             "gpu": has_gpu, "machine": _MACHINE if has_gpu else None,

@@ -11,7 +11,7 @@ from .earlier_output import copy_earlier_output
 
 # Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers. Without separation, because
 # the demo must run without a download, and Spleeter was not trained on synthesised voices.
-_DEMO = {"members": 2, "epochs": 9, "separator": "none"}
+_DEMO = {"members": 2, "epochs": 9, "separator": "none", "classifiers": ""}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Workspace:
         name : str
             'published', 'best' or 'quick'.
         members, epochs : int
-            0: the recipe's own number; on the demo a small one (then nothing is separated, either).
+            0: the recipe's own number; on the demo a small one (then nothing is separated, and there are no
+            classifiers, either).
         settings : str
             Further choices, ``name=value`` separated by spaces.
 

@@ -10,11 +10,13 @@ from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import models
+from ..features.pretrained.extraction import View
 from ..utils.errors import KitError
 from ..utils.lock import deferred_interrupt
 from ..utils.progress import say
 from ..utils.storage import replacing
 from .classifier import KernelMachine
+from .sequence import SequenceNetwork
 
 # How zipfile, pickle and torch refuse a file that is damaged or contains something else.
 _DAMAGE = (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, RuntimeError, TypeError, ValueError)
@@ -149,8 +151,11 @@ def load_state(state, path, device):
 
 def new_network(recipe, classes):
     """The network of a member, with random weights; of a classifier, without any."""
-    if recipe.views:
+    if not recipe.is_network:
         return KernelMachine()
+    if recipe.views:
+        sizes = [View.named(name).shape[-1] for name in recipe.views.split("+")]
+        return SequenceNetwork(sizes, classes=classes, dropout=recipe.dropout)
     return models.build(recipe.model, classes=classes, dropout=recipe.dropout, channels=recipe.channels)
 
 

@@ -46,8 +46,8 @@ class TrainingData:
         return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
 
     def views_of(self, recipe, split):
-        """The views of a classifier side by side: ndarray, shape (clips, numbers), float32."""
-        return np.concatenate([self.views[name][split].array for name in recipe.views.split("+")], axis=1)
+        """The views of a kind side by side: ndarray, shape (clips, numbers), or over time (clips, frames, channels)."""
+        return np.concatenate([self.views[name][split].array for name in recipe.views.split("+")], axis=-1)
 
     def datasets(self, recipe, member, device):
         """Training set, validation set and test set of a member, on the device.
@@ -90,10 +90,14 @@ class TrainingData:
         from ..dataset import SnippetDataset
 
         sides = folds.split(self, recipe, member)
-        # a clip's numbers are a single frame
-        train, test = (self.views_of(recipe, split)[:, np.newaxis] for split in ("train", "test"))
-        sets = [SnippetDataset(train[rows], self.labels[rows], device=device.name) for rows in sides]
-        return *sets, SnippetDataset(test, device=device.name)
+        train, test = (self.views_of(recipe, split) for split in ("train", "test"))
+        options = {"device": device.name}
+        if recipe.is_network:
+            options["statistics"] = band_statistics(train[sides[0]])
+        else:
+            train, test = train[:, np.newaxis], test[:, np.newaxis]     # a clip's numbers are a single frame
+        sets = [SnippetDataset(train[rows], self.labels[rows], **options) for rows in sides]
+        return *sets, SnippetDataset(test, **options)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):

@@ -89,7 +89,7 @@ def train_ensemble(folder, recipe, data, *, devices=None, clock=None, cluster=""
         with task, use_cluster(cluster, gpus=True):
             if recipe.split == "random":
                 say(f"split=random: {FLATTERS}")
-            train = _train_on_a_cluster if cluster and not recipe.views else _train_here
+            train = _train_on_a_cluster if cluster and recipe.is_network else _train_here
             train(folder, missing, recipe, data, devices, clock or Clock())
     return [i for i in finished_members(folder) if i in members]
 
@@ -102,7 +102,7 @@ def _train_here(folder, missing, recipe, data, devices, clock):
         from .workers import train_side_by_side
 
     # a classifier takes seconds, less than another process takes to start
-    devices = (devices or find_devices(recipe.precision))[: 1 if recipe.views else len(missing)]
+    devices = (devices or find_devices(recipe.precision))[: len(missing) if recipe.is_network else 1]
     places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
     how = "one" if len(devices) == 1 else len(devices)
     say(f"{len(missing)} of {recipe.members} members to train, {how} at a time, on {places}")

@@ -81,7 +81,7 @@ def _train_member(folder, member, recipe, data, device, clock):
         made_by = identity(member, recipe, data)
         claim(folder / "recipe.json", made_by, artifact=folder, delete=folder.parent)
         if not all((folder / name).exists() for name in (WEIGHTS, "history.csv")):
-            make = _fit if recipe.views else _train
+            make = _train if recipe.is_network else _fit
             network = make(folder, made_by, recipe, data, (train, valid), device, clock)
             if network is None:
                 return False
@@ -165,10 +165,10 @@ def _finish(folder, made_by, recipe, network, device):
         "training_data": made_by["training_data"],
         "epochs": len(history),
         **{name: float(history[name].iloc[-1]) for name in ("valid_accuracy", "valid_loss")},
-        "weights": sum(weight.numel() for weight in (network.buffers if recipe.views else network.parameters)()),
+        "weights": sum(weight.numel() for weight in (network.parameters if recipe.is_network else network.buffers)()),
         "seconds": float(history["seconds"].sum()),
         "device": device.title,
-        "precision": "fp32" if recipe.views else device.precision,
+        "precision": device.precision if recipe.is_network else "fp32",
         "versions": {
             "python": platform.python_version(), "snippetkit": __version__,     # a checkout need not be installed
             **{name: version(name) for name in ("numpy", "torch", "torchvision")},

@@ -226,7 +226,7 @@ def rows_done(path, made_by):
     return note["rows"] if is_ours and path.with_suffix(".partial.npy").exists() else 0
 
 
-def write_rows(path, made_by, shape, blocks, bar):
+def write_rows(path, made_by, shape, blocks, bar, *, dtype="<f4"):
     """Write the missing rows of an array block by block, and rename the array when it is complete.
 
     Until then its name is ``<name>.partial.npy``, and ``<name>.progress.json`` counts the rows that are on disk.
@@ -238,11 +238,13 @@ def write_rows(path, made_by, shape, blocks, bar):
     made_by : list or dict
         JSON values.
     shape : tuple of int
-        Of the whole array, float32.
+        Of the whole array.
     blocks : iterable of ndarray, shape (some rows, ...)
         From row `rows_done` on.
     bar : tqdm
         Updated by the rows of each block.
+    dtype : str
+        As in the file; float32 by default.
 
     Raises
     ------
@@ -254,11 +256,11 @@ def write_rows(path, made_by, shape, blocks, bar):
     with report_os_error(f"{partial} could not be written", "Completed rows are kept. Make room, then run again."):
         # Not a memory map: on a full disk it would end the process with a bus error.
         with open(partial, "r+b" if done else "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+            header = {"descr": dtype, "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
-            file.seek(done * 4 * int(np.prod(shape[1:])), os.SEEK_CUR)
+            file.seek(done * np.dtype(dtype).itemsize * int(np.prod(shape[1:])), os.SEEK_CUR)
             for values in blocks:
-                file.write(np.ascontiguousarray(values, "<f4"))
+                file.write(np.ascontiguousarray(values, dtype))
                 flush(file)     # the rows must be on disk before the note that counts them
                 done += len(values)
                 write_json(note, {"made_by": digest(made_by), "rows": done})

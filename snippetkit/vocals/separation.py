@@ -195,8 +195,7 @@ def _batches(splits, only, size):
 
 def _mixture(clip, is_bad, recipe):
     """Samples of a clip for the separator, shape (samples, channels)."""
-    size = {"sample_rate": RATE, "seconds": recipe.seconds, "mono": False}
-    return audio.salvage(clip, **size) if is_bad else audio.load(clip, **size, length=recipe.length)
+    return audio.load_clip(clip, recipe, is_bad=is_bad, sample_rate=RATE, mono=False)
 
 
 def _write(path, vocals, mono):

@@ -1,6 +1,7 @@
 """From a folder of clips to what a pretrained network says of each: block by block, resumable."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from ... import audio
+from ...recipe import OVER_TIME
 from ...utils.artifacts import claim, digest, rows_done, write_rows
 from ...utils.errors import KitError
 from ...utils.lock import exclusive_task
@@ -19,25 +21,33 @@ from . import releases
 
 
 class Network(NamedTuple):
-    """A network of the table: its module with the class Embedder, its weights, and the numbers it gives for a clip."""
+    """A network of the table: its module with the class Embedder, its weights, and how much it gives for a clip."""
 
     module: str     # imports torch, so it waits
     release: Release
-    numbers: int
+    numbers: int    # of a whole clip
+    channels: int   # of a frame
 
 
 NETWORKS = {
-    "musicnn": Network(f"{__package__}.musicnn", releases.MUSICNN, 3012),
-    "voice": Network(f"{__package__}.voice_encoder", releases.VOICE_ENCODER, 512),
-    "notes": Network(f"{__package__}.note_posteriors", releases.BASIC_PITCH, 628),
+    "musicnn": Network(f"{__package__}.musicnn", releases.MUSICNN, 3012, 1506),
+    "voice": Network(f"{__package__}.voice_encoder", releases.VOICE_ENCODER, 512, 256),
+    "notes": Network(f"{__package__}.note_posteriors", releases.BASIC_PITCH, 628, 440),
 }
+FRAMES = 48     # of a view over time, whatever the frames of the network: 62 ms of a clip of three seconds
 SOUNDS = ("mixture", "vocals")
 _SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
 class View:
-    """What one network says of one sound of each clip, such as ``musicnn_vocals``.
+    """What one network says of one sound of each clip, such as ``musicnn_vocals`` or ``musicnn_vocals_frames``.
+
+    Attributes
+    ----------
+    network, sound : str
+    over_time : bool
+        Whether it keeps time; otherwise it has statistics over the whole clip.
 
     Raises
     ------
@@ -47,27 +57,35 @@ class View:
 
     network: str
     sound: str
+    over_time: bool = False
 
     @classmethod
     def named(cls, name):
         """The view with a name such as ``musicnn_vocals``."""
-        network, _, sound = name.partition("_")
+        network, _, sound = name.removesuffix(OVER_TIME).partition("_")
         if network not in NETWORKS or sound not in SOUNDS:
             kinds = ", ".join(f"{network}_{sound}" for network in NETWORKS for sound in SOUNDS)
-            raise KitError(f"there is no view {name!r}. Choose one of {kinds}.")
-        return cls(network, sound)
+            raise KitError(f"there is no view {name!r}. Choose one of {kinds}; {OVER_TIME} at the end keeps time.")
+        return cls(network, sound, name.endswith(OVER_TIME))
 
     @property
     def name(self):
-        return f"{self.network}_{self.sound}"
+        return f"{self.network}_{self.sound}{OVER_TIME if self.over_time else ''}"
 
     @property
     def release(self):
         return NETWORKS[self.network].release
 
     @property
-    def numbers(self):
-        return NETWORKS[self.network].numbers
+    def shape(self):
+        """Of a clip: (numbers,), or over time (frames, channels)."""
+        network = NETWORKS[self.network]
+        return (FRAMES, network.channels) if self.over_time else (network.numbers,)
+
+    @property
+    def dtype(self):
+        """Half precision over time: a clip has 100,000 numbers."""
+        return "<f2" if self.over_time else "<f4"
 
 
 def extract_views(splits, folder, names, recipe, *, jobs=-1):
@@ -89,7 +107,7 @@ def extract_views(splits, folder, names, recipe, *, jobs=-1):
     Returns
     -------
     dict
-        Name of each view to a dict of 'train' and 'test' to Features; their arrays have shape (clips, numbers).
+        Name of each view to a dict of 'train' and 'test' to Features; their arrays have shape (clips, *view.shape).
 
     Raises
     ------
@@ -107,7 +125,10 @@ def require_networks(folder, names):
     networks = {view.network for view in map(View.named, names)
                 if not all(_path(folder, view, split).exists() for split in _SPLITS)}
     for network in networks:
-        _open(network, "auto")
+        try:
+            _open(network, "auto")
+        except KitError as error:
+            raise KitError(f"{error} Or go without pretrained features: --set classifiers=") from error
 
 
 def are_complete(splits, folder, names, recipe):
@@ -136,7 +157,7 @@ def extract(sources, folder, split, view, recipe, *, jobs=-1):
     Features
     """
     path, made_by = _path(folder, view, split), _made_by(sources, view, recipe)
-    about = {"shape": [len(sources.paths), view.numbers], "ids": list(sources.paths), "source": COMPUTED}
+    about = {"shape": [len(sources.paths), *view.shape], "ids": list(sources.paths), "source": COMPUTED}
     delete = f"{path.parent} and the classifiers beside {path.parent.parent}"
     claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), delete=delete, **about)
     if not path.exists():
@@ -168,13 +189,13 @@ def hear(sources, clip, names, recipe):
         Name of each view of ``musicnn`` to a dict of tag to probability, both taggers together, and of each view of
         ``notes`` to an ndarray, shape (frames, pitches), of probabilities. The voice encoder gives nothing to look at.
     """
-    views = [view for view in map(View.named, names) if view.network != "voice"]
+    views = dict.fromkeys(View(view.network, view.sound) for view in map(View.named, names) if view.network != "voice")
     embedders = {network: _open(network, recipe.precision) for network in {view.network for view in views}}
     heard = {}
     for view in views:
         embedder = embedders[view.network]
         files = sources.paths if view.sound == "vocals" else sources.clips
-        signal = _signal(files[clip], clip in sources.faults, embedder.rate, recipe)
+        signal = audio.load_clip(files[clip], recipe, is_bad=clip in sources.faults, sample_rate=embedder.rate)
         heard[view.name] = embedder.show(signal[np.newaxis])
     return heard
 
@@ -191,6 +212,7 @@ def _made_by(sources, view, recipe):
 
 def _compute(sources, path, made_by, view, recipe, jobs):
     embedder = _open(view.network, recipe.precision)
+    compute = partial(embedder.frames, count=FRAMES) if view.over_time else embedder.pooled
     ids, done = list(sources.paths), rows_done(path, made_by)
     files = sources.paths if view.sound == "vocals" else sources.clips
     with (
@@ -198,10 +220,12 @@ def _compute(sources, path, made_by, view, recipe, jobs):
         progress(total=len(ids), done=done, title=f"{path.stem.replace('_', ' ')}", unit="clip") as bar,
     ):
         signals = (
-            np.stack(parallel(delayed(_signal)(files[i], i in sources.faults, embedder.rate, recipe) for i in block))
-            for block in blocks_of(ids[done:])
+            np.stack(parallel(
+                delayed(audio.load_clip)(files[i], recipe, is_bad=i in sources.faults, sample_rate=embedder.rate)
+                for i in block
+            )) for block in blocks_of(ids[done:])
         )
-        write_rows(path, made_by, (len(ids), view.numbers), map(embedder.pooled, signals), bar)
+        write_rows(path, made_by, (len(ids), *view.shape), map(compute, signals), bar, dtype=view.dtype)
 
 
 def _open(network, precision):
@@ -210,9 +234,3 @@ def _open(network, precision):
 
     known = NETWORKS[network]
     return import_module(known.module).Embedder(find(known.release), find_devices(precision)[0])
-
-
-def _signal(clip, is_bad, rate, recipe):
-    size = {"sample_rate": rate, "seconds": recipe.seconds}
-    signal = audio.salvage(clip, **size) if is_bad else audio.load(clip, **size, length=recipe.length)
-    return signal.astype(np.float32)

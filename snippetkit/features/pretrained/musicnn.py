@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...vocals import checkpoint
-from .spectrum import mel_power
+from .spectrum import mean_frames, mel_power
 
 TAGS = {
     "MTT": (
@@ -137,6 +137,26 @@ class Embedder:
         ndarray, shape (clips, size), float32
         """
         return np.concatenate([pooled for pooled, _ in self._run(samples)], axis=1)
+
+    @torch.inference_mode()
+    def frames(self, samples, *, count):
+        """What both taggers pool, over time.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+        count : int
+            Frames, each a mean.
+
+        Returns
+        -------
+        ndarray, shape (clips, count, 2 * CHANNELS), float32
+        """
+        spectrogram = log_mel(torch.from_numpy(samples).to(self._device.name))
+        with self._device.autocast():
+            frames = [tagger.frames(spectrogram) for tagger in self._taggers.values()]
+        return mean_frames(torch.cat(frames, dim=1), count)
 
     @torch.inference_mode()
     def show(self, samples):

@@ -7,9 +7,11 @@ Bittner et al., "A lightweight instrument-agnostic model for polyphonic note tra
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ...utils.errors import KitError
 from .releases import BASIC_PITCH
+from .spectrum import mean_frames
 
 RATE = 22_050   # Hz
 PITCHES = 88    # those of a piano, from 27.5 Hz
@@ -80,6 +82,25 @@ class Embedder:
             notes.mean(axis=1), notes.std(axis=1), notes.max(axis=1), found["onsets"].max(axis=1),
             found["contours"].mean(axis=1), *shares,
         ], axis=1).astype(np.float32)
+
+    def frames(self, samples, *, count):
+        """The posteriors over time.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+        count : int
+            Frames, each a mean.
+
+        Returns
+        -------
+        ndarray, shape (clips, count, 5 * PITCHES), float32
+            Notes, onsets and contours.
+        """
+        found = self.posteriors(samples)
+        side_by_side = np.concatenate([found[name] for name in ("notes", "onsets", "contours")], axis=2)
+        return mean_frames(torch.from_numpy(side_by_side).transpose(1, 2), count)
 
     def show(self, samples):
         """The notes of one clip: ndarray, shape (frames, PITCHES)."""

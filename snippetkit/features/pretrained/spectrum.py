@@ -1,11 +1,12 @@
-"""The power in mel bands that pretrained networks take: librosa's melspectrogram with its defaults, of many clips."""
+"""What pretrained networks share: the power in mel bands that they take, and the means over time that are kept."""
 
 import librosa
 import torch
+from torch.nn import functional
 
 
 def mel_power(samples, *, rate, n_fft, hop, bands):
-    """Power in mel bands.
+    """Power in mel bands, as librosa's melspectrogram with its defaults.
 
     Parameters
     ----------
@@ -30,3 +31,18 @@ def mel_power(samples, *, rate, n_fft, hop, bands):
     spectrum = torch.stft(samples, n_fft, hop, window=window, pad_mode="constant", return_complex=True)
     filters = torch.from_numpy(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands))
     return (filters.to(samples.device) @ spectrum.abs().square()).transpose(1, 2)
+
+
+def mean_frames(values, count):
+    """Means over `count` parts of the time, of equal length.
+
+    Parameters
+    ----------
+    values : Tensor, shape (clips, channels, frames)
+    count : int
+
+    Returns
+    -------
+    ndarray, shape (clips, count, channels), float32
+    """
+    return functional.adaptive_avg_pool1d(values.float(), count).transpose(1, 2).cpu().numpy()

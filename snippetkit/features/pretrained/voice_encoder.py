@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ...utils.errors import KitError
 from .releases import VOICE_ENCODER
-from .spectrum import mel_power
+from .spectrum import mean_frames, mel_power
 
 RATE = 16_000   # Hz
 WINDOW = 160    # frames: 1.6 s
@@ -86,6 +86,24 @@ class Embedder:
         cut = windows(mel_frames(torch.from_numpy(samples).to(self._device.name)))
         vectors = self._encoder(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
         return torch.cat([vectors.mean(dim=1), vectors.std(dim=1, correction=0)], dim=1).cpu().numpy()
+
+    @torch.inference_mode()
+    def frames(self, samples, *, count):
+        """The states of the last LSTM, over time.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (clips, samples), float32
+            At `RATE`.
+        count : int
+            Frames, each a mean.
+
+        Returns
+        -------
+        ndarray, shape (clips, count, SIZE), float32
+        """
+        states, _ = self._encoder.lstm(mel_frames(torch.from_numpy(samples).to(self._device.name)))
+        return mean_frames(states.transpose(1, 2), count)
 
 
 def load(folder):

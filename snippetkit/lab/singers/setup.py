@@ -76,7 +76,9 @@ def open_study(
         recipe = shared_recipe(work.members, available)[0].with_values(members=len(available))
     else:
         available = range(members)
-        recipe = Recipe.best().with_values(separator="none", model="resnet18", members=members, epochs=epochs)
+        recipe = Recipe.best().with_values(
+            separator="none", classifiers="", model="resnet18", members=members, epochs=epochs,
+        )
     _require_folds(valid_folds, recipe, available, run)
     work = work if str(run) else open_workspace(data, out)
     competition, device, clock = find(work.data), find_devices(recipe.precision)[0], clock or Clock()

@@ -1,0 +1,60 @@
+"""A small network on what pretrained networks say over time.
+
+The sequences are computed once, so an epoch takes seconds.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_WIDTH = 96     # of each view after its projection
+_HIDDEN = 128   # of the convolutions over time
+_FARTHEST = 6   # standard deviations from the mean, beyond which a value is cut
+
+
+class SequenceNetwork(nn.Module):
+    """Projects each view, convolves over time, and pools mean, maximum and deviation.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Channels of each view.
+    classes : int
+    dropout : float, 0 to 1
+        Of the pooled numbers. In training half as many input channels are dropped, each from a whole clip.
+    """
+
+    def __init__(self, sizes, *, classes, dropout):
+        super().__init__()
+        width = _WIDTH * len(sizes)
+        self._sizes = list(sizes)
+        self.channel_dropout = nn.Dropout1d(dropout / 2)
+        self.projections = nn.ModuleList(nn.Conv1d(size, _WIDTH, 1) for size in sizes)
+        self.norm = nn.BatchNorm1d(width)
+        self.first = _convolution(width, _HIDDEN)
+        self.second = _convolution(_HIDDEN, _HIDDEN)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(3 * (width + _HIDDEN), classes))
+
+    def forward(self, features):
+        """Logits of clips.
+
+        Parameters
+        ----------
+        features : Tensor, shape (clips, 1, frames, channels)
+            Standardised; the views side by side.
+
+        Returns
+        -------
+        Tensor, shape (clips, classes)
+        """
+        channels = self.channel_dropout(features.squeeze(1).transpose(1, 2).clamp(-_FARTHEST, _FARTHEST))
+        views = [project(view) for project, view in zip(self.projections, channels.split(self._sizes, dim=1))]
+        projected = functional.relu(self.norm(torch.cat(views, dim=1)))
+        hidden = self.first(projected)
+        hidden = hidden + self.second(hidden)
+        frames = torch.cat([projected, hidden], dim=1)
+        return self.head(torch.cat([frames.mean(dim=2), frames.amax(dim=2), frames.std(dim=2, correction=0)], dim=1))
+
+
+def _convolution(inputs, outputs):
+    return nn.Sequential(nn.Conv1d(inputs, outputs, 3, padding=1), nn.BatchNorm1d(outputs), nn.ReLU())
