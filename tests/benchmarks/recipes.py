@@ -1,9 +1,9 @@
 """Accuracy of recipes and ingredients: python tests/benchmarks/recipes.py DATA FOLDER [--rows best,published].
 
 Every row is a run with a work folder of its own below FOLDER. A row is trained on the mixture; rows whose name ends in
-"-vocals", and "quick", are trained on vocals, which are separated once for all rows. Complete runs are not trained
-again. The predictions of finished rows are kept in results/held_out, so that rows of different days can be compared.
-The rows with a random split show how much it overestimates the accuracy.
+"-vocals", "best" and "quick" are trained on vocals, which are separated once for all rows. Complete runs are not
+trained again. The predictions of finished rows are kept in results/held_out, so that rows of different days can be
+compared. The rows with a random split show how much it overestimates the accuracy.
 """
 
 import subprocess
@@ -29,40 +29,43 @@ _TWO_RESOLUTIONS = (
     "crop=0", "time_mask=16", "band_mask=20",
 )
 _FINER_BANDS = (*_FINE, "n_mels=128", "f_max=11025", "crop=80", "time_mask=16", "band_mask=24")
-_SMALL = ("model=resnet18", "epochs=6")
+# the networks of `best` alone; and the same training of the published network, in more epochs
+_RESNET18 = ("classifiers=",)
+_RESNET34 = ("classifiers=", "model=resnet34", "epochs=13")
 
 # name of the row: recipe, members, other choices
 ROWS = {
+    "best": ("best", 20, ()),
+    "quick": ("quick", 0, ()),    # classifiers on pretrained features, of the mixture and of the vocals
     "published-random": ("published", 1, ()),
-    "best-random": ("best", 1, ("split=random",)),
+    "resnet34-random": ("best", 1, (*_RESNET34, "split=random")),
     "cnn3": ("published", 5, ("split=songs", "model=cnn3")),
     "published": ("published", 5, ("split=songs",)),
-    "best": ("best", 5, ()),
-    "without-crop": ("best", 1, ("crop=0", "time_mask=60", "epochs=10")),  # a training of about the same length
-    "without-standardising": ("best", 1, ("standardise=false",)),
-    "without-masks": ("best", 1, ("time_mask=0", "band_mask=0")),
-    "without-mixup": ("best", 1, ("mixup=0",)),
-    "without-smoothing": ("best", 1, ("label_smoothing=0",)),
-    "without-averaged-weights": ("best", 1, ("ema_decay=0",)),
-    "without-one-cycle": ("best", 1, ("schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
+    "resnet34": ("best", 5, _RESNET34),
+    # about as long as the 13 epochs on crops
+    "without-crop": ("best", 1, (*_RESNET34, "crop=0", "time_mask=60", "epochs=10")),
+    "without-standardising": ("best", 1, (*_RESNET34, "standardise=false")),
+    "without-masks": ("best", 1, (*_RESNET34, "time_mask=0", "band_mask=0")),
+    "without-mixup": ("best", 1, (*_RESNET34, "mixup=0")),
+    "without-smoothing": ("best", 1, (*_RESNET34, "label_smoothing=0")),
+    "without-averaged-weights": ("best", 1, (*_RESNET34, "ema_decay=0")),
+    "without-one-cycle": ("best", 1, (*_RESNET34, "schedule=cosine_restarts", "lr=3e-4", "weight_decay=1e-5")),
     # other features: 24 bands per octave from frames of 93 ms and of 372 ms, as two channels; 128 mel bands
-    "two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, "epochs=12")),
-    "finer-bands": ("best", 5, (*_FINER_BANDS, "epochs=12")),
+    "two-resolutions": ("best", 5, (*_RESNET34, *_TWO_RESOLUTIONS, "epochs=12")),
+    "finer-bands": ("best", 5, (*_RESNET34, *_FINER_BANDS, "epochs=12")),
     # fewer layers and epochs, so a member takes less time
-    "small": ("best", 5, _SMALL),
-    "small-two-resolutions": ("best", 5, (*_TWO_RESOLUTIONS, *_SMALL)),
-    "small-finer-bands": ("best", 5, (*_FINER_BANDS, *_SMALL)),
+    "resnet18": ("best", 5, _RESNET18),
+    "resnet18-two-resolutions": ("best", 5, (*_RESNET18, *_TWO_RESOLUTIONS)),
+    "resnet18-finer-bands": ("best", 5, (*_RESNET18, *_FINER_BANDS)),
 }
-
-ROWS |= {f"{name}-vocals": ROWS[name] for name in ("cnn3", "published", "best", "small")}
-ROWS["quick"] = ("quick", 0, ())    # classifiers on pretrained features, of the mixture and of the vocals
+ROWS |= {f"{name}-vocals": ROWS[name] for name in ("cnn3", "published", "resnet34", "resnet18")}
 
 # name of the row: the rows whose members are averaged
 MIXES = {
-    "two-kinds": ("best", "two-resolutions"),
-    "three-kinds": ("best", "two-resolutions", "finer-bands"),
-    "two-small-kinds": ("small", "small-two-resolutions"),
-    "three-small-kinds": ("small", "small-two-resolutions", "small-finer-bands"),
+    "two-kinds": ("resnet34", "two-resolutions"),
+    "three-kinds": ("resnet34", "two-resolutions", "finer-bands"),
+    "two-resnet18-kinds": ("resnet18", "resnet18-two-resolutions"),
+    "three-resnet18-kinds": ("resnet18", "resnet18-two-resolutions", "resnet18-finer-bands"),
 }
 
 
@@ -100,7 +103,7 @@ def _train(data, folder, name, members):
     recipe, default, settings = ROWS[first]
     # with fewer members, the report of more would be overwritten
     members = max(members or default, len(finished_members(folder / name / "members")))
-    if name.endswith("-vocals") or name == "quick":
+    if name.endswith("-vocals") or name in ("best", "quick"):
         _link(folder / "vocals", folder / name / "vocals")
     else:
         settings = ("separator=none", *settings)

@@ -117,7 +117,6 @@ class Embedder:
     """
 
     rate = RATE
-    size = 2 * 2 * CHANNELS
 
     def __init__(self, folder, device):
         self._device = device
@@ -134,7 +133,7 @@ class Embedder:
 
         Returns
         -------
-        ndarray, shape (clips, size), float32
+        ndarray, shape (clips, 4 * CHANNELS), float32
         """
         return np.concatenate([pooled for pooled, _ in self._run(samples)], axis=1)
 

@@ -40,7 +40,6 @@ class Embedder:
     """
 
     rate = RATE
-    size = 4 * PITCHES + 3 * PITCHES + 2 * (_MOST_AT_ONCE + 1)
 
     def __init__(self, folder, device=None):
         try:
@@ -72,7 +71,7 @@ class Embedder:
 
         Returns
         -------
-        ndarray, shape (clips, size), float32
+        ndarray, shape (clips, 628), float32
         """
         found = self.posteriors(samples)
         notes, counts = found["notes"], np.arange(_MOST_AT_ONCE + 1)

@@ -62,7 +62,6 @@ class Embedder:
     """
 
     rate = RATE
-    size = 2 * SIZE
 
     def __init__(self, folder, device):
         self._device = device
@@ -81,7 +80,7 @@ class Embedder:
 
         Returns
         -------
-        ndarray, shape (clips, size), float32
+        ndarray, shape (clips, 2 * SIZE), float32
         """
         cut = windows(mel_frames(torch.from_numpy(samples).to(self._device.name)))
         vectors = self._encoder(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
