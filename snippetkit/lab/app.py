@@ -16,9 +16,10 @@ from pathlib import Path
 
 import click
 
+from ..audio import recordings
 from ..data.labels import CLASSES
 from ..utils.errors import KitError
-from . import pictures, sound
+from . import pictures
 from .identify.recogniser import Recogniser, conclude
 from .singers.who_sings import WhoSings
 
@@ -130,7 +131,7 @@ def delete_upload(path, uploads):
 
 def _answer(system, names, step, conclusion, path):
     """The values of the four outputs, for a recording."""
-    samples = sound.load(path, **system.wanted, **_LIMITS)
+    samples = recordings.load(path, **system.wanted, **_LIMITS)
     probabilities = system.probabilities(samples)
     title, top = conclusion(probabilities)
     seconds = len(samples) / system.wanted["sample_rate"]

@@ -34,7 +34,7 @@ def identify(recording, network, out):
     """Name the five likeliest songs of RECORDING, or write a table for a folder of recordings."""
     import pandas as pd
 
-    from . import sound
+    from ..audio import recordings
     from .identify.recogniser import UNKNOWN, Recogniser, find_network
 
     if recording.is_dir() and out.is_dir():
@@ -42,7 +42,8 @@ def identify(recording, network, out):
     recogniser = Recogniser(find_network(network))
 
     def answer(path):
-        return recogniser.conclude(recogniser.probabilities(sound.load(path, **recogniser.wanted, **sound.LIMITS)))
+        signal = recordings.load(path, **recogniser.wanted, **recordings.LIMITS)
+        return recogniser.conclude(recogniser.probabilities(signal))
 
     if not recording.is_dir():
         title, top = answer(recording)
@@ -52,7 +53,7 @@ def identify(recording, network, out):
             click.echo(f"{probability:6.3f}  {name}")
         return
     rows = []
-    for path in sound.recordings(recording):
+    for path in recordings.recordings_in(recording):
         row = {"recording": path.name, "answer": "", "fault": ""}
         try:
             row["answer"], top = answer(path)

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 from lab.sounds import RATE, make_songs, write
 
-from snippetkit.lab import folders, sound
+from snippetkit.audio import recordings
+from snippetkit.lab import folders
 from snippetkit.lab.identify.collection import choose_test_noises, load_songs
 from snippetkit.lab.identify.recogniser import song_recipe
 from snippetkit.utils.errors import KitError
@@ -17,7 +18,7 @@ TONE = make_songs(1, 3.0)[0]
 
 
 def test_an_m4a_sounds_like_the_same_wav(tmp_path):
-    signals = [sound.load(write(tmp_path / name, TONE), sample_rate=16_000) for name in ("one.m4a", "two.wav")]
+    signals = [recordings.load(write(tmp_path / name, TONE), sample_rate=16_000) for name in ("one.m4a", "two.wav")]
     assert abs(len(signals[0]) - len(signals[1])) < 3000
     one, two = (signal[16_000:32_000] for signal in signals)    # an encoder delays and fades in
     assert np.std(one) == pytest.approx(np.std(two), rel=0.02)
@@ -44,14 +45,14 @@ def test_a_recording_is_decoded_to_its_end_whatever_its_header_says(tmp_path, na
     options = {"bitrate_mode": "VARIABLE", "compression_level": 0.5} if name == "one.mp3" else {}
     soundfile.write(path, signal, RATE, **options)
     path.write_bytes(change(path.read_bytes()))
-    assert len(sound.load(path, sample_rate=RATE)) == pytest.approx(20 * RATE, abs=0.1 * RATE)
+    assert len(recordings.load(path, sample_rate=RATE)) == pytest.approx(20 * RATE, abs=0.1 * RATE)
     with pytest.raises(KitError, match="lasts longer than 0.3"):
-        sound.load(path, sample_rate=RATE, longest=19)
+        recordings.load(path, sample_rate=RATE, longest=19)
 
 
 def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
     path = write(tmp_path / "stereo.wav", np.stack([TONE, -0.5 * TONE], axis=1))
-    channels, mixed = (sound.load(path, sample_rate=RATE, mono=mono) for mono in (False, True))
+    channels, mixed = (recordings.load(path, sample_rate=RATE, mono=mono) for mono in (False, True))
     assert channels.shape == (len(TONE), 2) and mixed.shape == TONE.shape
     np.testing.assert_allclose(mixed, channels.mean(axis=1), atol=1e-6)
 
@@ -70,7 +71,7 @@ def test_channels_are_mixed_unless_they_are_wanted(tmp_path):
 def test_a_recording_that_cannot_be_used_is_refused(tmp_path, name, make, message):
     make(tmp_path / name)
     with pytest.raises(KitError, match=f"{name} {message}"):
-        sound.load(tmp_path / name, sample_rate=RATE, longest=6, largest=450_000)
+        recordings.load(tmp_path / name, sample_rate=RATE, longest=6, largest=450_000)
 
 
 # --- folders ---

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from ...audio import recordings
 from ...recipe import Recipe
 from ...utils.errors import KitError, listed
 from ...utils.folders import files_in
 from ...utils.parallel import parallel_map
 from ...utils.parameters import path, text
-from .. import sound
 from ..spectrogram import MelSpectrogram
 
 SECONDS = 29.7      # of a recording, as in the genre study
@@ -150,7 +150,7 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
 
 
 def _sound_files(folder):
-    return [path for path in files_in(folder) if path.suffix.lower() in sound.SUFFIXES]
+    return [path for path in files_in(folder) if path.suffix.lower() in recordings.SUFFIXES]
 
 
 def _artist(path):
@@ -172,9 +172,9 @@ def load(path, *, sample_rate, seconds):
     Raises
     ------
     KitError
-        As `sound.load`; if the recording is shorter.
+        As `recordings.load`; if the recording is shorter.
     """
-    signal, samples = sound.load(path, sample_rate=sample_rate), round(seconds * sample_rate)
+    signal, samples = recordings.load(path, sample_rate=sample_rate), round(seconds * sample_rate)
     if len(signal) < samples:
         raise KitError(f"{Path(path).name} is {len(signal) / sample_rate:.1f} s long instead of {seconds:g} s.")
     return signal[:samples]

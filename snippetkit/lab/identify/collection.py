@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from ...audio import recordings
 from ...utils.artifacts import digest, fingerprint
 from ...utils.errors import KitError, listed
 from ...utils.parallel import parallel_map
-from .. import sound
 from ..spectrogram import MelSpectrogram
 from .fragments import NoisyFragments, SoundBank, Sounds
 from .noise import Mix
@@ -147,7 +147,7 @@ def load_songs(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix
 
 
 def _unique_recordings(folder):
-    paths = sound.recordings(folder)
+    paths = recordings.recordings_in(folder)
     stems = [path.stem for path in paths]
     if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise KitError(f"{folder} holds several recordings named {', '.join(doubled)}. Rename or remove some.")
@@ -156,7 +156,7 @@ def _unique_recordings(folder):
 
 def _load(path, sample_rate):
     try:
-        return sound.load(path, sample_rate=sample_rate)
+        return recordings.load(path, sample_rate=sample_rate)
     except KitError as error:
         return str(error)
 

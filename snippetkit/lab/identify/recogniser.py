@@ -110,7 +110,7 @@ class Recogniser:
     recipe : Recipe
     device : Device
     wanted : dict
-        How to load a recording: ``sample_rate`` of `sound.load`.
+        How to load a recording: ``sample_rate`` of `recordings.load`.
     step : float
         Seconds from one window to the next.
     levels : callable

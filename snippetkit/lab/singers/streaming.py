@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import soxr
 
+from ...audio import recordings
 from ...data.synthesis import CLIP_RATE, song
 from ...utils import parameters
-from .. import sound
 
 STEP = 0.5      # seconds from one decision to the next
 
@@ -130,7 +130,7 @@ def load_recording(path="", *, sample_rate, mono=True):
         Times in seconds, for the synthetic song.
     """
     if path := parameters.path(path):
-        return sound.load(path, sample_rate=sample_rate, mono=mono), None
+        return recordings.load(path, sample_rate=sample_rate, mono=mono), None
     classes = [0, 1, 1, 3, 3, 0, 2, 2, 3, 0]
     signal = soxr.resample(song(classes, np.random.default_rng(11)), CLIP_RATE, sample_rate)
     truth = [(3 * i, 3 * i + 3, label) for i, label in enumerate(classes)]

@@ -1,0 +1,104 @@
+"""Recordings of any length: decoded from every usual format, and listed."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..utils.errors import KitError, report_os_error
+from ..utils.folders import files_in
+from . import from_samples
+from .decoding import decode
+
+LIMITS = {"longest": 600.0, "largest": 50e6}    # seconds and bytes of a recording for the command line
+SUFFIXES = (".mp3", ".m4a", ".wav", ".ogg", ".flac", ".aac", ".webm", ".mp4", ".opus")
+_SILENT = 1e-4          # highest peak of a silent recording; full scale is 1
+
+
+def load(path, *, sample_rate, longest=None, largest=None, mono=True):
+    """Decode a recording and resample it, as `audio.load` does with clips.
+
+    libsndfile decodes it, or PyAV if libsndfile cannot (m4a, as phones record).
+
+    Parameters
+    ----------
+    path : path-like
+    sample_rate : int, in Hz
+    longest : float or None
+        Longest duration in seconds.
+    largest : float or None
+        Largest file in bytes.
+    mono : bool
+        False keeps the channels.
+
+    Returns
+    -------
+    ndarray, shape (samples,) or (samples, channels), float32
+
+    Raises
+    ------
+    KitError
+        If the file is missing, empty, too large, too long, silent, or cannot be decoded.
+    """
+    path = Path(path)
+    with report_os_error(f"{path} cannot be read"):
+        size = path.stat().st_size
+    if not size:
+        raise KitError(f"{path.name} is empty (0 bytes).")
+    if largest and size > largest:
+        raise KitError(f"{path.name} has {size / 1e6:.0f} MB, more than {largest / 1e6:.0f}. Cut it or save it as MP3.")
+    with report_os_error(f"{path} cannot be read"):
+        signal, rate = _read_with_soundfile(path, longest) or _read_with_av(path, longest)
+    if longest and len(signal) > longest * rate:
+        raise KitError(f"{path.name} lasts longer than {longest / 60:g} minutes. Cut it.")
+    if not len(signal):
+        raise KitError(f"{path.name} holds no sound.")
+    signal = from_samples(path.name, signal, rate, sample_rate=sample_rate, mono=mono)
+    if not np.any(np.abs(signal) > _SILENT):
+        raise KitError(f"{path.name} is silent.")
+    return signal
+
+
+def _read_with_soundfile(path, longest):
+    """Samples, shape (samples, channels), slightly more than `longest` at most, and their rate; None if it cannot."""
+    try:
+        with open(path, "rb") as stream:
+            return decode(stream, longest and longest + 1)
+    except soundfile.LibsndfileError:
+        return None
+
+
+def _read_with_av(path, longest):
+    try:
+        import av
+    except ImportError:
+        raise KitError(f"to read {path.name}, PyAV is needed: pip install -r requirements-lab.txt") from None
+    pieces, samples = [], 0
+    try:
+        with av.open(str(path)) as file:
+            if not file.streams.audio:
+                raise KitError(f"{path.name} holds no sound.")
+            rate = file.streams.audio[0].rate
+            converter = av.AudioResampler(format="fltp")    # converts the sample format only, not the rate
+            for frame in file.decode(audio=0):
+                pieces += [piece.to_ndarray().T for piece in converter.resample(frame)]
+                samples += frame.samples
+                if longest and samples > longest * rate:
+                    break
+    except (av.FFmpegError, ValueError) as error:   # ValueError: the stream changes its format half-way
+        raise KitError(f"{path.name} is not audio that can be decoded, or is damaged inside.") from error
+    return np.concatenate(pieces) if pieces else np.zeros((0, 1), np.float32), rate
+
+
+def recordings_in(folder):
+    """Paths of all recordings in a folder, sorted by name.
+
+    Raises
+    ------
+    KitError
+        If there is none, or the folder cannot be read.
+    """
+    paths = [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise KitError(f"{folder} holds no recordings ({', '.join(SUFFIXES)}).")
+    return paths
