@@ -97,6 +97,66 @@ def _print_result(work, report):
         click.echo(f"note: {note}")
 
 
+@main.command(params=_options("weights", "beside"))
+@click.argument("run", type=_FOLDER)
+@click.argument("sounds", type=_FOLDER, nargs=-1, required=True)
+@click.option("--out", type=_FOLDER, help="CSV for all probabilities; a longer recording gets a picture beside it.")
+def predict(run, sounds, out, weights, beside):
+    """Say who sings in SOUNDS, files or folders, with the members of a finished RUN.
+
+    A recording of more than 3 seconds is predicted in windows, one per second.
+    """
+    from .audio.recordings import recordings_in
+    from .prediction.predictor import Predictor
+    from .utils.parameters import path
+
+    files = [file for sound in sounds for file in (recordings_in(sound) if sound.is_dir() else [sound])]
+    if out is not None and not out.parent.is_dir():
+        raise KitError(f"the folder {out.parent} of {out.name} does not exist.")
+    predictor = Predictor(run, beside=beside, weights=path(weights))
+    tables, faults = {}, 0
+    for file, found in predictor.predict_all(files):
+        if isinstance(found, KitError):
+            click.echo(found, err=True)
+            faults += 1
+        else:
+            tables[file] = found
+            click.echo(f"{file}: {_summary(found)}")
+    if out is not None and tables:
+        _write_predictions(out, tables)
+    if faults:
+        raise click.ClickException(f"{faults} of {len(files)} files could not be predicted, see above.")
+
+
+def _summary(table):
+    """The class of a clip; of a recording in windows, the mean and how often each class has the highest probability."""
+    from .data.labels import CLASSES
+
+    probabilities = table.filter(like="probability_").mean()
+    answer = f"{CLASSES[probabilities.argmax()]}, {probabilities.max():.0%}"
+    if len(table) == 1:
+        return answer
+    shares = table["class"].value_counts(normalize=True)
+    return f"{answer} on average; " + ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
+
+
+def _write_predictions(out, tables):
+    import pandas as pd
+
+    from . import figures
+    from .data.labels import CLASSES
+    from .utils.storage import write_table
+
+    joined = pd.concat(tables, names=["file"]).reset_index("file")
+    write_table(out, joined.round({name: 6 for name in joined.columns if name.startswith("probability_")}))
+    click.echo(out)
+    for file, table in tables.items():
+        if len(table) > 1:
+            picture = out.with_name(f"{out.stem}_{file.stem}.png")
+            figures.save(figures.timeline(table, CLASSES, title=file.name), picture)
+            click.echo(picture)
+
+
 @main.command()
 @click.argument("folder", type=_FOLDER)
 @click.option("--seed", default=0, show_default=True)

@@ -35,6 +35,7 @@ class SnippetDataset(Dataset):
         if statistics is not None:
             mean, deviation = (torch.tensor(array, dtype=torch.float32, device=device) for array in statistics)
             values.sub_(mean).div_(deviation)
+        self.statistics = statistics
         self.features = values.unflatten(-1, (channels, -1)).movedim(-2, 1)  # (clips, channels, frames, bands)
         self.labels = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=device)
 

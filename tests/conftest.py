@@ -21,18 +21,21 @@ import librosa.core.pitch  # noqa: F401
 import numpy as np
 import pandas as pd
 import pytest
+import stub_network
 import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
 from snippetkit.data import competition, demo
 from snippetkit.features.extraction import Features
+from snippetkit.features.pretrained import extraction
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 from snippetkit.songs.table import Songs
 from snippetkit.training.data import TrainingData
 from snippetkit.utils.errors import KitError
 from snippetkit.utils.hardware import Device
+from snippetkit.utils.releases import Release, cache_folder
 from snippetkit.vocals.package import find_python
 from snippetkit.vocals.weights import find_weights
 
@@ -180,6 +183,18 @@ def small_disk(tmp_path):
 @pytest.fixture(scope="session")
 def cpu():
     return Device("cpu", "CPU", "fp32")
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """The view ``stub_mixture``, whose network takes no time; gives its class."""
+    release = Release("stub", "the stub", "1", "none", {"weights": "any"}, 0, "stub==1")
+    monkeypatch.setitem(extraction.NETWORKS, "stub", extraction.Network("stub_network", release, 3, 2))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    (cache_folder(release)).mkdir(parents=True)
+    (cache_folder(release) / "weights").write_text("weights")
+    stub_network.Embedder.calls.clear()
+    return stub_network.Embedder
 
 
 @pytest.fixture

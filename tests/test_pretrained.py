@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import stub_network
 import torch
 
 from snippetkit import audio
@@ -21,7 +20,7 @@ from snippetkit.features.pretrained.extraction import View, extract
 from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.hardware import Device
-from snippetkit.utils.releases import Release, cache_folder, find, find_local
+from snippetkit.utils.releases import cache_folder, find, find_local
 from snippetkit.vocals.clips import check_clips
 
 RELEASES = {
@@ -159,18 +158,6 @@ def test_features_are_finite_also_of_silence_and_do_not_depend_on_the_batch(weig
     assert frames.shape == (6, *View(name, "mixture", over_time=True).shape)
     assert frames.dtype == np.float32 and np.isfinite(frames).all() and np.abs(frames).max() < np.finfo("<f2").max
     np.testing.assert_allclose(embedder.frames(clips[2:3], count=48)[0], frames[2], atol=1e-3)
-
-
-@pytest.fixture
-def stub(tmp_path, monkeypatch):
-    """The view ``stub_mixture``, whose network takes no time; gives its class."""
-    release = Release("stub", "the stub", "1", "none", {"weights": "any"}, 0, "stub==1")
-    monkeypatch.setitem(extraction.NETWORKS, "stub", extraction.Network("stub_network", release, 3, 2))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    (cache_folder(release)).mkdir(parents=True)
-    (cache_folder(release) / "weights").write_text("weights")
-    stub_network.Embedder.calls.clear()
-    return stub_network.Embedder
 
 
 @pytest.mark.parametrize("name, method, shape", [

@@ -15,7 +15,7 @@ SUFFIXES = (".mp3", ".m4a", ".wav", ".ogg", ".flac", ".aac", ".webm", ".mp4", ".
 _SILENT = 1e-4          # highest peak of a silent recording; full scale is 1
 
 
-def load(path, *, sample_rate, longest=None, largest=None, mono=True):
+def load(path, *, sample_rate, longest=None, largest=None, mono=True, silent=False):
     """Decode a recording and resample it, as `audio.load` does with clips.
 
     libsndfile decodes it, or PyAV if libsndfile cannot (m4a, as phones record).
@@ -30,6 +30,8 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
         Largest file in bytes.
     mono : bool
         False keeps the channels.
+    silent : bool
+        Whether silence is accepted.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
     Raises
     ------
     KitError
-        If the file is missing, empty, too large, too long, silent, or cannot be decoded.
+        If the file is missing, empty, too large, too long, silent (unless that is accepted), or cannot be decoded.
     """
     path = Path(path)
     with report_os_error(f"{path} cannot be read"):
@@ -54,7 +56,7 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True):
     if not len(signal):
         raise KitError(f"{path.name} holds no sound.")
     signal = from_samples(path.name, signal, rate, sample_rate=sample_rate, mono=mono)
-    if not np.any(np.abs(signal) > _SILENT):
+    if not silent and not np.any(np.abs(signal) > _SILENT):
         raise KitError(f"{path.name} is silent.")
     return signal
 
@@ -91,7 +93,7 @@ def _read_with_av(path, longest):
 
 
 def recordings_in(folder):
-    """Paths of all recordings in a folder, sorted by name.
+    """Paths of all recordings in a folder, sorted by name; a name that is a number by its value.
 
     Raises
     ------
@@ -101,4 +103,4 @@ def recordings_in(folder):
     paths = [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise KitError(f"{folder} holds no recordings ({', '.join(SUFFIXES)}).")
-    return paths
+    return sorted(paths, key=lambda path: (int(path.stem) if path.stem.isdecimal() else -1, path.name))

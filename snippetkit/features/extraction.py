@@ -7,6 +7,7 @@ import numpy as np
 from joblib import delayed
 
 from .. import audio, filterbank
+from ..recipe import Recipe
 from ..utils.artifacts import claim, difference, digest, read_record, rows_done, write_record, write_rows
 from ..utils.errors import KitError
 from ..utils.lock import exclusive_task
@@ -79,6 +80,28 @@ def extract(sources, path, recipe, *, jobs=-1, cluster=""):
                 with use_cluster(cluster):
                     _compute(sources, path, recipe, None if cluster else jobs)
     return load(path)
+
+
+def log_mel_of(path, recipe=None):
+    """Features of one sound file of any length.
+
+    Parameters
+    ----------
+    path : path-like
+    recipe : Recipe or None
+        None: the published one.
+
+    Returns
+    -------
+    ndarray, shape (frames, bands), float64, in dB
+
+    Raises
+    ------
+    KitError
+        As `audio.load`.
+    """
+    recipe = recipe or Recipe.published()
+    return filterbank.log_mel(audio.load(path, sample_rate=recipe.sample_rate, seconds=None), recipe)
 
 
 def is_complete(sources, path, recipe):

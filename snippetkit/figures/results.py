@@ -141,3 +141,33 @@ def ensemble_size(table):
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
     return figure
+
+
+def timeline(table, class_names, *, title=""):
+    """Who sings over the time of a recording: the class of each window as a bar, and the probabilities.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``start`` and ``end`` in seconds, ``category`` and ``probability_0`` and so on, as `Predictor.predict`
+        gives it.
+    class_names : sequence of str
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (bar, curves) = subplots(2, 1, size=(10, 3.6), sharex=True, height_ratios=(1, 5))
+    centres = ((table["start"] + table["end"]) / 2).to_numpy()
+    # a bar reaches half-way to the next window, and the first and the last one to the end of the recording
+    edges = [table["start"].iloc[0], *(centres[1:] + centres[:-1]) / 2, table["end"].iloc[-1]]
+    for category, left, right in zip(table["category"], edges, edges[1:]):
+        bar.axvspan(left, right, color=COLOURS[category], linewidth=0)
+    bar.set(title=title, yticks=[], xlim=(edges[0], edges[-1]))
+    for category, name in enumerate(class_names):
+        curves.plot(centres, table[f"probability_{category}"], ".-", color=COLOURS[category], label=name)
+    curves.set(xlabel="s", ylabel="probability", ylim=(0, 1.02))
+    curves.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    curves.grid(alpha=0.3)
+    return figure

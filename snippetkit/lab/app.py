@@ -18,10 +18,10 @@ import click
 
 from ..audio import recordings
 from ..data.labels import CLASSES
+from ..prediction.predictor import Predictor
 from ..utils.errors import KitError
 from . import pictures
 from .identify.recogniser import Recogniser, conclude
-from .singers.who_sings import WhoSings
 
 _LIMITS = {"longest": 120.0, "largest": 20e6}   # seconds and bytes of a recording
 _DELETE_CACHE = 60, 300     # seconds: how often old recordings are deleted, and at which age
@@ -88,7 +88,7 @@ def _build_page(gradio, uploads, network, singers):
         songs = Recogniser(network)
         parts["Which song is it?"] = partial(_answer, songs, songs.names, songs.step, songs.conclude)
     if singers:
-        ensemble = WhoSings(singers)
+        ensemble = Predictor(singers)
         parts["Who sings?"] = partial(_answer, ensemble, CLASSES, ensemble.STEP, partial(conclude, names=CLASSES))
     if not parts:
         raise KitError("the page needs a trained song network (--network), a run (--singers), or both.")

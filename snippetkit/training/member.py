@@ -85,7 +85,7 @@ def _train_member(folder, member, recipe, data, device, clock):
             network = make(folder, made_by, recipe, data, (train, valid), device, clock)
             if network is None:
                 return False
-            save_weights(network, folder)
+            save_weights(network, folder, getattr(train, "statistics", None))
         if not (folder / "done.json").exists():
             network = load_network(folder, recipe, classes=data.classes, device=device)
             for name, dataset in (("valid", valid), ("test", test)):

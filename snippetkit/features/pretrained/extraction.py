@@ -126,7 +126,7 @@ def require_networks(folder, names):
                 if not all(_path(folder, view, split).exists() for split in _SPLITS)}
     for network in networks:
         try:
-            _open(network, "auto")
+            open_network(network, "auto")
         except KitError as error:
             raise KitError(f"{error} Or go without pretrained features: --set classifiers=") from error
 
@@ -190,7 +190,7 @@ def hear(sources, clip, names, recipe):
         ``notes`` to an ndarray, shape (frames, pitches), of probabilities. The voice encoder gives nothing to look at.
     """
     views = dict.fromkeys(View(view.network, view.sound) for view in map(View.named, names) if view.network != "voice")
-    embedders = {network: _open(network, recipe.precision) for network in {view.network for view in views}}
+    embedders = {network: open_network(network, recipe.precision) for network in {view.network for view in views}}
     heard = {}
     for view in views:
         embedder = embedders[view.network]
@@ -211,7 +211,7 @@ def _made_by(sources, view, recipe):
 
 
 def _compute(sources, path, made_by, view, recipe, jobs):
-    embedder = _open(view.network, recipe.precision)
+    embedder = open_network(view.network, recipe.precision)
     compute = partial(embedder.frames, count=FRAMES) if view.over_time else embedder.pooled
     ids, done = list(sources.paths), rows_done(path, made_by)
     files = sources.paths if view.sound == "vocals" else sources.clips
@@ -228,8 +228,26 @@ def _compute(sources, path, made_by, view, recipe, jobs):
         write_rows(path, made_by, (len(ids), *view.shape), map(compute, signals), bar, dtype=view.dtype)
 
 
-def _open(network, precision):
-    """The embedder of a network, on the first device."""
+def open_network(network, precision):
+    """Open a network of the table on the first device.
+
+    Parameters
+    ----------
+    network : str
+        A key of `NETWORKS`.
+    precision : str
+        Of the recipe.
+
+    Returns
+    -------
+    Embedder
+        Of the network's module.
+
+    Raises
+    ------
+    KitError
+        If its weights cannot be had or are damaged.
+    """
     from ...utils.hardware import find_devices
 
     known = NETWORKS[network]

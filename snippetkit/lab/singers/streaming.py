@@ -121,7 +121,7 @@ def load_recording(path="", *, sample_rate, mono=True):
     path : path-like
         Empty: a synthetic song of 30 s, with no voice, a male voice, a female voice, and both.
     sample_rate, mono
-        As `who_sings.WhoSings.wanted` says.
+        As `Predictor.wanted` says.
 
     Returns
     -------
