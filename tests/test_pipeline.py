@@ -14,6 +14,7 @@ import pandas as pd
 import pexpect
 import pytest
 from conftest import SHORT, run_kit
+from nbformat.sign import NotebookNotary
 
 from snippetkit.data import competition
 from snippetkit.prediction.scores import blend, collect
@@ -139,6 +140,8 @@ def test_the_executed_notebooks_show_what_was_done(short_run):
         assert "Warning" not in text and '"stderr"' not in text  # JupyterLab shows these on red
         assert "\\r" not in text  # of a progress bar only the end is left
     assert texts["03_train_ensemble"].count("member 00: 100%") == 1
+    for text in texts.values():
+        assert NotebookNotary().check_signature(nbformat.reads(text, as_version=4)), "or its players are not shown"
 
 
 def test_the_second_run_skips_everything(short_run, small_demo, tmp_path):

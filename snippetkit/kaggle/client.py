@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+from nbformat.sign import NotebookNotary
 
 from ..run.pipeline import NOTEBOOKS
 from ..utils.artifacts import fingerprint
@@ -145,6 +146,7 @@ def fetch(folder, target):
             pulled = Path(api.kernels_pull(f"{user}/{slug(name)}", str(target / "notebooks")))
             paths.append(Path(shutil.move(pulled, target / "notebooks" / f"{name}.ipynb")))
             notebook = nbformat.read(paths[-1], as_version=4)
+            NotebookNotary().sign(notebook)     # or JupyterLab would not show its players
         if not any(cell.get("outputs") for cell in notebook.cells):
             say(f"{paths[-1]} came without the outputs of its cells; see it on Kaggle")
     return paths

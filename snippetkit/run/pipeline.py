@@ -15,6 +15,7 @@ import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import DeadKernelError
+from nbformat.sign import NotebookNotary
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
@@ -211,7 +212,10 @@ def _execute(source, target, parameters, attempts=3):
 
 
 def _tidy(path):
-    """Keep only the last state of every progress bar in an executed notebook, as a terminal would show it."""
+    """Keep only the last state of every progress bar in an executed notebook, as a terminal would show it, and sign it.
+
+    JupyterLab shows players and download links of signed notebooks only.
+    """
     notebook = nbformat.read(path, as_version=4)
     for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
         outputs, cell.outputs = cell.outputs, []
@@ -223,6 +227,7 @@ def _tidy(path):
             cell.outputs += group
     with replacing(path) as temporary:
         nbformat.write(notebook, temporary)
+    NotebookNotary().sign(notebook)
 
 
 def _notebook_folder(folder):

@@ -234,3 +234,12 @@ def test_the_submission_is_one_click_away(lab, page, browser):
     assert Path(download.value.path()).read_bytes() == (out / "submission.csv").read_bytes()
     assert page.locator("audio").count() == 4
     runs_again(page, browser, lab, name)
+
+
+def test_an_executed_copy_keeps_its_players_and_its_link(lab, page, short_run):
+    shutil.copy(short_run / "notebooks" / "04_predict.ipynb", lab[1] / "executed.ipynb")
+    opened(page, lab, "executed")
+    assert page.locator("audio").count() == 4
+    with page.expect_download() as download:
+        page.get_by_role("link", name="submission.csv").click()
+    assert Path(download.value.path()).read_bytes() == (short_run / "submission.csv").read_bytes()
