@@ -84,7 +84,7 @@ def test_the_demo_ends_with_all_results_and_an_accurate_submission(demo_run):
         assert name in stdout
     assert report["members"] == 2 and report["separator"] == "none"
     assert {path.stem for path in (demo_run / "notebooks").iterdir()} == set(NOTEBOOKS)
-    figures = {"clip", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion", "ensemble_size"}
+    figures = {"clip", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion"}
     assert {path.stem for path in (demo_run / "figures").iterdir()} == figures
     labels = competition.find(demo_run / "competition").test_labels
     assert np.mean(predicted(demo_run) == labels) == report["test"]["accuracy"] >= 0.75
@@ -134,7 +134,8 @@ def test_the_executed_notebooks_show_what_was_done(short_run):
     assert "separator: none. Nothing was separated" in texts["01_spleeter"]
     assert texts["01_spleeter"].count("<audio") >= 4 and texts["04_predict"].count("<audio") >= 4
     assert "2 of 2 members are finished" in texts["03_train_ensemble"]
-    assert 'download=\\"submission.csv\\"' in texts["04_predict"]
+    assert 'download=\\"submission.csv\\"' in texts["04_predict"] and "largest class would give" in texts["04_predict"]
+    assert "labelled " in texts["04_predict"] and "Train on vocals" in texts["04_predict"]
     for text in texts.values():
         assert '"injected-parameters"' in text
         assert "Warning" not in text and '"stderr"' not in text  # JupyterLab shows these on red

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..data.labels import CLASSES
 from ..features.extraction import COMPUTED
+from ..recipe import NETWORKS
 from ..songs import folds
 from ..utils.artifacts import read_record
 from ..utils.storage import read_json
@@ -33,8 +34,9 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     -------
     dict
         Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them. ``validation`` also has
-        ``split``, ``members_per_clip``, ``interval`` (None with a random split) and ``with_neighbours``: the accuracy
-        with and without moving each clip towards the mean over its song.
+        ``split``, ``members_per_clip``, ``guessing`` (the accuracy of the largest class for every clip), ``interval``
+        (None with a random split) and ``with_neighbours``: the accuracy with and without moving each clip towards the
+        mean over its song.
     """
     members = [read_json(folder / "done.json") for folder in result.members]
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
@@ -61,7 +63,9 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         },
         "bad_clips": {"left_out": faults["train"], "salvaged": faults["test"]},
         "validation": validation,
-        "validation_by_members": accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
+        # of one kind: several are not averaged, but weighted
+        "validation_by_members":
+            [] if result.stack else accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [member["valid_accuracy"] for member in members],
         "neighbours": result.neighbours,
         "test": None if test_labels is None else evaluate(result.test_scores, test_labels, class_names=CLASSES),
@@ -89,6 +93,36 @@ def headline(metrics):
     return text
 
 
+def next_steps(result, workspace):
+    """What could improve a result, or make its validation truer.
+
+    Parameters
+    ----------
+    result : Result
+    workspace : Workspace
+
+    Returns
+    -------
+    list of str
+        Sentences, what is worth most first.
+    """
+    recipe, kinds = result.recipe, [part["kind"] for part in result.stack.kinds] if result.stack else []
+    has_classifiers = bool(recipe.views or set(kinds) - {NETWORKS})
+    steps = [
+        (recipe.split == "random",
+         "Keep songs apart, to learn the accuracy on other songs: the recipe best, or --set split=songs."),
+        (recipe.separator == "none", "Train on vocals: leave separator=none out. They are worth about four points."),
+        (not has_classifiers,
+         "Add classifiers on pretrained networks, if the competition allows them: the recipe quick takes minutes."),
+        (has_classifiers and not kinds, "Add networks of your own to the classifiers: the recipe best."),
+        (not recipe.views and len(result.members) < 2 * recipe.folds,
+         "Train more members (--members): an average is more accurate than one network."),
+        (True, f"Listen to the mistakes above, and blend {workspace.test_scores.name} with other models; "
+               f"{workspace.held_out.name} says with which weights."),
+    ]
+    return [sentence for applies, sentence in steps if applies]
+
+
 def _validate(result, data):
     """Metrics of the validation."""
     scores, labels = result.valid_scores, result.valid_labels
@@ -100,6 +134,7 @@ def _validate(result, data):
         "split": result.recipe.split,
         "members_per_clip": len(result.valid_logits),
         **evaluate(scores, labels, class_names=CLASSES),
+        "guessing": float(np.bincount(labels).max() / len(labels)),     # the largest class for every clip
         # With songs on both sides, the variation over songs says nothing about other songs.
         "interval": interval(is_right, groups) if result.recipe.split == "songs" else None,
         "with_neighbours": {"share": share, "accuracy": accuracy, "without": without},

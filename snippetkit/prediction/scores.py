@@ -239,6 +239,29 @@ def blend(logits, song, *, share):
     return np.where((np.asarray(song) < 0)[:, None], logits, (1 - share) * logits + share * means)
 
 
+def worst_mistakes(logits, labels, *, count=4):
+    """The clips whose label is beaten by the widest margin.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (clips, classes)
+    labels : ndarray, shape (clips,), int
+    count : int
+
+    Returns
+    -------
+    list of int
+        Rows, the worst first; fewer than `count` if there are fewer mistakes.
+
+    Examples
+    --------
+    >>> worst_mistakes(np.array([[5.0, 4.0], [1.0, 3.0], [0.0, 9.0]]), np.array([0, 0, 0]))
+    [2, 1]
+    """
+    margins = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
+    return [int(row) for row in np.argsort(-margins, kind="stable")[:count] if margins[row] > 0]
+
+
 def most_confident(logits):
     """The clip that each class wins by the widest margin over the second class.
 
