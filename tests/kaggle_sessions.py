@@ -69,24 +69,36 @@ def run_session(python, runner, built, name, data, session, earlier):
     Path
         The working folder.
     """
-    attached, working = session / "input", session / "working"
+    attached = attach(data, session, earlier)
     for part, (dataset, _) in DATASETS.items():
         if (built / part).is_dir():
             shutil.copytree(built / part, attached / "datasets" / "somebody" / dataset)
+    before = contents(attached)
+    with read_only(attached):
+        process = start(python, runner, built / name / f"{name}.ipynb", session)
+        _, errors = process.communicate()
+    assert process.returncode == 0, f"{name}: {errors[-3000:]}"
+    assert contents(attached) == before, f"{name} changed its input"
+    return session / "working"
+
+
+def attach(data, session, earlier):
+    """Make the folders of a session; returns its input, with the competition and earlier outputs."""
+    attached = session / "input"
     shutil.copytree(data, attached / "competitions" / "singers")
     for number, output in enumerate(earlier):
         shutil.copytree(output, attached / "notebooks" / "somebody" / f"{slug(output.parent.name)}-{number}")
-    before = contents(attached)
-    working.mkdir()
-    with read_only(attached):
-        result = subprocess.run(
-            [python, "-m", *RUNNERS[runner](built / name / f"{name}.ipynb", session / "executed.ipynb")],
-            cwd=working, capture_output=True, text=True,
-            env={**os.environ, "SNIPPETKIT_KAGGLE": str(session), "KAGGLE_KERNEL_RUN_TYPE": "Batch", "PYTHONPATH": ""},
-        )
-    assert result.returncode == 0, f"{name}: {result.stderr[-3000:]}"
-    assert contents(attached) == before, f"{name} changed its input"
-    return working
+    (session / "working").mkdir()
+    return attached
+
+
+def start(python, runner, notebook, session):
+    """Start a notebook in the folders of a session, in a process group of its own."""
+    return subprocess.Popen(
+        [python, "-m", *RUNNERS[runner](notebook, session / "executed.ipynb")], cwd=session / "working",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "SNIPPETKIT_KAGGLE": str(session), "KAGGLE_KERNEL_RUN_TYPE": "Batch", "PYTHONPATH": ""},
+    )
 
 
 @contextmanager

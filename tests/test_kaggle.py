@@ -14,10 +14,11 @@ from pathlib import Path
 import kaggle_service
 import kaggle_sessions
 import nbformat
+import psutil
 import pytest
-from conftest import run_kit
+from conftest import run_kit, wait_for
 
-from snippetkit.kaggle import build, client
+from snippetkit.kaggle import build, client, single
 from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals import checkpoint
@@ -385,3 +386,48 @@ def _train_third_member(python, folder, data, working, parameters):
     before, now = (sorted(session.glob("members/*/done.json")) for session in (working[name], after))
     assert [path.parent.name for path in now] == ["member_00", "member_01", "member_02"]
     assert [path.read_bytes() for path in now[:2]] == [path.read_bytes() for path in before], "trained again"
+
+
+@pytest.mark.slow
+def test_the_single_notebook_continues_in_a_second_session(bare_python, small_demo, tmp_path):
+    choices = {**kaggle_sessions.PARAMETERS, "recipe": "published", "epochs": 30}
+    notebook = single.build_notebook(tmp_path / "one.ipynb", competition="singers", parameters=choices)
+    first, second = tmp_path / "first", tmp_path / "second"
+    kaggle_sessions.attach(small_demo, first, ())
+    process = kaggle_sessions.start(bare_python, "nbconvert", notebook, first)
+    member = first / "working" / "members" / "member_00"
+    wait_for(lambda: (member / "done.json").exists() or process.poll() is not None)
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:    # first the kernel
+        one.kill()
+    process.communicate()
+    assert not (first / "working" / "submission.csv").exists()
+    kaggle_sessions.attach(small_demo, second, [first / "working"])
+    process = kaggle_sessions.start(bare_python, "nbconvert", notebook, second)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-3000:]
+    working = second / "working"
+    assert (working / "submission.csv").read_text().count("\n") == 9
+    assert (working / "members" / "member_00" / "done.json").read_bytes() == (member / "done.json").read_bytes()
+    executed = nbformat.read(second / "executed.ipynb", as_version=4)
+    text = nbformat.writes(executed)
+    assert "of earlier sessions from" in text and "2 of 2 members are finished" in text and "<audio" in text
+
+
+def test_the_single_notebook_has_each_parameter_once_and_says_what_to_do(tmp_path):
+    options = ["--competition", "singers", "--members", 3, "--out", tmp_path / "one.ipynb"]
+    result = run_kit("kaggle", "notebook", *options)
+    assert result.returncode == 0, result.stderr
+    notebook = nbformat.read(tmp_path / "one.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert "https://www.kaggle.com/competitions/singers" in notebook.cells[0].source
+    values = {}
+    exec(notebook.cells[1].source + "\n" + notebook.cells[2].source, values)
+    assert values["members"] == 3 and values["recipe"] == "best" and values["neighbours"] == 0.0
+    names = [line.split(" = ")[0] for line in notebook.cells[1].source.splitlines()]
+    assert len(names) == len(set(names)) and set(names) == {name for names in NOTEBOOKS.values() for name in names}
+    assert (tmp_path / "one.ipynb").stat().st_size < 1e6
+
+
+def test_a_notebook_of_another_name_is_refused(tmp_path):
+    result = run_kit("kaggle", "notebook", "--out", tmp_path / "one.txt")
+    assert result.returncode == 1 and "one.txt does not end in .ipynb" in result.stderr

@@ -73,9 +73,7 @@ def build_folders(
     user, competition = _without_address(user), _without_address(competition)
     datasets = [_without_address(dataset, parts=2) for dataset in datasets]
     _check_names(user, competition, datasets)
-    project = project_folder()
-    if project is None or not (project / "kaggle").is_dir():
-        raise KitError("the Kaggle notebooks are built from a checkout of the project. Run this from one.")
+    project = require_project()
     folder = Path(folder)
     parts = [part for part in PARTS if weights or part != WEIGHTS]
     for part in PARTS:
@@ -90,7 +88,7 @@ def build_folders(
         _write(folder / part / "dataset-metadata.json", _filled(project, "dataset-metadata.json", **values))
     for name, place in (weights or {}).items():
         shutil.copytree(place, folder / WEIGHTS / name)
-    wheel = _build_wheel(project, folder / KIT)
+    wheel = build_wheel(project, folder / KIT)
     first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
     downloads = [name for name, needs in ((SEPARATION, separates), (FEATURES, has_classifiers)) if needs]
     for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
@@ -109,6 +107,14 @@ def build_folders(
         _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
         _write(folder / name / "kernel-metadata.json", _filled(project, "kernel-metadata.json", **values))
     return [folder / part for part in parts]
+
+
+def require_project():
+    """The folder of the checkout; KitError if the kit was installed without one."""
+    project = project_folder()
+    if project is None or not (project / "kaggle").is_dir():
+        raise KitError("the Kaggle notebooks are built from a checkout of the project. Run this from one.")
+    return project
 
 
 def slug(notebook):
@@ -149,7 +155,14 @@ def _check_names(user, competition, datasets):
         raise KitError("no data would be attached. Give the competition, or a dataset with its clips.")
 
 
-def _build_wheel(project, folder):
+def build_wheel(project, folder):
+    """Build the kit's wheel from a checkout; returns its path in the folder.
+
+    Raises
+    ------
+    KitError
+        If pip cannot build it.
+    """
     # From a copy, because setuptools leaves folders beside what it builds; with the installed setuptools (torch needs
     # it), so that nothing is downloaded.
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,7 +1,8 @@
-"""The command line: ``python -m snippetkit kaggle build | push | resume | fetch``."""
+"""The command line: ``python -m snippetkit kaggle build | notebook | push | resume | fetch``."""
 
 import click
 
+from ..utils.errors import KitError
 from ..utils.paths import PathType
 
 _BUILD = click.option(
@@ -50,6 +51,25 @@ def build(
     )
     for path in folders:
         click.echo(path)
+
+
+@kaggle.command()
+@click.option("--competition", default="", help="Its name on Kaggle, for the instructions in the notebook.")
+@click.option("--recipe", default="best", show_default=True, help="As in run.")
+@click.option("--members", default=0, help="As in run.")
+@click.option("--epochs", default=0, help="As in run.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="As in run.")
+@click.option("--out", default="snippetkit.ipynb", show_default=True, type=PathType(), help="The notebook.")
+def notebook(competition, recipe, members, epochs, settings, out):
+    """Write one notebook that does all four steps on Kaggle, with the kit inside: import it there and run it."""
+    from ..run.parameters import read_parameters
+    from .single import build_notebook
+
+    if out.suffix != ".ipynb":
+        raise KitError(f"{out} does not end in .ipynb. Give --out the name of a notebook.")
+    given = read_parameters(recipe=recipe, settings=settings, members=members, epochs=epochs)
+    click.echo(build_notebook(out, competition=competition, parameters=vars(given)))
+    click.echo("On Kaggle: Create, New Notebook, File, Import Notebook. Its first cell says the rest.")
 
 
 @kaggle.command()

@@ -7,6 +7,7 @@ from .parameters import number
 from .paths import is_kaggle_batch
 
 _KAGGLE_HOURS = 11.0    # of the 12 hours of a Kaggle session; the last one is for saving
+_START = time.monotonic()   # of the session: a notebook imports this in its first cells
 
 
 class Clock:
@@ -15,7 +16,7 @@ class Clock:
     Parameters
     ----------
     max_hours : float
-        Counted from now with a monotonic clock. 0 means no limit, or 11 hours in a Kaggle batch session.
+        Counted from now with a monotonic clock. 0 means no limit; in a Kaggle batch session 11 hours from its start.
 
     Raises
     ------
@@ -27,8 +28,9 @@ class Clock:
         max_hours = number("max_hours", max_hours)
         if max_hours < 0:
             raise KitError(f"max_hours={max_hours} is not a number of hours. Give 0 or more; 0 means no limit.")
-        max_hours = max_hours or (_KAGGLE_HOURS if is_kaggle_batch() else 0.0)
         self._end = time.monotonic() + max_hours * 3600 if max_hours else float("inf")
+        if not max_hours and is_kaggle_batch():
+            self._end = _START + _KAGGLE_HOURS * 3600
 
     def hours_left(self):
         """Hours until the end, in the form that `max_hours` of another clock takes; 0 if there is no limit."""
