@@ -18,7 +18,7 @@ _FOLDER = PathType()
 _RUN_OPTIONS = [
     click.Option(["--data"], default="", help="Data folder. Default: the data attached on Kaggle, else a demo."),
     click.Option(["--out"], default="", help="Work folder. Default: Kaggle's, else runs/<name of the data folder>."),
-    click.Option(["--recipe"], default="published", show_default=True, help="published, best or quick."),
+    click.Option(["--recipe"], default="best", show_default=True, help="best, quick or published."),
     click.Option(["--members"], default=0, help="Networks in the ensemble. Default: the recipe's; 2 for the demo."),
     click.Option(["--epochs"], default=0, help="Epochs per network. Default: the recipe's; 9 for the demo."),
     click.Option(

@@ -40,7 +40,10 @@ from snippetkit.vocals.package import find_python
 from snippetkit.vocals.weights import find_weights
 
 # Options of `run` for a network that trains in seconds; what the tests of whole runs prove does not depend on it.
-SHORT = ["--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2", "--members", "2"]
+SHORT = [
+    "--recipe", "published", "--set", "separator=none", "--set", "model=cnn3", "--set", "batch_size=8", "--epochs", "2",
+    "--members", "2",
+]
 
 
 def run_kit(*arguments, **options):

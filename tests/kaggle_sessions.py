@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from snippetkit.kaggle.build import DATASETS, slug
 from snippetkit.run.pipeline import NOTEBOOKS
 
-PARAMETERS = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 2}
+PARAMETERS = {"recipe": "published", "settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 2}
 RUNNERS = {
     "nbconvert": lambda source, target: [
         "nbconvert", "--to", "notebook", "--execute", "--output", target.name, "--output-dir", target.parent, source,

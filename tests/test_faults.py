@@ -70,8 +70,8 @@ class Session:
 
     def _cells(self):
         values = {
-            "data": str(self.data), "out": str(self.out), "settings": SETTINGS, "weights": str(self.weights),
-            "members": 2, "epochs": 3,
+            "data": str(self.data), "out": str(self.out), "recipe": "published", "settings": SETTINGS,
+            "weights": str(self.weights), "members": 2, "epochs": 3,
         }
         for name, known in NOTEBOOKS.items():
             notebook = nbformat.read(project_folder() / "notebooks" / f"{name}.ipynb", as_version=4)

@@ -390,7 +390,7 @@ def _train_third_member(python, folder, data, working, parameters):
 
 @pytest.mark.slow
 def test_the_single_notebook_continues_in_a_second_session(bare_python, small_demo, tmp_path):
-    choices = {**kaggle_sessions.PARAMETERS, "recipe": "published", "epochs": 30}
+    choices = {**kaggle_sessions.PARAMETERS, "epochs": 30}
     notebook = single.build_notebook(tmp_path / "one.ipynb", competition="singers", parameters=choices)
     first, second = tmp_path / "first", tmp_path / "second"
     kaggle_sessions.attach(small_demo, first, ())

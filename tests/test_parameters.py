@@ -59,7 +59,10 @@ def test_run_that_would_fail_later_is_refused_before_anything_is_made(
     monkeypatch.setattr("snippetkit.utils.parallel._DASK_TIMEOUT", 1)
     (tmp_path / "songs.csv").write_text("id,song\n0,a\n")
     options = [option.replace("{songs}", str(tmp_path / "songs.csv")) for option in options]
-    arguments = ["run", "--data", str(small_demo), "--out", str(tmp_path / "out"), "--set", "separator=none", *options]
+    arguments = [
+        "run", "--data", str(small_demo), "--out", str(tmp_path / "out"), "--recipe", "published",
+        "--set", "separator=none", *options,
+    ]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1 and message in result.output and "Traceback" not in result.output
     assert not list(tmp_path.glob("out/*"))

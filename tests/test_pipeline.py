@@ -161,7 +161,7 @@ def test_work_folder_of_another_version_is_refused(short_run, small_demo, small_
     work = Workspace(small_demo, shutil.copytree(short_run, tmp_path / "out"))
     content = json.loads((work.folder / record).read_text())
     (work.folder / record).write_text(json.dumps(content["made_by"]))   # as earlier versions wrote it
-    recipe = work.recipe(settings=SHORT_SETTINGS, epochs=2, members=2)
+    recipe = work.recipe("published", settings=SHORT_SETTINGS, epochs=2, members=2)
     with pytest.raises(KitError, match="was written by another version of snippetkit. Choose another output folder"):
         train_ensemble(work.members, recipe, prepare(small_competition, work, recipe))
 
@@ -171,7 +171,7 @@ def test_work_folder_of_another_version_is_refused_as_a_whole(short_run, small_d
     for path in [*work.vocals.glob("*.json"), *work.features.glob("*.json"), *work.members.glob("*/recipe.json")]:
         path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     with pytest.raises(KitError, match=f"^{work.folder} was created by another version .*, or delete this one to"):
-        pipeline.run(work, settings=SHORT_SETTINGS, epochs=2, members=2)
+        pipeline.run(work, recipe="published", settings=SHORT_SETTINGS, epochs=2, members=2)
 
 
 @pytest.mark.slow
@@ -248,7 +248,7 @@ def test_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
 
 def test_run_with_other_labels_is_not_averaged_in(short_run, small_demo, small_competition, tmp_path):
     work = Workspace(small_demo, shutil.copytree(short_run, tmp_path / "out"))
-    data = prepare(small_competition, work, work.recipe(settings=SHORT_SETTINGS))
+    data = prepare(small_competition, work, work.recipe("published", settings=SHORT_SETTINGS))
     other = replace(data, labels=1 - data.labels)
     with pytest.raises(KitError, match="are of other clips, labels or songs and cannot be averaged"):
         collect_beside(collect(work.members, data), other, [short_run], small_competition)
@@ -370,7 +370,10 @@ def test_cell_that_raises_is_named(small_demo, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_gives_one_message_and_loses_nothing(small_demo, weights, tmp_path):
-    command = ["-m", "snippetkit", "run", "--data", small_demo, "--out", tmp_path, "--weights", weights]
+    command = [
+        "-m", "snippetkit", "run", "--data", small_demo, "--out", tmp_path, "--recipe", "published",
+        "--weights", weights,
+    ]
     # a shell lets background processes, and so these tests, ignore what Ctrl-C sends
     terminal = pexpect.spawn(
         sys.executable, [str(word) for word in command], encoding="utf-8", timeout=120,
@@ -426,7 +429,8 @@ def test_vocals_are_separated_on_the_way_to_the_submission(small_demo, weights, 
 @pytest.mark.slow
 def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
     out = shutil.copytree(short_run, tmp_path / "out")
-    values = {"data": small_demo, "out": out, "members": 3, "epochs": 2, "settings": SHORT_SETTINGS}
+    values = {"data": small_demo, "out": out, "members": 3, "epochs": 2}
+    values |= {"recipe": "published", "settings": SHORT_SETTINGS}
     parameters = [word for name, value in values.items() for word in ("-p", name, str(value))]
     command = [Path(sys.executable).with_name("papermill"), "notebooks/03_train_ensemble.ipynb", tmp_path / "out.ipynb"]
     subprocess.run([*command, *parameters], cwd=project_folder(), check=True, timeout=300)
@@ -437,7 +441,7 @@ def test_plain_papermill_with_parameters(short_run, small_demo, tmp_path):
 def test_the_real_competition(real_clips, tmp_path):
     # one epoch of one member takes two minutes; the accuracy of so little training does not matter
     short = ["--set", "separator=none", "--set", "model=cnn3", "--members", "1", "--epochs", "1"]
-    result = run_kit("run", "--data", real_clips, "--out", tmp_path / "out", *short)
+    result = run_kit("run", "--recipe", "published", "--data", real_clips, "--out", tmp_path / "out", *short)
     assert result.returncode == 0, result.stderr
     submission = pd.read_csv(tmp_path / "out" / "submission.csv")
     assert submission["id"].tolist() == list(range(983)) and submission["category"].between(0, 3).all()

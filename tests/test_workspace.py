@@ -46,10 +46,10 @@ def test_work_folder_that_cannot_be_created_is_refused(small_demo, tmp_path):
 
 def test_parameters_change_the_recipe_and_zero_changes_nothing(tmp_path):
     real, demo = Workspace(tmp_path, tmp_path), Workspace(tmp_path, tmp_path, is_demo=True)
-    assert (real.recipe().members, real.recipe().epochs) == (20, 10)
+    assert real.recipe("published") == Recipe.published() and real.recipe() == Recipe.best()
     assert (real.recipe().separator, demo.recipe().separator) == ("torch", "none")
     assert demo.recipe(settings="separator=torch").separator == "torch"
-    assert demo.recipe().members == 2 and demo.recipe("best").mixup == Recipe.best().mixup > 0
+    assert demo.recipe().members == 2 and not demo.recipe().classifiers and demo.recipe().mixup == Recipe.best().mixup
     recipe = demo.recipe(members=5, epochs=3, settings="lr=0.001 model=cnn3")
     assert (recipe.members, recipe.epochs, recipe.lr, recipe.model) == (5, 3, 0.001, "cnn3")
     with pytest.raises(KitError, match="members=-1 is out of range"):

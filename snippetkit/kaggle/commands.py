@@ -22,7 +22,7 @@ def kaggle():
 @click.option("--competition", default="", help="The competition: its name or the address of one of its pages.")
 @click.option("--dataset", "datasets", multiple=True, metavar="OWNER/NAME", help="A dataset to attach; repeatable.")
 @_BUILD
-@click.option("--recipe", default="published", show_default=True, help="As in run.")
+@click.option("--recipe", default="best", show_default=True, help="As in run.")
 @click.option("--members", default=0, help="As in run.")
 @click.option("--epochs", default=0, help="As in run.")
 @click.option("--on-bad", default="fail", show_default=True, help="As in run.")

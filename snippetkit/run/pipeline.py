@@ -67,7 +67,7 @@ class Outcome:
 
 
 def run(
-    workspace, *, recipe="published", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
+    workspace, *, recipe="best", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
     songs="", neighbours=0.0, beside="", cluster="", folder=None,
 ):
     """Run the four notebooks into ``notebooks/`` of the work folder.

@@ -44,13 +44,13 @@ class Workspace:
     test_scores = property(lambda self: self.folder / "test_scores.csv")
     report = property(lambda self: self.folder / "report.json")
 
-    def recipe(self, name="published", *, members=0, epochs=0, settings=""):
+    def recipe(self, name="best", *, members=0, epochs=0, settings=""):
         """The recipe of a run, from the parameters of a notebook.
 
         Parameters
         ----------
         name : str
-            'published', 'best' or 'quick'.
+            'best', 'quick' or 'published'.
         members, epochs : int
             0: the recipe's own number; on the demo a small one (then nothing is separated, and there are no
             classifiers, either).

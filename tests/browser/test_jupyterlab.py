@@ -28,7 +28,7 @@ if not CHROMIUM:
 PICTURES = project_folder() / "test-output"
 TOKEN = "a-token"
 # Long enough to be interrupted, short enough to wait for.
-SMALL = {"settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 150}
+SMALL = {"recipe": "published", "settings": "separator=none model=cnn3 batch_size=8", "members": 2, "epochs": 150}
 MINUTES = 60_000
 NUMBER = re.compile(r"\[\d+\]:")     # the prompt of a cell that has run
 
