@@ -106,11 +106,11 @@ def predict(run, sounds, out, weights, beside):
 
     A recording of more than 3 seconds is predicted in windows, one per second.
     """
-    from .audio.recordings import recordings_in
+    from .audio.recordings import recordings_below
     from .prediction.predictor import Predictor
     from .utils.parameters import path
 
-    files = [file for sound in sounds for file in (recordings_in(sound) if sound.is_dir() else [sound])]
+    files = [file for sound in sounds for file in (recordings_below(sound) if sound.is_dir() else [sound])]
     if out is not None and not out.parent.is_dir():
         raise KitError(f"the folder {out.parent} of {out.name} does not exist.")
     predictor = Predictor(run, beside=beside, weights=path(weights))

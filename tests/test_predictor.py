@@ -83,7 +83,11 @@ def test_what_a_notebook_needs_has_a_short_name(short_run, small_competition, cp
 def test_files_are_listed_by_number(tmp_path):
     for name in ("10.mp3", "9.mp3", "b.wav", "a.ogg"):
         (tmp_path / name).touch()
-    assert [path.name for path in recordings.recordings_in(tmp_path)] == ["a.ogg", "b.wav", "9.mp3", "10.mp3"]
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "1.flac").touch()
+    names = ["a.ogg", "b.wav", "9.mp3", "10.mp3"]
+    assert [path.name for path in recordings.recordings_in(tmp_path)] == names
+    assert [path.name for path in recordings.recordings_below(tmp_path)] == [*names, "1.flac"]
 
 
 # --- standardised features, several runs, several kinds ---

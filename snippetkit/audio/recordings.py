@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 
 from ..utils.errors import KitError, report_os_error
-from ..utils.folders import files_in
+from ..utils.folders import files_in, walk
 from . import from_samples
 from .decoding import decode
 
@@ -100,7 +100,16 @@ def recordings_in(folder):
     KitError
         If there is none, or the folder cannot be read.
     """
-    paths = [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+    return _sorted(folder, files_in(folder))
+
+
+def recordings_below(folder):
+    """The same of a folder and all its subfolders, folder by folder."""
+    return _sorted(folder, (path for _, files in walk(folder) for path in files))
+
+
+def _sorted(folder, paths):
+    paths = [path for path in paths if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise KitError(f"{folder} holds no recordings ({', '.join(SUFFIXES)}).")
-    return sorted(paths, key=lambda path: (int(path.stem) if path.stem.isdecimal() else -1, path.name))
+    return sorted(paths, key=lambda path: (path.parent, int(path.stem) if path.stem.isdecimal() else -1, path.name))

@@ -194,7 +194,8 @@ def _split_clips(candidates, split, root, unreadable):
     if not candidates:
         raise KitError(
             f"no {split} clips found under {root}: looked for a folder with '{split}' in its name that holds 0.mp3, "
-            f"1.mp3, …. Give the folder that holds the competition's files.{unreadable}"
+            f"1.mp3, …. Give the folder that holds the competition's files. To classify sound with a finished run: "
+            f"python -m snippetkit predict RUN {root}{unreadable and '.' + unreadable}"
         )
     if len(candidates) > 1:
         raise KitError(f"more than one folder of {split} clips under {root}: {listed(candidates)}. Keep one of them.")
