@@ -4,6 +4,7 @@ A command imports what it needs itself, so that --help does not wait for torch.
 """
 
 import sys
+from collections import Counter
 from contextlib import suppress
 from importlib.metadata import entry_points
 
@@ -104,7 +105,7 @@ def _print_result(work, report):
 def predict(run, sounds, out, weights, beside):
     """Say who sings in SOUNDS, files or folders, with the members of a finished RUN.
 
-    A recording of more than 3 seconds is predicted in windows, one per second.
+    A recording of more than 3 seconds is predicted in windows, one per second. It may have 10 minutes and 50 MB.
     """
     from .audio.recordings import recordings_below
     from .prediction.predictor import Predictor
@@ -115,15 +116,17 @@ def predict(run, sounds, out, weights, beside):
         raise KitError(f"the folder {out.parent} of {out.name} does not exist.")
     predictor = Predictor(run, beside=beside, weights=path(weights))
     tables, faults = {}, 0
-    for file, found in predictor.predict_all(files):
-        if isinstance(found, KitError):
-            click.echo(found, err=True)
-            faults += 1
-        else:
-            tables[file] = found
-            click.echo(f"{file}: {_summary(found)}")
-    if out is not None and tables:
-        _write_predictions(out, tables)
+    try:
+        for file, table in predictor.predict_all(files):
+            if isinstance(table, KitError):
+                click.echo(table, err=True)
+                faults += 1
+            else:
+                tables[file] = table
+                click.echo(f"{file}: {_summary(table)}")
+    finally:    # after an interrupt, too
+        if out is not None and tables:
+            _write_predictions(out, tables)
     if faults:
         raise click.ClickException(f"{faults} of {len(files)} files could not be predicted, see above.")
 
@@ -150,11 +153,13 @@ def _write_predictions(out, tables):
     joined = pd.concat(tables, names=["file"]).reset_index("file")
     write_table(out, joined.round({name: 6 for name in joined.columns if name.startswith("probability_")}))
     click.echo(out)
-    for file, table in tables.items():
-        if len(table) > 1:
-            picture = out.with_name(f"{out.stem}_{file.stem}.png")
-            figures.save(figures.timeline(table, CLASSES, title=file.name), picture)
-            click.echo(picture)
+    recordings = {file: table for file, table in tables.items() if len(table) > 1}
+    names = Counter(file.stem for file in recordings)
+    for number, (file, table) in enumerate(recordings.items()):
+        stem = file.stem if names[file.stem] == 1 else f"{number}_{file.stem}"
+        picture = out.with_name(f"{out.stem}_{stem}.png")
+        figures.save(figures.timeline(table, CLASSES, title=file.name), picture)
+        click.echo(picture)
 
 
 @main.command()
@@ -308,7 +313,7 @@ def export_features(array, folder):
 def import_features(folder, split, data, out, recipe, on_bad, settings):
     """Read the features of a split from {i}feature.npz files in FOLDER instead of computing them.
 
-    Import both splits, then run with --set separator=none.
+    Import both splits, then run with --set separator=none --set classifiers= .
     """
     from .data.competition import find
     from .features.published import import_features as import_all
@@ -318,7 +323,7 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
 
     if any(setting.startswith("separator") for setting in settings):
         raise KitError("imported features need no separation. Leave --set separator=… out.")
-    settings = [*settings, "separator=none"]
+    settings = [*settings, "separator=none", "classifiers="]
     given = read_parameters(data=data, out=out, recipe=recipe, settings=settings, on_bad=on_bad)
     work = open_workspace(given.data, given.out)
     chosen = work.recipe(recipe, settings=given.settings)
@@ -326,7 +331,7 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     path = work.features / f"{split}.npy"
     import_all(folder, train if split == "train" else test, path, chosen)
     click.echo(path)
-    click.echo("Import the other split in the same way, then run with --set separator=none.")
+    click.echo("Import the other split in the same way, then run with --set separator=none --set classifiers= .")
 
 
 main.add_command(kaggle)

@@ -97,7 +97,7 @@ class Recipe:
     time_mask: int = _member(0, 0, 2**20)                       # frames, widest mask of SpecAugment; 0: off
     band_mask: int = _member(0, 0, 2**20)                       # bands, widest mask of SpecAugment; 0: off
     ema_decay: float = _member(0.0, 0, 0.99999)                 # moving average of the weights per step; 0: off
-    precision: str = _member("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
+    precision: str = _both("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
     seed: int = _member(0, 0, 2**31)                            # member i starts from seed + i
 
     # classifiers
@@ -225,7 +225,9 @@ class Recipe:
         -------
         dict
             Name to Recipe: NETWORKS to the recipe itself, and the views of each further kind to its own recipe. Of a
-            classifier there is one member per fold (with a random split, one member).
+            classifier there is one member per fold (with a random split, one member), of networks on views over time
+            there are ``sequence_members``. These have a training of their own, `_SEQUENCE`: epochs, learning rate,
+            augmentation and so on are not those of this recipe.
 
         Raises
         ------

@@ -1,5 +1,6 @@
 """A finished run predicts clips and recordings of any length as it predicted its own clips."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import snippetkit as sk
 from snippetkit.audio import recordings
 from snippetkit.data.labels import CLASSES
 from snippetkit.filterbank import log_mel
+from snippetkit.prediction import predictor
 from snippetkit.prediction.predictor import Predictor
 from snippetkit.prediction.stacking import collect_kinds
 from snippetkit.recipe import Recipe
@@ -130,13 +132,64 @@ def test_kinds_are_combined_as_in_the_submission(stub, small_competition, cpu, t
     work = Workspace(data=small_competition.root, folder=tmp_path)
     data = prepare(small_competition, work, recipe)
     train_kinds(tmp_path, recipe, data, devices=[cpu])
-    with pytest.raises(KitError, match="are not combined yet. Run the notebook 04_predict first"):
+    with pytest.raises(KitError, match="does not combine the kinds of members that are there. Run the notebook 04"):
         Predictor(tmp_path, device=cpu)
     result = collect_kinds(tmp_path, data)
     write_json(work.report, {"kinds": result.stack.kinds})
     tables = [table for _, table in Predictor(tmp_path, device=cpu).predict_all(small_competition.test)]
     probabilities = pd.concat(tables)[[f"probability_{label}" for label in range(4)]]
     np.testing.assert_allclose(probabilities, softmax(result.test_scores, axis=1), atol=0.01)
+
+
+def test_only_the_members_of_the_submission_are_used(trained, small_competition, cpu):
+    """As after ``run --members 1`` in a folder that has two."""
+    folder = trained("run", 0, STANDARDISED)
+    signal = recordings.load(small_competition.test[0], sample_rate=16_000)
+    both = Predictor(folder, device=cpu).probabilities(signal)
+    write_json(folder / "report.json", {"members": 1, "kinds": [], "beside": []})
+    one = Predictor(folder, device=cpu).probabilities(signal)
+    shutil.rmtree(folder / "members" / "member_01")
+    assert np.array_equal(Predictor(folder, device=cpu).probabilities(signal), one) and not np.allclose(one, both)
+
+
+def test_runs_of_other_rates_are_each_given_their_own(trained, small_competition, cpu):
+    one = trained("one", 0, STANDARDISED)
+    other = trained("other", 1, STANDARDISED.with_values(
+        sample_rate=22_050, hop=220, f_max=11_025, n_fft=2048, frame_length=551,
+    ))
+    path = small_competition.test[0]
+    alone = [Predictor(folder, device=cpu).predict(path).filter(like="probability") for folder in (one, other)]
+    both = Predictor(one, beside=[other], device=cpu).predict(path).filter(like="probability")
+    expected = softmax(sum(np.log(table.to_numpy()) for table in alone) / 2, axis=1)
+    np.testing.assert_allclose(both, expected, atol=1e-3)
+
+
+def test_runs_of_another_separator_are_refused(trained, cpu):
+    one, other = trained("one", 0, STANDARDISED), trained("other", 1, STANDARDISED.with_values(separator="torch"))
+    with pytest.raises(KitError, match="the runs have different separators"):
+        Predictor(one, beside=[other], device=cpu)
+
+
+def test_mono_and_stereo_long_and_short_recordings_keep_their_order(
+    stub, small_competition, cpu, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(predictor, "_BLOCK", 4)
+    recipe = STANDARDISED.with_values(members=0, classifiers="stub_mixture")
+    data = prepare(small_competition, Workspace(data=small_competition.root, folder=tmp_path / "run"), recipe)
+    train_kinds(tmp_path / "run", recipe, data, devices=[cpu])
+    mono = recordings.load(small_competition.test[0], sample_rate=44_100)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([mono, mono], axis=1), 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "mono.wav", mono, 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "long.wav", np.tile(mono, 3), 44_100, subtype="FLOAT")
+    soundfile.write(tmp_path / "silent.wav", 0 * mono, 44_100)
+    paths = [tmp_path / f"{name}.wav" for name in ("mono", "missing", "stereo", "long", "silent")]
+    found = list(Predictor(tmp_path / "run", device=cpu).predict_all(paths))
+    assert [path for path, _ in found] == paths
+    assert isinstance(found[1][1], KitError) and "missing.wav cannot be read" in str(found[1][1])
+    assert [len(found[i][1]) for i in (0, 2, 3, 4)] == [1, 1, 7, 1]
+    tables = {path.stem: table.filter(like="probability") for path, table in found if path.stem != "missing"}
+    np.testing.assert_allclose(tables["mono"], tables["stereo"], atol=1e-5)
+    np.testing.assert_allclose(tables["long"].iloc[[0]], tables["mono"], atol=1e-5)
 
 
 def test_runs_beside_are_averaged_member_by_member(trained, small_competition, cpu):

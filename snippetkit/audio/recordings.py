@@ -74,7 +74,10 @@ def _read_with_av(path, longest):
     try:
         import av
     except ImportError:
-        raise KitError(f"to read {path.name}, PyAV is needed: pip install -r requirements-lab.txt") from None
+        raise KitError(
+            f"{path.name} is not audio that libsndfile can decode. If it is of another format, such as m4a, install "
+            "PyAV: pip install av"
+        ) from None
     pieces, samples = [], 0
     try:
         with av.open(str(path)) as file:

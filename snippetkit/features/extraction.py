@@ -26,8 +26,9 @@ class Features:
 
     Attributes
     ----------
-    array : ndarray, shape (clips, frames, bands), float32, in dB
-        Memory-mapped, read-only.
+    array : ndarray
+        Memory-mapped, read-only. Log-mel features have shape (clips, frames, bands), float32, in dB. Views of
+        pretrained networks have the shape and type of the View.
     ids : ndarray, shape (clips,), int64
         Row k belongs to clip ``ids[k]``.
     fingerprint : str

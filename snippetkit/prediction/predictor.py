@@ -1,10 +1,8 @@
-"""A finished run that is used: who sings in new sound, a clip or a recording of any length."""
+"""Classify clips and recordings of any length with a finished run."""
 
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,43 +12,31 @@ from scipy.special import softmax
 from ..audio import recordings
 from ..data.labels import CLASSES
 from ..dataset import SnippetDataset
-from ..features import extraction
-from ..features.pretrained.extraction import FRAMES, View, open_network
+from ..features.pretrained.extraction import View, open_network
 from ..filterbank import log_mel
-from ..recipe import NETWORKS, Recipe
 from ..training.epoch import predict
-from ..training.members import finished_kinds, kind_folder, member_folder, shared_recipe
 from ..training.pooling import pool
-from ..training.weights import load_network, read_statistics
 from ..utils.errors import KitError
 from ..utils.hardware import find_devices
-from ..utils.storage import read_json
 from ..vocals.separation import RATE, open_backend, stereo
 from ..vocals.weights import find_weights
+from .loading import read_kinds
 from .scores import average
 
-_BLOCK = 64     # windows that are in memory at a time
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """The members of one kind: their networks, and the statistics that standardise each one's features."""
-
-    recipe: Recipe
-    networks: list
-    statistics: list
-    weight: float
+_BLOCK = 64     # windows that are predicted together
 
 
 class Predictor:
     """The finished members of a run, of all kinds, combined as in its submission.
+
+    Only ``neighbours`` of a submission is not applied, because new sound has no song.
 
     Parameters
     ----------
     folder : path-like
         The work folder of the run.
     beside : iterable of path-like
-        Work folders of runs whose networks are averaged, too, as with ``run --beside``.
+        Work folders of other runs whose networks are averaged with those of this run, as with ``run --beside``.
     weights : path-like
         Spleeter's weights, as in `weights.find_weights`, if the run separated vocals.
     device : Device or None
@@ -65,7 +51,7 @@ class Predictor:
     Raises
     ------
     KitError
-        If there is no finished member, several kinds were not combined yet, or weights that are needed are missing.
+        As `read_kinds`; if weights that are needed are missing.
 
     Examples
     --------
@@ -78,27 +64,23 @@ class Predictor:
     STEP = 1.0      # seconds from one window to the next
 
     def __init__(self, folder, *, beside=(), weights="", device=None):
-        found = _read_kinds(folder)
-        if len(found) > 1 and beside:
-            raise KitError(f"{folder} has several kinds of members, which are not averaged with other runs.")
-        found += [kind for other in beside for kind in _read_kinds(other)]
-        count = sum(len(members) for _, _, members, _ in found)
-        self.recipe = found[0][1]
+        kinds = read_kinds(folder, beside)
+        self.recipe = kinds[0].recipe
         self._device = device or find_devices(self.recipe.precision)[0]
-        self._kinds = [
-            _load_kind(folder, recipe, members, weight or len(members) / count, self._device)
-            for folder, recipe, members, weight in found
-        ]
-        self._embedders, self._separate = {}, None
-        views = [View.named(name) for kind in self._kinds for name in kind.recipe.views.split("+") if name]
-        self._views = list(dict.fromkeys(views))
-        for network in {view.network for view in views}:
-            self._embedders[network] = open_network(network, self.recipe.precision)
-        if self.recipe.separator != "none":
-            self._separate = self._open_separator(weights)
-        # a run that only needs the mixture at one rate is given exactly what it was trained on
-        is_simple = not views and self._separate is None
-        self.wanted = {"sample_rate": self.recipe.sample_rate if is_simple else RATE, "mono": is_simple}
+        self._kinds = [(kind, kind.load(self._device)) for kind in kinds]
+        names = [name for kind in kinds for name in kind.recipe.views.split("+") if name]
+        self._views = list(dict.fromkeys(map(View.named, names)))
+        self._embedders = {
+            network: open_network(network, self._device) for network in {view.network for view in self._views}
+        }
+        of_log_mel = [kind.recipe for kind in kinds if not kind.recipe.views]
+        of_vocals = [recipe for recipe in of_log_mel if recipe.separator != "none"]
+        needs_vocals = of_vocals or any(view.sound == "vocals" for view in self._views)
+        self._separate = self._open_separator(weights) if needs_vocals else None
+        # networks that only need the mixture at one rate are given exactly what they were trained on
+        rates = {recipe.sample_rate for recipe in of_log_mel}
+        is_simple = not needs_vocals and not self._views and len(rates) == 1
+        self.wanted = {"sample_rate": rates.pop() if is_simple else RATE, "mono": is_simple}
 
     def _open_separator(self, weights):
         backend = open_backend(self.recipe.separator, find_weights(weights), fast=self.recipe.fast_separation)
@@ -113,7 +95,7 @@ class Predictor:
         Parameters
         ----------
         path : path-like
-            In any format that `recordings.load` reads.
+            In any format that `recordings.load` reads; 10 minutes and 50 MB at most.
 
         Returns
         -------
@@ -144,12 +126,20 @@ class Predictor:
         waiting = []
         for path in paths:
             try:
-                waiting.append((path, self._cut(self._load(path))))
+                signal = self._load(path)
             except KitError as error:
-                yield path, error
-            if sum(len(windows) for _, windows in waiting) >= _BLOCK:
                 yield from self._predict_together(waiting)
                 waiting = []
+                yield path, error
+                continue
+            windows = self._cut(signal)
+            if len(windows) < _BLOCK:
+                waiting.append((path, windows))
+            if len(windows) >= _BLOCK or sum(len(some) for _, some in waiting) >= _BLOCK:
+                yield from self._predict_together(waiting)
+                waiting = []
+            if len(windows) >= _BLOCK:
+                yield path, self._table(self._probabilities(windows))
         yield from self._predict_together(waiting)
 
     def probabilities(self, signal):
@@ -202,13 +192,15 @@ class Predictor:
     def _scores(self, windows):
         """Combined logits: ndarray, shape (windows, classes)."""
         views = {view: self._view(view, windows) for view in self._views}
-        scores = [self._scores_of(kind, self._features(kind.recipe, windows, views)) for kind in self._kinds]
-        return pool(scores, [kind.weight for kind in self._kinds])
+        scores = [
+            self._mean_logits(kind.recipe, members, self._features(kind.recipe, windows, views))
+            for kind, members in self._kinds
+        ]
+        return pool(scores, [kind.weight for kind, _ in self._kinds])
 
     def _view(self, view, windows):
         embedder = self._embedders[view.network]
-        compute = partial(embedder.frames, count=FRAMES) if view.over_time else embedder.pooled
-        return compute(windows.of(view.sound, embedder.rate)).astype(view.dtype)
+        return view.compute(embedder, windows.of(view.sound, embedder.rate))
 
     def _features(self, recipe, windows, views):
         if recipe.views:
@@ -217,10 +209,10 @@ class Predictor:
         signals = windows.of("mixture" if recipe.separator == "none" else "vocals", recipe.sample_rate)
         return np.stack([log_mel(signal, recipe) for signal in signals]).astype(np.float32)
 
-    def _scores_of(self, kind, features):
-        channels = 1 if kind.recipe.views else kind.recipe.channels
+    def _mean_logits(self, recipe, members, features):
+        channels = 1 if recipe.views else recipe.channels
         logits = []
-        for network, statistics in zip(kind.networks, kind.statistics):
+        for network, statistics in members:
             clips = SnippetDataset(features, device=self._device.name, statistics=statistics, channels=channels)
             logits.append(predict(network, clips, self._device))
         return average(np.stack(logits))
@@ -262,28 +254,3 @@ class _Windows:
 
 def _resample(signal, rate, wanted):
     return signal if rate == wanted else soxr.resample(signal, rate, wanted)
-
-
-def _read_kinds(folder):
-    """Folder, recipe, members and weight of each kind in a work folder; None if its members are only averaged."""
-    folder, kinds = Path(folder), finished_kinds(folder) or {NETWORKS: []}      # which `shared_recipe` then refuses
-    weights = {}
-    if len(kinds) > 1:
-        weights = {kind["kind"]: kind["weight"] for kind in (read_json(folder / "report.json") or {}).get("kinds", [])}
-        if weights.keys() != kinds.keys():
-            raise KitError(f"the kinds of members in {folder} are not combined yet. Run the notebook 04_predict first.")
-    return [
-        (kind_folder(folder, kind), shared_recipe(kind_folder(folder, kind), members)[0], members, weights.get(kind))
-        for kind, members in kinds.items()
-    ]
-
-
-def _load_kind(folder, recipe, members, weight, device):
-    folders = [member_folder(folder, member) for member in members]
-    networks = [load_network(path, recipe, classes=len(CLASSES), device=device) for path in folders]
-    statistics = [read_statistics(path) for path in folders]
-    if recipe.standardise and not recipe.views and None in statistics:
-        # Members of earlier versions did not keep theirs; those of all train clips hardly differ.
-        features = extraction.load(folder.parent / "features" / "train.npy")
-        statistics = [extraction.band_statistics(features.array)] * len(members)
-    return _Kind(recipe, networks, statistics, weight)

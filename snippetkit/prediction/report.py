@@ -6,7 +6,6 @@ import numpy as np
 
 from ..data.labels import CLASSES
 from ..features.extraction import COMPUTED
-from ..recipe import NETWORKS
 from ..songs import folds
 from ..utils.artifacts import read_record
 from ..utils.storage import read_json
@@ -34,9 +33,9 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     -------
     dict
         Among others ``validation`` and ``test`` (or None), as `evaluation.evaluate` gives them. ``validation`` also has
-        ``split``, ``members_per_clip``, ``guessing`` (the accuracy of the largest class for every clip), ``interval``
-        (None with a random split) and ``with_neighbours``: the accuracy with and without moving each clip towards the
-        mean over its song.
+        ``split``, ``members_per_clip``, ``majority_accuracy`` (of the largest class for every clip), ``interval`` (None
+        with a random split) and ``with_neighbours``: the accuracy with and without moving each clip towards the mean
+        over its song.
     """
     members = [read_json(folder / "done.json") for folder in result.members]
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
@@ -106,16 +105,17 @@ def next_steps(result, workspace):
     list of str
         Sentences, what is worth most first.
     """
-    recipe, kinds = result.recipe, [part["kind"] for part in result.stack.kinds] if result.stack else []
-    has_classifiers = bool(recipe.views or set(kinds) - {NETWORKS})
+    recipe = result.recipe
+    networks = sum(folder.parent == workspace.members for folder in result.members)
+    has_classifiers = len(result.members) > networks
     steps = [
         (recipe.split == "random",
          "Keep songs apart, to learn the accuracy on other songs: the recipe best, or --set split=songs."),
         (recipe.separator == "none", "Train on vocals: leave separator=none out. They are worth about four points."),
         (not has_classifiers,
          "Add classifiers on pretrained networks, if the competition allows them: the recipe quick takes minutes."),
-        (has_classifiers and not kinds, "Add networks of your own to the classifiers: the recipe best."),
-        (not recipe.views and len(result.members) < 2 * recipe.folds,
+        (not networks, "Add networks of your own to the classifiers: the recipe best."),
+        (0 < networks < (2 * recipe.folds if recipe.split == "songs" else 5),
          "Train more members (--members): an average is more accurate than one network."),
         (True, f"Listen to the mistakes above, and blend {workspace.test_scores.name} with other models; "
                f"{workspace.held_out.name} says with which weights."),
@@ -134,7 +134,7 @@ def _validate(result, data):
         "split": result.recipe.split,
         "members_per_clip": len(result.valid_logits),
         **evaluate(scores, labels, class_names=CLASSES),
-        "guessing": float(np.bincount(labels).max() / len(labels)),     # the largest class for every clip
+        "majority_accuracy": float(np.bincount(labels).max() / len(labels)),     # the largest class for every clip
         # With songs on both sides, the variation over songs says nothing about other songs.
         "interval": interval(is_right, groups) if result.recipe.split == "songs" else None,
         "with_neighbours": {"share": share, "accuracy": accuracy, "without": without},

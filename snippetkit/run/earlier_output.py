@@ -84,11 +84,17 @@ def _stage_files(stage, outputs, folder):
         if any((folder / stage / record).exists() and read_json(folder / stage / record) != read_json(source / record)
                for record in records):
             return []   # the work folder has another
-        if stage == "vocals" and any((place / "features" / "test.npy").exists() for place in [*outputs, folder]):
-            patterns = ()   # the features exist, so vocals are not needed
+        if stage == "vocals" and any(_has_features(place) for place in [*outputs, folder]):
+            patterns = ()   # vocals are not needed
         paths = [path for pattern in (*patterns, *records) for path in sorted(source.glob(pattern))]
         return [(path, target) for path in paths if not (target := folder / path.relative_to(output)).exists()]
     return []
+
+
+def _has_features(folder):
+    """Whether the features are complete there; views of pretrained networks may not be, and need the vocals."""
+    features = folder / "features"
+    return (features / "test.npy").exists() and not list(features.glob("pretrained/*.progress.json"))
 
 
 def _member_files(outputs, folder, weights):

@@ -129,7 +129,7 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     names = recipe.views_of_classifiers()
     is_ready = all(is_complete(split, path, recipe) for split, path in zip(splits, paths))
-    of_vocals = [name for name in names if name.endswith("_vocals")]
+    of_vocals = [name for name in names if pretrained.View.named(name).sound == "vocals"]
     if not (is_ready and pretrained.are_complete(splits, workspace.views, of_vocals, recipe)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
     train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))

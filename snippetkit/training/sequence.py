@@ -1,4 +1,4 @@
-"""A small network on what pretrained networks say over time.
+"""A small network on views over time, the outputs of pretrained networks.
 
 The sequences are computed once, so an epoch takes seconds.
 """
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 _WIDTH = 96     # of each view after its projection
 _HIDDEN = 128   # of the convolutions over time
-_FARTHEST = 6   # standard deviations from the mean, beyond which a value is cut
+_MOST_DEVIATIONS = 6   # standard deviations from the mean, beyond which a value is cut
 
 
 class SequenceNetwork(nn.Module):
@@ -21,7 +21,7 @@ class SequenceNetwork(nn.Module):
         Channels of each view.
     classes : int
     dropout : float, 0 to 1
-        Of the pooled numbers. In training half as many input channels are dropped, each from a whole clip.
+        Of the pooled numbers. Input channels are dropped with half this probability, each from a whole clip.
     """
 
     def __init__(self, sizes, *, classes, dropout):
@@ -47,12 +47,12 @@ class SequenceNetwork(nn.Module):
         -------
         Tensor, shape (clips, classes)
         """
-        channels = self.channel_dropout(features.squeeze(1).transpose(1, 2).clamp(-_FARTHEST, _FARTHEST))
+        channels = self.channel_dropout(features.squeeze(1).transpose(1, 2).clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS))
         views = [project(view) for project, view in zip(self.projections, channels.split(self._sizes, dim=1))]
         projected = functional.relu(self.norm(torch.cat(views, dim=1)))
         hidden = self.first(projected)
         hidden = hidden + self.second(hidden)
-        frames = torch.cat([projected, hidden], dim=1)
+        frames = torch.cat([projected, hidden], dim=1).float()      # squares of small deviations vanish in fp16
         return self.head(torch.cat([frames.mean(dim=2), frames.amax(dim=2), frames.std(dim=2, correction=0)], dim=1))
 
 

@@ -29,8 +29,8 @@ SPLEETER = Release(
 _ADVICE = (
     f"To run without this download, fetch {SPLEETER.url} on a machine with a network, unpack it, and give "
     'the folder with --weights, or weights = "…" in the notebook 01_spleeter. On Kaggle upload it as a dataset and '
-    "attach that, or switch the notebook's internet on. Or run without separation: --set separator=none, "
-    'or settings = "separator=none".'
+    "attach that, or switch the notebook's internet on. Or run without separation: --set separator=none "
+    '--set classifiers=, or settings = "separator=none classifiers=".'
 )
 
 

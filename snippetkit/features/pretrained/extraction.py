@@ -1,7 +1,6 @@
 """From a folder of clips to what a pretrained network says of each: block by block, resumable."""
 
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -84,8 +83,14 @@ class View:
 
     @property
     def dtype(self):
-        """Half precision over time: a clip has 100,000 numbers."""
+        """Half precision over time: the three views of a clip have 100,000 numbers."""
         return "<f2" if self.over_time else "<f4"
+
+    def compute(self, embedder, samples):
+        """The view of clips, from the embedder of its network: ndarray, shape (clips, *shape), of its dtype."""
+        values = embedder.frames(samples, count=FRAMES) if self.over_time else embedder.pooled(samples)
+        largest = np.finfo(self.dtype).max
+        return values.clip(-largest, largest).astype(self.dtype)
 
 
 def extract_views(splits, folder, names, recipe, *, jobs=-1):
@@ -126,7 +131,7 @@ def require_networks(folder, names):
                 if not all(_path(folder, view, split).exists() for split in _SPLITS)}
     for network in networks:
         try:
-            open_network(network, "auto")
+            open_network(network, _first_device("auto"))
         except KitError as error:
             raise KitError(f"{error} Or go without pretrained features: --set classifiers=") from error
 
@@ -190,7 +195,8 @@ def hear(sources, clip, names, recipe):
         ``notes`` to an ndarray, shape (frames, pitches), of probabilities. The voice encoder gives nothing to look at.
     """
     views = dict.fromkeys(View(view.network, view.sound) for view in map(View.named, names) if view.network != "voice")
-    embedders = {network: open_network(network, recipe.precision) for network in {view.network for view in views}}
+    device = _first_device(recipe.precision)
+    embedders = {network: open_network(network, device) for network in {view.network for view in views}}
     heard = {}
     for view in views:
         embedder = embedders[view.network]
@@ -205,14 +211,15 @@ def _made_by(sources, view, recipe):
         "network": digest(view.release.files), "clips": sources.fingerprint, "seconds": recipe.seconds,
         "length": recipe.length, "precision": recipe.precision,
     }
+    if view.over_time:
+        made_by |= {"frames": FRAMES}
     if view.sound == "vocals":
         made_by |= {"weights": sources.weights, "fast_separation": recipe.fast_separation}
     return made_by
 
 
 def _compute(sources, path, made_by, view, recipe, jobs):
-    embedder = open_network(view.network, recipe.precision)
-    compute = partial(embedder.frames, count=FRAMES) if view.over_time else embedder.pooled
+    embedder = open_network(view.network, _first_device(recipe.precision))
     ids, done = list(sources.paths), rows_done(path, made_by)
     files = sources.paths if view.sound == "vocals" else sources.clips
     with (
@@ -225,18 +232,18 @@ def _compute(sources, path, made_by, view, recipe, jobs):
                 for i in block
             )) for block in blocks_of(ids[done:])
         )
-        write_rows(path, made_by, (len(ids), *view.shape), map(compute, signals), bar, dtype=view.dtype)
+        blocks = (view.compute(embedder, block) for block in signals)
+        write_rows(path, made_by, (len(ids), *view.shape), blocks, bar, dtype=view.dtype)
 
 
-def open_network(network, precision):
-    """Open a network of the table on the first device.
+def open_network(network, device):
+    """Open a network of the table.
 
     Parameters
     ----------
     network : str
         A key of `NETWORKS`.
-    precision : str
-        Of the recipe.
+    device : Device
 
     Returns
     -------
@@ -248,7 +255,11 @@ def open_network(network, precision):
     KitError
         If its weights cannot be had or are damaged.
     """
+    known = NETWORKS[network]
+    return import_module(known.module).Embedder(find(known.release), device)
+
+
+def _first_device(precision):
     from ...utils.hardware import find_devices
 
-    known = NETWORKS[network]
-    return import_module(known.module).Embedder(find(known.release), find_devices(precision)[0])
+    return find_devices(precision)[0]

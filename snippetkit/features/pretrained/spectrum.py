@@ -34,7 +34,7 @@ def mel_power(samples, *, rate, n_fft, hop, bands):
 
 
 def mean_frames(values, count):
-    """Means over `count` parts of the time, of equal length.
+    """Means over `count` parts of the time, whose lengths differ by a frame at most.
 
     Parameters
     ----------
