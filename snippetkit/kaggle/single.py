@@ -1,4 +1,4 @@
-"""All four steps as one notebook for Kaggle, which has the kit inside: no token, no dataset, no installation."""
+"""All four steps as one notebook for Kaggle, which has the kit inside: no token and no dataset of one's own."""
 
 import base64
 import re
@@ -31,7 +31,7 @@ def build_notebook(path, *, competition="", parameters=None):
     competition : str
         Its name on Kaggle, for the instructions in the first cell.
     parameters : dict or None
-        Of the run, by the names in `pipeline.NOTEBOOKS`, if they differ from the defaults.
+        Of the run, by the names in `pipeline.NOTEBOOKS`; the others keep the defaults of the notebooks.
 
     Returns
     -------

@@ -25,7 +25,7 @@ from .members import (
 
 
 def train_kinds(folder, recipe, data, **options):
-    """Train the missing members of all kinds of a recipe, classifiers first: they take seconds.
+    """Train the missing members of all kinds of a recipe, networks on log-mel features last: they take longest.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def _train_here(folder, missing, recipe, data, devices, clock):
     devices = (devices or find_devices(recipe.precision))[: len(missing) if recipe.is_network else 1]
     places = "; ".join(f"{device.title} in {device.precision}" for device in devices)
     how = "one" if len(devices) == 1 else len(devices)
-    say(f"{len(missing)} of {recipe.members} members to train, {how} at a time, on {places}")
+    kind = f" on {recipe.views}" if recipe.views else ""
+    say(f"{len(missing)} of {recipe.members} members{kind} to train, {how} at a time, on {places}")
     if len(devices) > 1:
         return train_side_by_side(folder, missing, recipe, data, devices, clock)
     # One device needs no extra process: progress bar and keyboard interrupt work directly.
