@@ -63,7 +63,12 @@ def main():
 
 @main.command(params=_RUN_OPTIONS)
 def run(data, out, recipe, members, epochs, max_hours, on_bad, weights, songs, neighbours, beside, cluster, settings):
-    """Run the four notebooks, from clips to a submission. Complete stages are skipped."""
+    """Run the four notebooks, from clips to a submission. Complete stages are skipped.
+
+    \b
+    python -m snippetkit run                                    the demo
+    python -m snippetkit run --data singers --recipe quick      your clips, in minutes
+    """
     from .run import parameters, pipeline, workspace
 
     given = vars(parameters.read_parameters(
@@ -256,6 +261,19 @@ def compare_separators(clip, weights):
     click.echo(f"                 {result['below_mixture']:6.1f} dB below the mixture")
     if not result["agrees"]:
         raise click.ClickException(f"the difference is more than rounding: {comparison.EXPECTED} was expected.")
+
+
+@main.command(params=_options("recipe", "settings"))
+def choices(recipe, settings):
+    """Print every choice of a recipe: its value, its meaning and unit, and what is allowed."""
+    from .recipe import Recipe
+
+    for row in Recipe.named(recipe).with_settings(settings).describe():
+        value, allowed = str(row["value"]), row["allowed"] and f" ({row['allowed']})"
+        parts = value.split(",") if len(value) > 16 else []     # a long value gets lines of its own
+        click.echo(f"{row['name']:16}  {'' if parts else value:16}  {row['meaning']}{allowed}")
+        for part in parts:
+            click.echo(f"{'':16}  {part}")
 
 
 @main.command(params=_options("recipe", "settings"))

@@ -22,9 +22,9 @@ MODEL_PLUGINS = "snippetkit.models"
 _SMALLEST_INPUTS = {"cnn3": (8, 8), "densenet121": (29, 29)}
 
 
-def _field(part, default, *between, choices=(), plugins=""):
-    """A field with its default, its lowest and highest value, or its choices."""
-    metadata = {"part": part, "between": between, "choices": choices, "plugins": plugins}
+def _field(part, default, meaning, *between, choices=(), plugins=""):
+    """A field with its default, its meaning and unit, and its lowest and highest value or its choices."""
+    metadata = {"part": part, "meaning": meaning, "between": between, "choices": choices, "plugins": plugins}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -44,67 +44,66 @@ class Recipe:
         If a value has the wrong type or is out of range, or two values contradict each other.
     """
 
-    members: int = _run(20, 0, 10_000)      # networks in the ensemble
-    # members on pretrained features: the views of a kind joined by +, several kinds separated by commas
-    classifiers: str = _run("")
-    sequence_members: int = _run(10, 1, 10_000)     # of a kind on views over time
+    members: int = _run(20, "networks in the ensemble", 0, 10_000)
+    classifiers: str = _run("", "views of members on pretrained features, joined by +; kinds separated by commas")
+    sequence_members: int = _run(10, "members of a kind on views over time", 1, 10_000)
 
     # features
-    separator: str = _features("torch", choices=("torch", "spleeter", "none"))     # removes the music
-    fast_separation: bool = _features(False)                    # in half precision
-    sample_rate: int = _features(16_000, 1_000, 192_000)        # Hz
-    seconds: float = _features(3.0, 0.05, 3_600)                # length of a clip
-    length: str = _features("strict", choices=("strict", "fit"))    # fit: cut or pad by 0.1 s at most
-    preemphasis: float = _features(0.97, 0, 1)                  # y[t] = x[t] - 0.97 x[t-1]
-    frame_length: int = _features(400, 2, 2**20)                # samples: 25 ms
-    hop: int = _features(160, 1, 2**20)                         # samples: 10 ms
-    pool: int = _features(1, 1, 2**20)                          # frames that are averaged into one, in dB
-    window: str = _features("hamming", choices=("hamming", "hann"))
-    n_fft: int = _features(1024, 2, 2**20)                      # samples
-    second_n_fft: int = _features(0, 0, 2**20)                  # frame and FFT of a second channel; 0: one channel
-    scale: str = _features("mel", choices=("mel", "log"))       # spacing of the bands
-    n_mels: int = _features(40, 1, 2_048)                       # bands, on either scale
-    f_min: float = _features(0.0, 0, 2**20)                     # Hz
-    f_max: float = _features(8_000.0, 0, 2**20)                 # Hz
-    floor: float = _features(0.0, 0, 1)                         # of the energy in a band; 0: only zeros are replaced
+    separator: str = _features("torch", "what removes the music", choices=("torch", "spleeter", "none"))
+    fast_separation: bool = _features(False, "separate in half precision")
+    sample_rate: int = _features(16_000, "Hz, of the sound", 1_000, 192_000)
+    seconds: float = _features(3.0, "seconds, length of a clip", 0.05, 3_600)
+    length: str = _features("strict", "of other clips: fit cuts or pads by 0.1 s at most", choices=("strict", "fit"))
+    preemphasis: float = _features(0.97, "factor a in y[t] = x[t] - a x[t-1]", 0, 1)
+    frame_length: int = _features(400, "samples, 25 ms as published", 2, 2**20)
+    hop: int = _features(160, "samples, 10 ms as published", 1, 2**20)
+    pool: int = _features(1, "frames, averaged into one in dB", 1, 2**20)
+    window: str = _features("hamming", "window of a frame", choices=("hamming", "hann"))
+    n_fft: int = _features(1024, "samples, length of the FFT", 2, 2**20)
+    second_n_fft: int = _features(0, "samples, frame and FFT of a second channel; 0: one channel", 0, 2**20)
+    scale: str = _features("mel", "spacing of the bands", choices=("mel", "log"))
+    n_mels: int = _features(40, "bands, on either scale", 1, 2_048)
+    f_min: float = _features(0.0, "Hz, lower end of the bands", 0, 2**20)
+    f_max: float = _features(8_000.0, "Hz, upper end of the bands", 0, 2**20)
+    floor: float = _features(0.0, "least energy in a band; 0: only zeros are replaced", 0, 1)
 
     # data
-    split: str = _both("random", choices=("random", "songs"))   # how the validation set is drawn
-    valid_fraction: float = _both(0.3, 0.01, 0.99)              # share of the clips, with split=random
-    folds: int = _both(5, 2, 1_000)                             # with split=songs: member i validates on fold i % folds
-    split_seed: int = _both(8, 0, 2**31)
-    standardise: bool = _member(False)                          # each band to mean 0 and deviation 1 (training set)
+    split: str = _both("random", "how the validation set is drawn", choices=("random", "songs"))
+    valid_fraction: float = _both(0.3, "share of the clips, with split=random", 0.01, 0.99)
+    folds: int = _both(5, "with split=songs: member i validates on fold i % folds", 2, 1_000)
+    split_seed: int = _both(8, "seed of the split", 0, 2**31)
+    standardise: bool = _member(False, "each band to mean 0 and deviation 1 (training set)")
 
     # model
     model: str = _member(
-        "resnet34", choices=("resnet34", "resnet18", "resnet50", "densenet121", "cnn3", "alexnet", "dense"),
-        plugins=MODEL_PLUGINS,
+        "resnet34", "network on log-mel features", plugins=MODEL_PLUGINS,
+        choices=("resnet34", "resnet18", "resnet50", "densenet121", "cnn3", "alexnet", "dense"),
     )
-    dropout: float = _member(0.2, 0, 0.99)                      # before the last layer
+    dropout: float = _member(0.2, "before the last layer", 0, 0.99)
 
     # training
-    epochs: int = _member(10, 1, 100_000)
-    batch_size: int = _member(32, 2, 2**16)
-    lr: float = _member(3e-4, 0, 10)                            # the highest value of the schedule
-    weight_decay: float = _member(1e-5, 0, 10)
-    schedule: str = _member("cosine_restarts", choices=("cosine_restarts", "one_cycle"))
-    label_smoothing: float = _member(0.0, 0, 0.99)
-    class_weights: bool = _member(False)                        # weight the loss so that all classes count the same
-    oversample: bool = _member(False)                           # or show clips of rare classes more often
-    focal: float = _member(0.0, 0, 10)                          # exponent of the focal loss; 0: cross-entropy
-    mixup: float = _member(0.0, 0, 100)                         # alpha of the Beta distribution; 0: off
-    crop: int = _member(0, 0, 2**20)                            # frames of a random crop; 0: whole clips
-    time_mask: int = _member(0, 0, 2**20)                       # frames, widest mask of SpecAugment; 0: off
-    band_mask: int = _member(0, 0, 2**20)                       # bands, widest mask of SpecAugment; 0: off
-    ema_decay: float = _member(0.0, 0, 0.99999)                 # moving average of the weights per step; 0: off
-    precision: str = _both("auto", choices=("auto", "fp32", "bf16", "fp16"))     # auto: the fastest of the device
-    seed: int = _member(0, 0, 2**31)                            # member i starts from seed + i
+    epochs: int = _member(10, "passes over the training set", 1, 100_000)
+    batch_size: int = _member(32, "clips", 2, 2**16)
+    lr: float = _member(3e-4, "learning rate, the highest of the schedule", 0, 10)
+    weight_decay: float = _member(1e-5, "of AdamW", 0, 10)
+    schedule: str = _member("cosine_restarts", "of the learning rate", choices=("cosine_restarts", "one_cycle"))
+    label_smoothing: float = _member(0.0, "share of the target that all classes share", 0, 0.99)
+    class_weights: bool = _member(False, "weight the loss so that all classes count the same")
+    oversample: bool = _member(False, "show clips of rare classes more often")
+    focal: float = _member(0.0, "exponent of the focal loss; 0: cross-entropy", 0, 10)
+    mixup: float = _member(0.0, "alpha of the Beta distribution; 0: off", 0, 100)
+    crop: int = _member(0, "frames of a random crop; 0: whole clips", 0, 2**20)
+    time_mask: int = _member(0, "frames, widest mask of SpecAugment; 0: off", 0, 2**20)
+    band_mask: int = _member(0, "bands, widest mask of SpecAugment; 0: off", 0, 2**20)
+    ema_decay: float = _member(0.0, "moving average of the weights per step; 0: off", 0, 0.99999)
+    precision: str = _both("auto", "auto: the fastest of the device", choices=("auto", "fp32", "bf16", "fp16"))
+    seed: int = _member(0, "member i starts from seed + i", 0, 2**31)
 
     # classifiers
-    views: str = _classifier("")                                # of a classifier: joined by +; empty: log-mel
-    components: int = _classifier(512, 1, 2**20)                # principal components that are kept
-    width: float = _classifier(0.5, 0, 1_000)                   # of the kernel exp(-width d² / mean squared length)
-    ridge: float = _classifier(0.25, 1e-9, 1e9)                 # added to the diagonal of the kernel
+    views: str = _classifier("", "views of a kind, joined by +; empty: log-mel features")
+    components: int = _classifier(512, "principal components that are kept", 1, 2**20)
+    width: float = _classifier(0.5, "factor in the kernel exp(-width d² / mean squared length)", 0, 1_000)
+    ridge: float = _classifier(0.25, "added to the diagonal of the kernel", 1e-9, 1e9)
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -267,6 +266,18 @@ class Recipe:
             values |= {"views": self.views}
             del values["model"]     # is that of log-mel features
         return values
+
+    def describe(self):
+        """Every choice as a dict of ``name``, ``value``, ``meaning`` and ``allowed``: a range or choices, as text."""
+        rows = []
+        for name, field in _FIELDS.items():
+            between = [f"{bound:.10g}" for bound in field.metadata["between"]]
+            allowed = ["true", "false"] if field.type is bool else field.metadata["choices"]
+            rows.append({
+                "name": name, "value": getattr(self, name), "meaning": field.metadata["meaning"],
+                "allowed": " to ".join(between) or ", ".join(allowed),
+            })
+        return rows
 
     def hash(self, part):
         """Twelve hexadecimal digits that change when a choice of this part changes."""

@@ -1,11 +1,16 @@
 """Metrics by hand, confidence intervals over songs, the report's headline, and two runs compared clip by clip."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from snippetkit.prediction.evaluation import accuracy_by_size, compare_runs, evaluate, interval, read_out_of_fold
-from snippetkit.prediction.report import headline
+from snippetkit.prediction.report import headline, next_steps
+from snippetkit.recipe import Recipe
+from snippetkit.run.workspace import Workspace
+from snippetkit.training.members import member_folder
 from snippetkit.utils.errors import KitError
 
 # --- metrics ---
@@ -101,3 +106,20 @@ def test_unreadable_table_of_a_run_is_refused(tmp_path, content):
         (tmp_path / "held_out.csv").write_text(content)
     with pytest.raises(KitError, match="held_out.csv cannot be read .* Run 04_predict there first"):
         read_out_of_fold(tmp_path)
+
+
+@pytest.mark.parametrize("recipe, networks, classifiers, starts", [
+    (Recipe.published(), 2, 0, ["Keep songs apart", "Add classifiers", "Train more members", "Listen"]),
+    (Recipe.published().with_values(separator="none"), 5, 0, [
+        "Keep songs apart", "Train on vocals", "Add classifiers", "Listen",
+    ]),
+    (Recipe.quick(), 0, 15, ["Add networks", "Listen"]),
+    (Recipe.best(), 4, 25, ["Train more members", "Listen"]),
+    (Recipe.best(), 20, 25, ["Listen"]),
+])
+def test_next_steps_are_those_that_were_not_taken(tmp_path, recipe, networks, classifiers, starts):
+    work = Workspace(data=tmp_path, folder=tmp_path)
+    members = [member_folder(work.members, i) for i in range(networks)]
+    members += [member_folder(tmp_path / "classifiers" / "some", i) for i in range(classifiers)]
+    steps = next_steps(SimpleNamespace(recipe=recipe, members=members), work)
+    assert [step.startswith(start) for step, start in zip(steps, starts, strict=True)] == [True] * len(starts), steps

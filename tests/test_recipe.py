@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from conftest import run_kit
 
 from snippetkit import filterbank, models
 from snippetkit.models import MODELS
@@ -106,3 +107,15 @@ def test_a_recipe_counts_the_frames_of_a_clip_as_the_filterbank_does(settings):
 def test_every_model_that_a_recipe_names_can_be_built():
     (model,) = [field for field in dataclasses.fields(Recipe) if field.name == "model"]
     assert set(model.metadata["choices"]) == set(models.MODELS)
+
+
+def test_every_choice_is_described_with_its_meaning_and_what_is_allowed():
+    rows = {row["name"]: row for row in Recipe.best().describe()}
+    assert rows.keys() == {field.name for field in dataclasses.fields(Recipe)}
+    assert all(row["meaning"] for row in rows.values())
+    assert rows["hop"] == {
+        "name": "hop", "value": 160, "meaning": "samples, 10 ms as published", "allowed": "1 to 1048576",
+    }
+    assert rows["split"]["allowed"] == "random, songs" and rows["mixup"]["value"] == 0.3
+    result = run_kit("choices", "--recipe", "published", "--set", "lr=0.01", check=True)
+    assert "lr                0.01              learning rate, the highest of the schedule (0 to 10)" in result.stdout
