@@ -4,6 +4,8 @@ import sys
 
 from tqdm import tqdm
 
+from .paths import is_kaggle_batch
+
 
 def progress(iterable=None, *, total, title, unit, done=0):
     """Wrap an iterable in a progress bar, or return a bar to move with its ``update`` method.
@@ -22,7 +24,9 @@ def progress(iterable=None, *, total, title, unit, done=0):
     -------
     tqdm
     """
-    return tqdm(iterable, total=total, desc=title, unit=unit, initial=done, mininterval=1, file=_stream())
+    # nobody watches a batch session on Kaggle, and its log keeps every state of a bar
+    seconds = 60 if is_kaggle_batch() else 1
+    return tqdm(iterable, total=total, desc=title, unit=unit, initial=done, mininterval=seconds, file=_stream())
 
 
 def say(line):
