@@ -5,12 +5,15 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import run_kit, same_bits
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import StandardScaler
 
+from snippetkit.data.competition import find as find_competition
+from snippetkit.data.labels import CLASSES
 from snippetkit.features.extraction import Features
 from snippetkit.features.pretrained.extraction import View
 from snippetkit.features.pretrained.releases import VOICE_ENCODER
@@ -260,9 +263,13 @@ def test_a_run_of_classifiers_and_networks(small_demo, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["kinds"] == [] and report["members"] == 2 and report["members_wanted"] == 2
     before = (tmp_path / "features" / "pretrained" / "voice_mixture_train.npy").stat()
-    more = ["--set", "classifiers=voice_mixture", "--set", "model=cnn3", "--epochs", 1, "--members", 2]
-    run_kit(*command, *more, check=True)
+    kinds = ["voice_mixture", "voice_mixture_frames"]
+    more = ["--set", f"classifiers={','.join(kinds)}", "--set", "sequence_members=2"]
+    run_kit(*command, *more, "--set", "model=cnn3", "--epochs", 1, "--members", 2, check=True)
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [kind["kind"] for kind in report["kinds"]] == ["networks", "voice_mixture"] and report["members"] == 4
+    assert [kind["kind"] for kind in report["kinds"]] == ["networks", *kinds] and report["members"] == 6
+    result = run_kit("predict", tmp_path, find_competition(small_demo).test[0], check=True)
+    submission = pd.read_csv(tmp_path / "submission.csv")
+    assert f": {CLASSES[submission['category'][0]]}, " in result.stdout
     assert any("combined by a weight for each" in note for note in report["notes"])
     assert (tmp_path / "features" / "pretrained" / "voice_mixture_train.npy").stat() == before
