@@ -8,8 +8,8 @@ import pytest
 from conftest import run_kit
 from privileges import unreadable
 
+from snippetkit.audio import recordings
 from snippetkit.data import competition
-from snippetkit.lab import sound
 from snippetkit.lab.folders import lab_folder
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals import weights
@@ -112,7 +112,7 @@ def test_recordings_are_files_that_are_not_hidden(small_demo, tmp_path):
     for name in ("00.mp3", "._00.mp3", "01.MP3"):
         shutil.copy(small_demo / "train_mp3s" / "0.mp3", tmp_path / name)
     (tmp_path / "album.mp3").mkdir()
-    assert [path.name for path in sound.recordings(tmp_path)] == ["00.mp3", "01.MP3"]
+    assert [path.name for path in recordings.recordings_in(tmp_path)] == ["00.mp3", "01.MP3"]
     assert lab_folder("name", tmp_path, tmp_path / "out", make=None) == (tmp_path / "out", tmp_path)
     with unreadable(tmp_path), pytest.raises(KitError, match="the folder .* cannot be read: Permission denied"):
         lab_folder("name", tmp_path, tmp_path.parent / "out", make=None)

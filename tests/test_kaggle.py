@@ -124,7 +124,10 @@ def own_weights(tmp_path):
 
 def test_weights_are_a_dataset_of_their_own_and_nothing_is_downloaded(tmp_path, own_weights, monkeypatch):
     monkeypatch.setenv("MODEL_PATH", str(own_weights))
-    command = ["kaggle", "build", "--user", "somebody", "--competition", "singers", "--build", tmp_path / "build"]
+    command = [
+        "kaggle", "build", "--user", "somebody", "--competition", "singers", "--build", tmp_path / "build",
+        "--recipe", "published",
+    ]
     parts = run_kit(*command, check=True).stdout.split()
     assert [Path(part).name for part in parts] == ["kit", "weights", *NOTEBOOKS]
     sent = tmp_path / "build" / "weights" / "spleeter-2stems"

@@ -242,7 +242,7 @@ def test_run_that_cannot_be_averaged_in_is_refused_before_anything_is_made(
     (tmp_path / "other").symlink_to(short_run)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KitError, match=message):
-        pipeline.run(Workspace(small_demo, tmp_path / "out"), settings=settings, beside=beside)
+        pipeline.run(Workspace(small_demo, tmp_path / "out"), recipe="published", settings=settings, beside=beside)
     assert not list((tmp_path / "out").iterdir())
 
 

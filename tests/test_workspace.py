@@ -6,7 +6,8 @@ import pytest
 
 from snippetkit.recipe import Recipe
 from snippetkit.run import workspace
-from snippetkit.run.workspace import Workspace, open_workspace
+from snippetkit.run.parameters import read_parameters
+from snippetkit.run.workspace import Workspace, open_workspace, recall, remember
 from snippetkit.utils import paths
 from snippetkit.utils.errors import KitError
 
@@ -54,3 +55,74 @@ def test_parameters_change_the_recipe_and_zero_changes_nothing(tmp_path):
     assert (recipe.members, recipe.epochs, recipe.lr, recipe.model) == (5, 3, 0.001, "cnn3")
     with pytest.raises(KitError, match="members=-1 is out of range"):
         real.recipe(members=-1)
+
+
+# --- what 01_spleeter keeps for the others ---
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "runs_folder", lambda: tmp_path / "runs")
+    monkeypatch.setattr(workspace.demo, "make", lambda folder: folder)      # its sounds are not needed
+    return tmp_path / "runs"
+
+
+EMPTY = {"data": "", "out": "", "recipe": "", "settings": "", "on_bad": ""}
+
+
+def opened(data, out, **choices):
+    """What 01_spleeter does in its first cells."""
+    given = read_parameters(**{"recipe": "best", "settings": "", "on_bad": "fail", **choices, "data": data, "out": out})
+    work = open_workspace(given.data, given.out)
+    remember(given, work)
+    return work
+
+
+def test_the_choices_of_the_first_notebook_are_taken_up(small_demo, tmp_path, runs):
+    opened(small_demo, tmp_path / "other")
+    opened(small_demo, tmp_path / "mine", recipe="published", settings="separator=none", on_bad="skip")
+    expected = {
+        "data": str(small_demo), "out": str(tmp_path / "mine"), "recipe": "published", "settings": "separator=none",
+        "on_bad": "skip",
+    }
+    assert recall(**EMPTY) == expected                          # the last work folder
+    assert recall(**EMPTY | {"out": tmp_path / "other"})["recipe"] == "best"     # another one
+    assert recall(**EMPTY | {"recipe": None, "members": 0}) == expected | {"members": 0}
+    assert recall(data="", out="") == {name: expected[name] for name in ("data", "out")}
+
+
+def test_what_is_given_counts_and_settings_belong_to_their_recipe(small_demo, tmp_path, runs):
+    opened(small_demo, tmp_path / "mine", recipe="published", settings="separator=none")
+    given = recall(**EMPTY | {"recipe": "quick"})
+    assert (given["recipe"], given["settings"], given["data"]) == ("quick", "", str(small_demo))
+    assert recall(**EMPTY | {"settings": "lr=0.1"})["settings"] == "lr=0.1"
+
+
+def test_the_work_folder_of_a_data_folder_is_found(small_demo, tmp_path, runs):
+    opened(small_demo, "", recipe="quick")
+    opened(small_demo, tmp_path / "last")
+    assert recall(**EMPTY | {"data": small_demo})["recipe"] == "quick"
+
+
+def test_the_demo_is_named_when_nothing_was_opened(tmp_path, runs, capsys):
+    assert recall(**EMPTY) == EMPTY | {"recipe": "best", "on_bad": "fail"}
+    assert "01_spleeter was not run before, and no data folder is given: this is the demo" in capsys.readouterr().err
+    work = opened("", tmp_path / "gone")
+    shutil.rmtree(work.folder)
+    assert recall(**EMPTY)["out"] == "" and "this is the demo" in capsys.readouterr().err
+
+
+def test_the_demo_stays_the_demo(tmp_path, runs):
+    work = opened("", "")
+    assert work.is_demo
+    given = recall(**EMPTY)
+    assert given["data"] == "" and open_workspace(given["data"], given["out"]).is_demo
+
+
+def test_on_kaggle_the_choices_are_in_its_working_folder(tmp_path, runs):
+    kaggle = tmp_path / "kaggle"
+    (kaggle / "input").mkdir(parents=True)
+    assert recall(**EMPTY, kaggle=kaggle)["recipe"] == "best"
+    work = open_workspace(kaggle=kaggle)
+    remember(read_parameters(data="", out="", recipe="quick", settings="", on_bad="fail"), work)
+    assert recall(**EMPTY, kaggle=kaggle) == EMPTY | {"recipe": "quick", "on_bad": "fail"}

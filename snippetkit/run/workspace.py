@@ -1,5 +1,6 @@
 """The data folder and the work folder of a run: on Kaggle, elsewhere, and for the demo."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,11 +8,14 @@ from ..data import demo
 from ..recipe import Recipe
 from ..utils.errors import KitError, report_os_error
 from ..utils.paths import KAGGLE, runs_folder
+from ..utils.progress import say
+from ..utils.storage import read_json, write_json
 from .earlier_output import copy_earlier_output
 
 # Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers. Without separation, because
 # the demo must run without a download, and Spleeter was not trained on synthesised voices.
 _DEMO = {"members": 2, "epochs": 9, "separator": "none", "classifiers": ""}
+_CHOICES, _LAST = "choices.json", "last.json"   # in the work folder; in the folder of runs
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,67 @@ class Workspace:
         return recipe.with_values(**few | given).with_settings(settings.split())
 
 
+def remember(given, workspace):
+    """Keep the choices of 01_spleeter in the work folder, and which folder that was, so that 02 to 04 take them up.
+
+    Parameters
+    ----------
+    given : SimpleNamespace
+        As `read_parameters` returns it, with ``data``, ``recipe``, ``settings`` and ``on_bad``.
+    workspace : Workspace
+
+    Raises
+    ------
+    KitError
+        If the work folder cannot be written.
+    """
+    data = str(Path(given.data).resolve()) if str(given.data) else ""
+    choices = {"data": data, "recipe": given.recipe, "settings": given.settings, "on_bad": given.on_bad}
+    with report_os_error(f"{workspace.folder} cannot be written"):
+        write_json(workspace.folder / _CHOICES, choices)
+    with suppress(OSError):     # the kit may be installed where nobody may write; then `out` has to be given
+        runs_folder().mkdir(exist_ok=True)
+        write_json(runs_folder() / _LAST, {"out": str(workspace.folder)})
+
+
+def recall(*, kaggle=KAGGLE, **given):
+    """Fill parameters that are empty with the choices that 01_spleeter kept.
+
+    Parameters
+    ----------
+    kaggle : Path
+        Where Kaggle mounts its folders.
+    **given
+        Parameters of a notebook. Without ``data`` and ``out``, the work folder is the last one that 01_spleeter opened.
+        ``settings`` belong to a recipe, so they are only filled if ``recipe`` is empty, too.
+
+    Returns
+    -------
+    dict
+        The same names. ``recipe`` is 'best', and ``on_bad`` 'fail', if nothing is kept.
+    """
+    given = {name: "" if value is None else value for name, value in given.items()}
+    data, out = (str(given.get(name, "")) for name in ("data", "out"))
+    if not (data or out or (kaggle / "input").is_dir()):
+        out = (read_json(runs_folder() / _LAST) or {}).get("out", "")
+        if not Path(out, _CHOICES).exists():
+            say("01_spleeter was not run before, and no data folder is given: this is the demo")
+            out = ""
+    kept = read_json(_work_folder(data, out, kaggle) / _CHOICES) or {}
+    if given.get("recipe"):
+        kept.pop("settings", None)
+    kept = {"recipe": "best", "on_bad": "fail"} | kept | {"out": out}
+    return {name: kept.get(name, value) if value == "" else value for name, value in given.items()}
+
+
+def _work_folder(data, out, kaggle):
+    """Where the results of a run are, as in `open_workspace`."""
+    if str(out):
+        return Path(out).expanduser().resolve()
+    on_kaggle = (kaggle / "input").is_dir()
+    return kaggle / "working" if on_kaggle else runs_folder() / (Path(data).resolve().name if str(data) else "demo")
+
+
 def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     """Find the data folder, create the work folder and, on Kaggle, copy the output of earlier sessions into it.
 
@@ -98,10 +163,8 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     is_demo = not str(data) and not on_kaggle
     if data and not Path(data).is_dir():
         raise KitError(f"there is no data folder {data}. Give the folder with the competition's files.")
+    out = _work_folder(data, out, kaggle).resolve()
     data = Path(data).resolve() if str(data) else kaggle / "input"
-    if not str(out):
-        out = kaggle / "working" if on_kaggle else runs_folder() / ("demo" if is_demo else data.name)
-    out = Path(out).resolve()
     with report_os_error(f"the work folder {out} cannot be created"):
         out.mkdir(parents=True, exist_ok=True)
     if is_demo:
