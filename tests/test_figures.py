@@ -85,6 +85,17 @@ def test_learning_curves_draw_every_member_and_the_mean():
     np.testing.assert_allclose(lines[2].get_ydata(), [0.5, 1.5, 2.0])  # the third epoch has one member only
 
 
+@pytest.mark.parametrize("rates, restarts", [
+    ([2, 1, 3, 2, 1, 3], [3.5]),    # as published: it restarts half-way and after the last epoch
+    ([1, 2, 3, 2, 1, 0], []),       # one-cycle
+])
+def test_restarts_of_the_schedule_are_marked(rates, restarts):
+    curves = ["train_loss", "train_accuracy", "valid_loss", "valid_accuracy"]
+    history = pd.DataFrame({"epoch": range(1, 7), "lr": rates, **dict.fromkeys(curves, 0.5)})
+    lines = [line for line in figures.learning_curves({0: history}).axes[0].lines if line.get_linestyle() == ":"]
+    assert [line.get_xdata()[0] for line in lines] == restarts
+
+
 def test_confusion_shows_counts_and_shares():
     matrix = [[8, 2, 0, 0], [0, 5, 0, 0], [1, 0, 9, 10], [0, 0, 0, 0]]
     axis = figures.confusion(matrix, CLASSES).axes[0]

@@ -60,7 +60,7 @@ def vocal_shares(shares, labels, class_names):
 
 
 def learning_curves(histories):
-    """Loss and accuracy of all members over the epochs.
+    """Loss and accuracy of all members over the epochs; dotted lines where the schedule restarts.
 
     Parameters
     ----------
@@ -82,11 +82,21 @@ def learning_curves(histories):
             for history in histories.values():
                 axis.plot(history["epoch"], history[f"{split}_{kind}"], color=colour, alpha=0.35, linewidth=1)
             axis.plot(means[f"{split}_{kind}"], color=colour, linewidth=2.4, marker="o", markersize=4, label=split)
+        for epoch in _restarts(means):
+            axis.axvline(epoch + 0.5, color="grey", linestyle=":", linewidth=1)
         axis.set(title=f"{kind}, mean of {len(histories)} members (thin: each)", xlabel="epoch", ylabel=kind)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend()
     return figure
+
+
+def _restarts(means):
+    """Epochs after which the learning rate has risen again; the rise at the start of one-cycle is none."""
+    if "lr" not in means:
+        return []
+    change = means["lr"].diff()
+    return means.index[(change > 0) & (change.shift() < 0)].drop(means.index[-1], errors="ignore")
 
 
 def confusion(matrix, class_names, *, title="confusion"):
