@@ -41,8 +41,26 @@ def _options(*names):
     return [option for option in _RUN_OPTIONS if option.name in names]
 
 
-class _PlainErrors(click.Group):
-    """Prints the message of a KitError without a traceback, and exits with status 1."""
+# Commands in the order of --help. Those of plugins are the lab's and of other packages.
+_GROUPS = {
+    "Run and use": ("run", "predict", "compare", "choices", "weights", "demo"),
+    "Kaggle": ("kaggle",),
+    "Data": ("check", "labels", "sort", "sample-submission", "figures", "export-features", "import-features"),
+    "Vocals": ("compare-separators",),
+}
+
+
+class _Commands(click.Group):
+    """Groups the commands in --help, and prints the message of a KitError without a traceback, with exit status 1."""
+
+    def format_commands(self, context, formatter):
+        known = [name for names in _GROUPS.values() for name in names]
+        groups = _GROUPS | {"Plugins": [name for name in self.list_commands(context) if name not in known]}
+        for title, names in groups.items():
+            rows = [(name, self.commands[name].get_short_help_str(limit=200)) for name in names]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def invoke(self, context):
         for stream in (sys.stdout, sys.stderr):
@@ -55,7 +73,7 @@ class _PlainErrors(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main():
     """Classify 3-second music snippets: no voice, one male voice, one female voice, or more than one voice."""

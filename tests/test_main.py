@@ -1,5 +1,6 @@
 """The commands of the command line, and their messages for mistakes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -133,3 +134,12 @@ def test_help_imports_neither_torch_nor_numpy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "sample-submission" in result.stdout and result.stdout.splitlines()[-1] == "set()"
+
+
+def test_help_lists_every_command_once_with_a_whole_sentence():
+    text = CliRunner().invoke(main, ["--help"]).output
+    for name, command in main.commands.items():
+        assert len(re.findall(rf"^  {name} ", text, re.MULTILINE)) == 1, name
+        assert command.get_short_help_str(limit=200).endswith("."), name
+    assert text.count("...") == 1, "only that of the usage line"
+    assert "Run and use:" in text and "Plugins:" in text
