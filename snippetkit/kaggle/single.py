@@ -18,6 +18,10 @@ from .build import build_wheel, require_project
 _LARGEST = 1e6      # bytes of a notebook's source that Kaggle takes
 # Kaggle's own settings of a notebook; its page shows them at the right.
 _SETTINGS = {"accelerator": "nvidiaTeslaT4", "isGpuEnabled": True, "isInternetEnabled": True, "sourceType": "notebook"}
+_PACK = """# Kaggle is slow with an output of thousands of files.
+from snippetkit.vocals.packing import pack
+
+pack(work.vocals)"""
 _PARAMETER = re.compile(r"(\w+) = ")
 
 
@@ -54,6 +58,7 @@ def build_notebook(path, *, competition="", parameters=None):
         _cell("code", "parameters", _parameters(sources), tags=["parameters"]),
         _cell("code", "install", install, **{"_kg_hide-input": True}),
         *(cell for source in sources for cell in source.cells if not _is_parameters(cell)),
+        _cell("code", "pack", _PACK),
     ])
     known = {name for names in NOTEBOOKS.values() for name in names}
     if given := {name: value for name, value in (parameters or {}).items() if name in known}:

@@ -14,7 +14,7 @@ from ..utils.storage import read_json, replacing
 
 # The files of each stage, and its records. The records are copied last: where they are, the stage is complete.
 _STAGES = {
-    "vocals": (("*/*.flac",), ("clips.json", "separation.json")),
+    "vocals": (("*.zip", "*/*.flac"), ("clips.json", "separation.json")),
     "features": (
         ("train.npy", "test.npy", "songs.csv", "pretrained/*.npy"),
         ("train.json", "test.json", "songs.json", "folds.json", "pretrained/*.json"),
@@ -85,10 +85,16 @@ def _stage_files(stage, outputs, folder):
                for record in records):
             return []   # the work folder has another
         if stage == "vocals" and any(_has_features(place) for place in [*outputs, folder]):
-            patterns = ()   # vocals are not needed
+            patterns = ("*.zip",)   # vocals are not needed; packed ones are few files, and 01_spleeter looks for them
         paths = [path for pattern in (*patterns, *records) for path in sorted(source.glob(pattern))]
-        return [(path, target) for path in paths if not (target := folder / path.relative_to(output)).exists()]
+        targets = [folder / path.relative_to(output) for path in paths]
+        return [(path, target) for path, target in zip(paths, targets) if not _is_there(target)]
     return []
+
+
+def _is_there(path):
+    """Whether a file is in the work folder, or the folder that it was unpacked to."""
+    return path.exists() or path.suffix == ".zip" and path.with_suffix("").is_dir()
 
 
 def _has_features(folder):

@@ -10,6 +10,7 @@ from ..utils.errors import KitError, report_os_error
 from ..utils.paths import KAGGLE, runs_folder
 from ..utils.progress import say
 from ..utils.storage import read_json, write_json
+from ..vocals.packing import unpack
 from .earlier_output import copy_earlier_output
 
 # Enough to see an ensemble on a laptop; a real competition uses the recipe's own numbers. Without separation, because
@@ -171,4 +172,5 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
         data = demo.make(out / "competition")
     if on_kaggle:
         copy_earlier_output(out, kaggle / "input", weights=weights)
+        unpack(out / "vocals")
     return Workspace(data=data, folder=out, is_demo=is_demo)
