@@ -364,7 +364,9 @@ def test_cell_that_raises_is_named(small_demo, tmp_path):
     broken = folder / "02_features.ipynb"
     broken.write_text(broken.read_text().replace("open_workspace(given.data, given.out)", "1 / 0"))
     with pytest.raises(KitError, match="of 02_features.ipynb failed with ZeroDivisionError: division by zero"):
-        pipeline.run(Workspace(small_demo, tmp_path / "out"), settings="separator=none", folder=folder)
+        pipeline.run(
+            Workspace(small_demo, tmp_path / "out"), recipe="published", settings="separator=none", folder=folder,
+        )
     assert "error" in [output.output_type for output in outputs_of(tmp_path / "out", "02_features")]
 
 
