@@ -149,7 +149,7 @@ def test_weights_are_a_dataset_of_their_own_and_nothing_is_downloaded(tmp_path, 
     "kaggle.com/competitions/titanic/code", "http://www.kaggle.com/titanic", "https://www.kaggle.com/competitions/titanic?x=1",
 ])
 def test_a_name_may_be_given_by_the_address_of_any_of_its_pages(address):
-    assert build._without_address(address) == "titanic"
+    assert build.without_address(address) == "titanic"
 
 
 def test_addresses_of_datasets_and_of_users_are_accepted(tmp_path):
@@ -417,7 +417,7 @@ def test_the_single_notebook_continues_in_a_second_session(bare_python, small_de
 
 
 def test_the_single_notebook_has_each_parameter_once_and_says_what_to_do(tmp_path):
-    options = ["--competition", "singers", "--members", 3, "--out", tmp_path / "one.ipynb"]
+    options = ["--competition", "https://www.kaggle.com/c/singers/data", "--members", 3, "--out", tmp_path / "one.ipynb"]
     result = run_kit("kaggle", "notebook", *options)
     assert result.returncode == 0, result.stderr
     notebook = nbformat.read(tmp_path / "one.ipynb", as_version=4)

@@ -70,8 +70,8 @@ def build_folders(
     KitError
         If a name is invalid, the kit is not a checkout, or the wheel cannot be built.
     """
-    user, competition = _without_address(user), _without_address(competition)
-    datasets = [_without_address(dataset, parts=2) for dataset in datasets]
+    user, competition = without_address(user), without_address(competition)
+    datasets = [without_address(dataset, parts=2) for dataset in datasets]
     _check_names(user, competition, datasets)
     project = require_project()
     folder = Path(folder)
@@ -85,11 +85,11 @@ def build_folders(
         title, subtitle = DATASETS[part]
         about = {"id": reference, "title": title, "subtitle": subtitle}
         values = {key: json.dumps(value) for key, value in about.items()}
-        _write(folder / part / "dataset-metadata.json", _filled(project, "dataset-metadata.json", **values))
+        write(folder / part / "dataset-metadata.json", filled(project, "dataset-metadata.json", **values))
     for name, place in (weights or {}).items():
         shutil.copytree(place, folder / WEIGHTS / name)
     wheel = build_wheel(project, folder / KIT)
-    first_cell = _filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    first_cell = filled(project, "first_cell.py", sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
     downloads = [name for name, needs in ((SEPARATION, separates), (FEATURES, has_classifiers)) if needs]
     for before, name in zip([None, *NOTEBOOKS], NOTEBOOKS):
         given = {key: value for key, value in (parameters or {}).items() if key in NOTEBOOKS[name]}
@@ -104,8 +104,8 @@ def build_folders(
             "kernels": [f"{user}/{slug(before)}"] if before else [],
         }
         values = {key: json.dumps(value) for key, value in choices.items()}
-        _write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
-        _write(folder / name / "kernel-metadata.json", _filled(project, "kernel-metadata.json", **values))
+        write(folder / name / f"{name}.ipynb", nbformat.writes(notebook))
+        write(folder / name / "kernel-metadata.json", filled(project, "kernel-metadata.json", **values))
     return [folder / part for part in parts]
 
 
@@ -134,10 +134,10 @@ def attach_own_output(folder):
     metadata = json.loads(path.read_text(encoding="utf-8"))
     if metadata["id"] not in metadata["kernel_sources"]:
         metadata["kernel_sources"].append(metadata["id"])
-        _write(path, json.dumps(metadata, indent=2))
+        write(path, json.dumps(metadata, indent=2))
 
 
-def _without_address(text, parts=1):
+def without_address(text, parts=1):
     """The name in an address on Kaggle, such as 'titanic' in ``https://www.kaggle.com/c/titanic/data``."""
     address = re.fullmatch(r"(?:https?://)?(?:www\.)?kaggle\.com/(?:(?:competitions|c|datasets)/)?([^?#]+).*", text)
     return "/".join(address[1].split("/")[:parts]) if address else text.strip("/")
@@ -190,10 +190,12 @@ def _notebook(path, first_cell, parameters):
     return notebook
 
 
-def _filled(project, template, **values):
+def filled(project, template, **values):
+    """The text of a template in ``kaggle/`` of the project, with values in place of its names."""
     return Template((project / "kaggle" / template).read_text(encoding="utf-8")).substitute(values)
 
 
-def _write(path, text):
+def write(path, text):
+    """Write a file of a build, complete or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

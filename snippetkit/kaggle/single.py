@@ -4,7 +4,6 @@ import base64
 import re
 import tempfile
 from pathlib import Path
-from string import Template
 
 import nbformat
 from papermill.iorw import load_notebook_node
@@ -12,8 +11,7 @@ from papermill.parameterize import parameterize_notebook
 
 from ..run.pipeline import NOTEBOOKS
 from ..utils.errors import KitError
-from ..utils.storage import replacing
-from .build import build_wheel, require_project
+from .build import build_wheel, filled, require_project, without_address, write
 
 _LARGEST = 1e6      # bytes of a notebook's source that Kaggle takes
 # Kaggle's own settings of a notebook; its page shows them at the right.
@@ -50,11 +48,11 @@ def build_notebook(path, *, competition="", parameters=None):
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_wheel(project, Path(folder))
         content = base64.b64encode(wheel.read_bytes()).decode()
-        install = _filled(project, "install_cell.py", name=wheel.name, wheel=content)
+        install = filled(project, "install_cell.py", name=wheel.name, wheel=content).rstrip()
     sources = [load_notebook_node(str(project / "notebooks" / f"{name}.ipynb")) for name in NOTEBOOKS]
-    page = f"https://www.kaggle.com/competitions/{competition}" if competition else "the competition"
+    page = f"https://www.kaggle.com/competitions/{without_address(competition)}" if competition else "the competition"
     notebook = nbformat.v4.new_notebook(metadata=sources[0].metadata | {"kaggle": _SETTINGS}, cells=[
-        _cell("markdown", "introduction", _filled(project, "introduction.md", competition=page)),
+        _cell("markdown", "introduction", filled(project, "introduction.md", competition=page).rstrip()),
         _cell("code", "parameters", _parameters(sources), tags=["parameters"]),
         _cell("code", "install", install, **{"_kg_hide-input": True}),
         *(cell for source in sources for cell in source.cells if not _is_parameters(cell)),
@@ -66,8 +64,7 @@ def build_notebook(path, *, competition="", parameters=None):
     text = nbformat.writes(notebook)
     if len(text.encode()) > _LARGEST:
         raise KitError(f"the notebook would have {len(text) / 1e6:.1f} MB, and Kaggle takes {_LARGEST / 1e6:.0f} MB.")
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write(path, text)
     return path
 
 
@@ -87,7 +84,3 @@ def _parameters(notebooks):
         for line in cell.source.splitlines():
             lines.setdefault(_PARAMETER.match(line)[1], line)
     return "\n".join(lines.values())
-
-
-def _filled(project, template, **values):
-    return Template((project / "kaggle" / template).read_text(encoding="utf-8")).substitute(values).rstrip()
