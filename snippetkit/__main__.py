@@ -146,31 +146,28 @@ def predict(run, sounds, out, weights, beside):
                 faults += 1
             else:
                 tables[file] = table
-                click.echo(f"{file}: {_summary(table)}")
+                click.echo(f"{file}: {_summary(table, predictor.class_names)}")
     finally:    # after an interrupt, too
         if out is not None and tables:
-            _write_predictions(out, tables)
+            _write_predictions(out, tables, predictor.class_names)
     if faults:
         raise click.ClickException(f"{faults} of {len(files)} files could not be predicted, see above.")
 
 
-def _summary(table):
+def _summary(table, names):
     """The class of a clip; of a recording in windows, the mean and how often each class has the highest probability."""
-    from .data.labels import CLASSES
-
     probabilities = table.filter(like="probability_").mean()
-    answer = f"{CLASSES[probabilities.argmax()]}, {probabilities.max():.0%}"
+    answer = f"{names[probabilities.argmax()]}, {probabilities.max():.0%}"
     if len(table) == 1:
         return answer
     shares = table["class"].value_counts(normalize=True)
     return f"{answer} on average; " + ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
 
 
-def _write_predictions(out, tables):
+def _write_predictions(out, tables, class_names):
     import pandas as pd
 
     from . import figures
-    from .data.labels import CLASSES
     from .utils.storage import write_table
 
     joined = pd.concat(tables, names=["file"]).reset_index("file")
@@ -181,7 +178,7 @@ def _write_predictions(out, tables):
     for number, (file, table) in enumerate(recordings.items()):
         stem = file.stem if names[file.stem] == 1 else f"{number}_{file.stem}"
         picture = out.with_name(f"{out.stem}_{stem}.png")
-        figures.save(figures.timeline(table, CLASSES, title=file.name), picture)
+        figures.save(figures.timeline(table, class_names, title=file.name), picture)
         click.echo(picture)
 
 
@@ -232,7 +229,7 @@ def sort(data, folder, link):
     from .data.competition import find, sort_clips
 
     competition = find(data)
-    sort_clips(competition.train, competition.labels, folder, link=link)
+    sort_clips(competition.train, competition.labels, folder, classes=competition.classes, link=link)
     click.echo(folder)
 
 
@@ -241,10 +238,12 @@ def sort(data, folder, link):
 @click.argument("table", type=_FOLDER)
 def sample_submission(clips, table):
     """Write TABLE with one row for each clip in the folder CLIPS, all with category 1."""
-    from .data import competition, submission
+    import pandas as pd
 
-    ids = list(competition.clips_in(clips))
-    submission.write_submission(table, ids, [1] * len(ids))
+    from .data.competition import clips_in
+    from .utils.storage import write_table
+
+    write_table(table, pd.DataFrame({"id": list(clips_in(clips)), "category": 1}))
     click.echo(table)
 
 

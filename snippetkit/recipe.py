@@ -53,7 +53,9 @@ class Recipe:
     fast_separation: bool = _features(False, "separate in half precision")
     sample_rate: int = _features(16_000, "Hz, of the sound", 1_000, 192_000)
     seconds: float = _features(3.0, "seconds, length of a clip", 0.05, 3_600)
-    length: str = _features("strict", "of other clips: fit cuts or pads by 0.1 s at most", choices=("strict", "fit"))
+    length: str = _features(
+        "strict", "of other clips: fit cuts or pads by 0.1 s, any by any time", choices=("strict", "fit", "any")
+    )
     preemphasis: float = _features(0.97, "factor a in y[t] = x[t] - a x[t-1]", 0, 1)
     frame_length: int = _features(400, "samples, 25 ms as published", 2, 2**20)
     hop: int = _features(160, "samples, 10 ms as published", 1, 2**20)

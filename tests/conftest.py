@@ -27,6 +27,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from snippetkit.data import competition, demo
+from snippetkit.data.labels import CLASSES
 from snippetkit.features.extraction import Features
 from snippetkit.features.pretrained import extraction
 from snippetkit.recipe import Recipe
@@ -221,7 +222,7 @@ def make_data(*, seed, clips=60, frames=40, bands=40, classes=4):
         for row, label in enumerate(split_labels):
             array[row, :, label * 10 : label * 10 + 10] += 2
         splits[split] = Features(array, np.arange(len(array)), f"{split} {seed}")
-    return with_songs(TrainingData(labels=labels, classes=classes, **splits), np.arange(clips) // 5)
+    return with_songs(TrainingData(labels=labels, class_names=CLASSES[:classes], **splits), np.arange(clips) // 5)
 
 
 def with_songs(data, group, fold=None):

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,9 +199,10 @@ def test_npz_with_other_contents_or_damage_is_refused(tmp_path, make, message):
         read_labels(tmp_path / "train_label.npz")
 
 
-def test_submission_is_written_as_plain_utf_8(tmp_path):
+def test_submission_is_written_as_plain_utf_8(small_competition, tmp_path):
     path = tmp_path / "submission.csv"
-    write_submission(path, [2, 0], [3, 1])
+    files = replace(small_competition, test_ids=np.array([2, 0]))
+    write_submission(path, files, [3, 1])
     assert path.read_bytes() == b"id,category\n2,3\n0,1\n"
 
 

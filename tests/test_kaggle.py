@@ -417,7 +417,8 @@ def test_the_single_notebook_continues_in_a_second_session(bare_python, small_de
 
 
 def test_the_single_notebook_has_each_parameter_once_and_says_what_to_do(tmp_path):
-    options = ["--competition", "https://www.kaggle.com/c/singers/data", "--members", 3, "--out", tmp_path / "one.ipynb"]
+    address = "https://www.kaggle.com/c/singers/data"
+    options = ["--competition", address, "--members", 3, "--out", tmp_path / "one.ipynb"]
     result = run_kit("kaggle", "notebook", *options)
     assert result.returncode == 0, result.stderr
     notebook = nbformat.read(tmp_path / "one.ipynb", as_version=4)

@@ -38,7 +38,7 @@ def load(path, *, sample_rate=_PUBLISHED.sample_rate, seconds=_PUBLISHED.seconds
         The required duration; None accepts any.
     length : str
         'strict' requires the duration exactly, to a sample at the file's own rate. 'fit' cuts or pads the end of a clip
-        that differs by `TOLERANCE` at most.
+        that differs by `TOLERANCE` at most, 'any' that of every clip.
     mono : bool
         False keeps the channels.
 
@@ -197,7 +197,7 @@ def _decode_clip(path, seconds, length):
         raise KitError(f"{path} contains no sound.")
     expected = len(signal) if seconds is None else round(seconds * rate)
     excess = (len(signal) - expected) / rate
-    if excess and (length == "strict" or abs(excess) > TOLERANCE):
+    if excess and (length == "strict" or length == "fit" and abs(excess) > TOLERANCE):
         fault = "It is cut short." if excess < 0 else "It is longer than a clip."
         duration = f"{len(signal) / rate:.3f} s instead of {seconds:g} s ({len(signal)} samples)"
         if excess > TOLERANCE:      # decoded no further

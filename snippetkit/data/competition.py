@@ -1,4 +1,4 @@
-"""Find and check the files of a competition: clips, labels and the sample submission.
+"""Find and check the files of a competition: clips, labels and the sample submission; or data in a layout of your own.
 
 Copies of the data nest their folders differently, so files are searched for below a root folder. Nothing here decodes
 audio.
@@ -21,6 +21,7 @@ from ..utils.folders import files_in, walk
 from ..utils.progress import say
 from ..utils.storage import replacing
 from .labels import CLASSES, LABEL_SUFFIXES, read_consistent, read_labels
+from .own import read_own
 from .submission import read_sample_ids
 
 # Letter case does not count in names.
@@ -46,6 +47,10 @@ class Competition:
         In the order of the sample submission; ascending if there is none.
     test_labels : ndarray, shape (len(test),), int64, or None
         In the same order; None if there is no ``test_label`` file. The demo competition has one.
+    classes : tuple of str
+        Names of the classes; a label is the number of one.
+    names : dict or None
+        'train' and 'test' to the path of each clip below `root`, for data that are not numbered as the competition's.
     """
 
     root: Path
@@ -54,10 +59,20 @@ class Competition:
     test: tuple
     test_ids: np.ndarray
     test_labels: np.ndarray | None
+    classes: tuple = CLASSES
+    names: dict | None = None
+
+    def name_files(self, split, table):
+        """The table with a column ``file`` after ``id``, if the clips of a split are not known by their numbers."""
+        if not self.names:
+            return table
+        table = table.copy()
+        table.insert(1, "file", [self.names[split][i] for i in table["id"]])
+        return table
 
 
 def find(root):
-    """Find and check the files of a competition below `root`.
+    """Find and check the files of a competition below `root`, or data that are laid out as `own.read_own` says.
 
     Returns
     -------
@@ -73,6 +88,8 @@ def find(root):
         if not root.is_dir():
             raise KitError(f"there is no data folder {root}. Give the folder that holds the competition's files.")
     folders, files, unreadable = _search(root)
+    if not files["train_label"] and (own := read_own(root, _split_named)):
+        return Competition(root=root, **own)
     train, test = (_split_clips(folders[split], split, root, unreadable) for split in ("train", "test"))
     _require_no_gap(train, "train")
     labels = _consistent_labels(files["train_label"], train)
@@ -91,7 +108,7 @@ def find(root):
     )
 
 
-def sort_clips(clips, labels, folder, *, link=False):
+def sort_clips(clips, labels, folder, *, classes=CLASSES, link=False):
     """Copy clips into one folder per class, such as ``1_one_male_voice``; their copies in other classes are removed.
 
     Parameters
@@ -99,6 +116,7 @@ def sort_clips(clips, labels, folder, *, link=False):
     clips : sequence of Path
     labels : ndarray, shape (len(clips),), int
     folder : path-like
+    classes : sequence of str
     link : bool
         Link to the clips instead of copying them.
 
@@ -107,14 +125,14 @@ def sort_clips(clips, labels, folder, *, link=False):
     KitError
         If a file cannot be written, linked or removed, or a file of a clip's name is not a copy of it.
     """
-    classes = [Path(folder, f"{label}_{name.replace(' ', '_')}") for label, name in enumerate(CLASSES)]
-    copies = {clip: [path for place in classes if os.path.lexists(path := place / clip.name)] for clip in clips}
+    places = [Path(folder, f"{label}_{name.replace(' ', '_')}") for label, name in enumerate(classes)]
+    copies = {clip: [path for place in places if os.path.lexists(path := place / clip.name)] for clip in clips}
     with report_os_error(f"{folder} cannot be sorted"):
         for clip, path in ((clip, path) for clip, paths in copies.items() for path in paths):
             if not path.is_symlink() and not filecmp.cmp(clip, path, shallow=False):
                 raise KitError(f"{path} is not a copy of {clip}. Remove it, or choose another folder.")
         for clip, label in zip(clips, labels, strict=True):
-            target = classes[label] / clip.name
+            target = places[label] / clip.name
             _place(clip, target, link)
             for path in set(copies[clip]) - {target}:
                 path.unlink()
@@ -194,7 +212,8 @@ def _split_clips(candidates, split, root, unreadable):
     if not candidates:
         raise KitError(
             f"no {split} clips found under {root}: looked for a folder with '{split}' in its name that holds 0.mp3, "
-            f"1.mp3, …. Give the folder that holds the competition's files. To classify sound with a finished run: "
+            "1.mp3, …. Give the folder that holds the competition's files; for data of your own, one that holds a "
+            "folder for each class, or a CSV with the columns file,label. To classify sound with a finished run: "
             f"python -m snippetkit predict RUN {root}{unreadable and '.' + unreadable}"
         )
     if len(candidates) > 1:
@@ -204,11 +223,13 @@ def _split_clips(candidates, split, root, unreadable):
 
 def _split_of(folder, root):
     # The innermost name counts: a dataset called "test-data" may hold the train clips.
-    for name in reversed(folder.relative_to(root.parent).parts):
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-        if splits := {match[1] for match in _SPLIT_NAME.finditer(words)}:
-            return max(splits)      # of 'train' and 'test', train
-    return None
+    return next(filter(None, map(_split_named, reversed(folder.relative_to(root.parent).parts))), None)
+
+
+def _split_named(name):
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    splits = {match[1] for match in _SPLIT_NAME.finditer(words)}
+    return max(splits, default=None)    # of 'train' and 'test', train
 
 
 def _folder_of(clips):

@@ -6,15 +6,23 @@ from ..utils.storage import write_table
 from .labels import read_table, whole_numbers
 
 
-def write_submission(path, ids, categories):
-    """Write ``id,category`` rows in the given order, as UTF-8 without a byte-order mark.
+def write_submission(path, competition, categories):
+    """Write the submission: ``id,category``, or ``file,label`` for clips that are not known by their numbers.
+
+    UTF-8 without a byte-order mark, in the order of the sample submission.
 
     Parameters
     ----------
     path : path-like
-    ids, categories : sequence of int, of the same length
+    competition : Competition
+    categories : sequence of int
+        One for each test clip.
     """
-    write_table(path, pd.DataFrame({"id": ids, "category": categories}))
+    rows = {"id": competition.test_ids, "category": categories}
+    if competition.names:
+        labels = [competition.classes[category] for category in categories]
+        rows = {"file": competition.names["test"], "label": labels}
+    write_table(path, pd.DataFrame(rows))
 
 
 def read_sample_ids(path):

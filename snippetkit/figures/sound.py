@@ -151,13 +151,14 @@ def band_levels(arrays):
     Parameters
     ----------
     arrays : dict
-        Split to ndarray, shape (clips, frames, bands), in dB.
+        Split to ndarray, shape (clips, frames, bands), in dB; one without clips is left out.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     figure, axis = subplots(1, 1, size=(9, 3.2))
+    arrays = {split: array for split, array in arrays.items() if len(array)}
     for (split, array), colour in zip(arrays.items(), COLOURS[1:]):
         mean, deviation = band_statistics(array)
         bands = np.arange(len(mean))

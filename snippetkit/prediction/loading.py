@@ -32,6 +32,12 @@ class Kind:
     members: list
     weight: float
 
+    @property
+    def class_names(self):
+        """Names of the classes; an earlier version, which knew no others, did not keep those of the competition."""
+        done = read_json(member_folder(self.folder, self.members[0]) / "done.json")
+        return tuple(done.get("class_names", CLASSES))
+
     def load(self, device):
         """The members on a device, as pairs of network and statistics.
 
@@ -43,7 +49,7 @@ class Kind:
             If the weights of a member are missing or damaged.
         """
         folders = [member_folder(self.folder, member) for member in self.members]
-        networks = [load_network(path, self.recipe, classes=len(CLASSES), device=device) for path in folders]
+        networks = [load_network(path, self.recipe, classes=len(self.class_names), device=device) for path in folders]
         statistics = [read_statistics(path) for path in folders]
         if self.recipe.standardise and self.recipe.is_network and None in statistics:
             say(f"{self.folder}: an earlier version kept no statistics of each member's training set; those of all "

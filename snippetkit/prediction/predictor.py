@@ -10,7 +10,6 @@ import soxr
 from scipy.special import softmax
 
 from ..audio import recordings
-from ..data.labels import CLASSES
 from ..dataset import SnippetDataset
 from ..features.pretrained.extraction import View, open_network
 from ..filterbank import log_mel
@@ -45,6 +44,7 @@ class Predictor:
     ----------
     recipe : Recipe
         Of the first kind.
+    class_names : tuple of str
     wanted : dict
         How to load a recording: ``sample_rate`` and ``mono`` of `recordings.load`.
 
@@ -65,7 +65,7 @@ class Predictor:
 
     def __init__(self, folder, *, beside=(), weights="", device=None):
         kinds = read_kinds(folder, beside)
-        self.recipe = kinds[0].recipe
+        self.recipe, self.class_names = kinds[0].recipe, kinds[0].class_names
         self._device = device or find_devices(self.recipe.precision)[0]
         self._kinds = [(kind, kind.load(self._device)) for kind in kinds]
         names = [name for kind in kinds for name in kind.recipe.views.split("+") if name]
@@ -222,7 +222,7 @@ class Predictor:
         category = probabilities.argmax(axis=1)
         return pd.DataFrame({
             "start": start, "end": start + self.recipe.seconds, "category": category,
-            "class": [CLASSES[label] for label in category],
+            "class": [self.class_names[label] for label in category],
             **{f"probability_{label}": column for label, column in enumerate(probabilities.T)},
         })
 

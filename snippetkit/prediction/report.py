@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..data.labels import CLASSES
 from ..features.extraction import COMPUTED
 from ..songs import folds
 from ..utils.artifacts import read_record
@@ -41,6 +40,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
     missing = max(0, wanted - sum(folder.parent == workspace.members for folder in result.members))
     faults = read_record(workspace.vocals / "clips.json")["faults"]
     validation, known = _validate(result, data), data.songs.known
+    test = None if test_labels is None else evaluate(result.test_scores, test_labels, class_names=data.class_names)
     notes = _notes(result, data, validation["with_neighbours"], faults)
     if missing:
         notes.append(f"Only {wanted - missing} of {wanted} members are finished. Run again to train the others.")
@@ -67,8 +67,8 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
             [] if result.stack else accuracy_by_size(result.valid_logits, result.valid_labels).to_dict("records"),
         "member_accuracies": [member["valid_accuracy"] for member in members],
         "neighbours": result.neighbours,
-        "test": None if test_labels is None else evaluate(result.test_scores, test_labels, class_names=CLASSES),
-        "predicted": np.bincount(result.predictions, minlength=len(CLASSES)).tolist(),
+        "test": test,
+        "predicted": np.bincount(result.predictions, minlength=data.classes).tolist(),
         "seconds_of_training": sum(member["seconds"] for member in members),
         "devices": sorted({f"{member['device']}, {member['precision']}" for member in members}),
         "versions": members[0]["versions"],
@@ -133,7 +133,7 @@ def _validate(result, data):
     return {
         "split": result.recipe.split,
         "members_per_clip": len(result.valid_logits),
-        **evaluate(scores, labels, class_names=CLASSES),
+        **evaluate(scores, labels, class_names=data.class_names),
         "majority_accuracy": float(np.bincount(labels).max() / len(labels)),     # the largest class for every clip
         # With songs on both sides, the variation over songs says nothing about other songs.
         "interval": interval(is_right, groups) if result.recipe.split == "songs" else None,

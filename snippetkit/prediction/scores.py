@@ -272,12 +272,14 @@ def most_confident(logits):
     Returns
     -------
     list of int
-        Row of the clip, one per class.
+        Row of the clip, one per class; none if there are no clips.
 
     Examples
     --------
     >>> most_confident(np.array([[5.0, 4.0], [1.0, 3.0], [2.0, 0.0]]))
     [2, 1]
     """
+    if not len(logits):
+        return []
     others = [np.delete(logits, label, axis=1).max(axis=1) for label in range(logits.shape[1])]
     return [int(np.argmax(logits[:, label] - best)) for label, best in enumerate(others)]

@@ -21,6 +21,7 @@ from traitlets import default
 
 from ..data import competition
 from ..features.pretrained import extraction as pretrained
+from ..songs import folds
 from ..songs.table import check_own_songs
 from ..training.members import finished_kinds, refuse_other_kinds
 from ..utils.artifacts import is_record
@@ -137,8 +138,10 @@ def _require(workspace, recipe, given):
     _require_version(workspace)
     refuse_other_kinds(workspace.folder, recipe)
     runs_beside(workspace.members, recipe, given.beside)
+    clips = competition.find(workspace.data)
+    folds.require_clips(clips.labels, recipe)
     if given.songs:
-        check_own_songs(given.songs, competition.find(workspace.data), on_bad=given.on_bad)
+        check_own_songs(given.songs, clips, on_bad=given.on_bad)
     finished = finished_kinds(workspace.folder)
     if any(len(finished.get(name, ())) < kind.members for name, kind in recipe.kinds().items()):
         require_separator(workspace.vocals, recipe, given.weights)

@@ -69,6 +69,21 @@ def require_whole_groups(fold, group):
         raise KitError(f"the folds leak: group {listed(groups)} is in more than one fold. {advice}")
 
 
+def require_clips(labels, recipe):
+    """Refuse labels that are too few for the folds of a recipe, whatever the songs are.
+
+    Raises
+    ------
+    KitError
+    """
+    most = np.bincount(labels).max()
+    if recipe.split == "songs" and most < recipe.folds:
+        raise KitError(
+            f"the largest class has {most} clips, too few for {recipe.folds} folds. "
+            f"{f'Choose fewer (--set folds={most}), or use ' if most > 1 else 'Use '}--set split=random."
+        )
+
+
 def split(data, recipe, member):
     """Rows of the training set and of the validation set of a member.
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..data.labels import CLASSES
 from ..features.extraction import Features, band_statistics, extract, is_complete
 from ..features.pretrained import extraction as pretrained
 from ..songs import folds
@@ -23,7 +22,7 @@ class TrainingData:
     ----------
     train, test : Features
     labels : ndarray, shape (rows of train,), int64
-    classes : int
+    class_names : tuple of str
     songs : Songs or None
         Needed for ``split=songs``, and to collect results.
     views : dict
@@ -33,9 +32,14 @@ class TrainingData:
     train: Features
     labels: np.ndarray
     test: Features
-    classes: int
+    class_names: tuple
     songs: Songs | None = None
     views: dict = field(default_factory=dict)
+
+    @property
+    def classes(self):
+        """Number of classes."""
+        return len(self.class_names)
 
     def fingerprint(self, recipe):
         """Changes with any clip, label or choice behind the features; with ``split=songs`` also with the songs."""
@@ -136,6 +140,6 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     labels = competition.labels[train.ids]
     songs = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
     return TrainingData(
-        train=train, labels=labels, test=test, classes=len(CLASSES), songs=songs,
+        train=train, labels=labels, test=test, class_names=competition.classes, songs=songs,
         views=pretrained.extract_views(splits, workspace.views, names, recipe),
     )

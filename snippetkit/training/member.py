@@ -44,7 +44,7 @@ def train_member(folder, member, recipe, data, *, device, clock=None):
         Its seed is ``recipe.seed + member``.
     recipe : Recipe
     data : TrainingData
-        Or an object with its `classes`, `fingerprint` and `datasets`.
+        Or an object with its `class_names`, `classes`, `fingerprint` and `datasets`.
     device : Device
     clock : Clock or None
 
@@ -88,10 +88,11 @@ def _train_member(folder, member, recipe, data, device, clock):
             save_weights(network, folder, getattr(train, "statistics", None))
         if not (folder / "done.json").exists():
             network = load_network(folder, recipe, classes=data.classes, device=device)
+            nothing = np.zeros((0, data.classes), np.float32)   # there may be no test clips
             for name, dataset in (("valid", valid), ("test", test)):
                 with replacing(folder / f"{name}_logits.npy") as temporary:
-                    np.save(temporary, predict(network, dataset, device))
-            _finish(folder, made_by, recipe, network, device)
+                    np.save(temporary, predict(network, dataset, device) if len(dataset) else nothing)
+            _finish(folder, made_by, recipe, data, network, device)
         (folder / "last.pt").unlink(missing_ok=True)    # many times the size of the weights
     return True
 
@@ -156,13 +157,14 @@ def _write_history(state, folder):
     write_table(folder / "history.csv", pd.DataFrame(state.history))
 
 
-def _finish(folder, made_by, recipe, network, device):
+def _finish(folder, made_by, recipe, data, network, device):
     """Mark the member as complete; only the training state is removed after this."""
     history = pd.read_csv(folder / "history.csv")
     write_json(folder / "done.json", {
         "member": made_by["member"],
         "recipe_hash": recipe.hash("member"),
         "training_data": made_by["training_data"],
+        "class_names": list(data.class_names),
         "epochs": len(history),
         **{name: float(history[name].iloc[-1]) for name in ("valid_accuracy", "valid_loss")},
         "weights": sum(weight.numel() for weight in (network.parameters if recipe.is_network else network.buffers)()),

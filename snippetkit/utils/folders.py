@@ -29,6 +29,12 @@ def files_in(folder):
     return _visible(folder, names)
 
 
+def subfolders_of(folder):
+    """List the subfolders of one folder by name, without hidden ones; raises as `files_in`."""
+    _, names, _ = next(os.walk(folder, onerror=refuse_unreadable))
+    return _visible(folder, names)
+
+
 def walk(root, *, key=lambda folder: None, on_error=refuse_unreadable):
     """Yield each folder below `root`, itself included, with its files as of `files_in`.
 

@@ -41,7 +41,7 @@ class Sources:
 
 
 def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
-    """Check all clips, or read the result of an earlier check, and say how many are cut or padded (``length=fit``).
+    """Check all clips, or read the result of an earlier check, and say how many are cut or padded (see ``length``).
 
     Parameters
     ----------
@@ -94,8 +94,10 @@ def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
         write_record(folder / "clips.json", made_by, faults=faults, excess=excess)
     if excess:
         cut = sum(seconds > 0 for seconds in excess)
-        say(f"length=fit: of {count} clips, {cut} are cut and {len(excess) - cut} padded with silence to "
-            f"{recipe.seconds:g} s, by {max(map(abs, excess)):.3f} s at most")
+        # with any length, a clip is not decoded to its end
+        most = f", by {max(map(abs, excess)):.3f} s at most" if recipe.length == "fit" else ""
+        say(f"length={recipe.length}: of {count} clips, {cut} are cut and {len(excess) - cut} padded with silence to "
+            f"{recipe.seconds:g} s{most}")
     if recipe.separator == "none":
         record_separation(folder, recipe)
     if len(faults["train"]) == len(competition.train):
@@ -161,9 +163,10 @@ def _delete(folder):
 def _refuse_faults(faults, clips, recipe, *, most=20):
     bad = [message for split in faults.values() for message in split.values()]
     if bad:
-        fit = "" if recipe.length == "fit" else (
+        fit = "" if recipe.length == "any" else (
             f" Clips that are at most {audio.TOLERANCE:g} s too long or too short can be cut or padded: "
-            "--set length=fit, or settings = \"length=fit\"."
+            "--set length=fit; others, too: --set length=any. If all clips have 5 s: --set seconds=5. In a notebook: "
+            "settings = \"length=fit\"."
         )
         raise KitError(
             f"{len(bad)} of {clips} clips are bad:\n  "

@@ -57,7 +57,7 @@ def make_training_data(features, labels, groups, *, classes, count=5, seed=8):
     })
     return TrainingData(
         train=Features(features, np.arange(clips), f"train {name}"), labels=labels,
-        test=Features(features[:0], np.arange(0), f"test {name}"), classes=classes,
+        test=Features(features[:0], np.arange(0), f"test {name}"), class_names=tuple(map(str, range(classes))),
         songs=Songs(table, folds.assign(labels, np.asarray(groups), folds=count, seed=seed)),
     )
 

@@ -50,6 +50,10 @@ class SongData:
     unknown: list = ()
 
     @property
+    def class_names(self):
+        return self.names
+
+    @property
     def classes(self):
         return len(self.names)
 
