@@ -4,6 +4,7 @@ Every stage skips what is complete, so a notebook is always run from its first c
 """
 
 import logging
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from ..utils.errors import KitError, Stopped
 from ..utils.lock import exclusive_task
 from ..utils.parallel import use_cluster
 from ..utils.paths import project_folder
-from ..utils.progress import say
+from ..utils.progress import TERMINAL, say
 from ..utils.storage import read_json, replacing
 from ..vocals.separation import require_separator
 from .earlier_output import RECORDS
@@ -171,6 +172,7 @@ class _OwnKernel(AsyncKernelManager):
 def _execute(source, target, parameters, attempts=3):
     # Its errors are those that are reported below: "Kernel died", also after an interrupt.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    os.environ[TERMINAL] = "1"      # kernels inherit it
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Output of the notebooks goes to the terminal, with their progress bars: papermill's own bar counts cells and

@@ -19,7 +19,7 @@ from ..utils.artifacts import claim
 from ..utils.clock import Clock
 from ..utils.errors import KitError
 from ..utils.lock import lock_folder
-from ..utils.progress import progress, say
+from ..utils.progress import duration, note, progress, say
 from ..utils.storage import replacing, write_json, write_table
 from .checkpoint import load_state, new_state, save_state
 from .classifier import fit
@@ -119,14 +119,14 @@ def _fit(folder, made_by, recipe, data, datasets, device, clock):
 def _train(folder, made_by, recipe, data, datasets, device, clock):
     """Train a new state, or the one in ``last.pt``, to its last epoch; None if the time is up before."""
     train, valid = datasets
-    batches, seed = _batches(train, recipe), recipe.seed + made_by["member"]
+    batches, seed, name = _batches(train, recipe), recipe.seed + made_by["member"], f"member {made_by['member']:02d}"
     state = new_state(made_by, recipe, seed=seed, batches=batches, classes=data.classes, device=device)
     if (folder / "last.pt").exists():
         load_state(state, folder / "last.pt", device)
         say(f"{folder.name} continues after epoch {state.epoch} of {recipe.epochs}")
         _write_history(state, folder)   # the earlier run may have been killed between checkpoint and history
     done, total = (epochs * _batches(train, recipe) for epochs in (state.epoch, recipe.epochs))
-    with progress(total=total, done=done, title=f"member {state.identity['member']:02d}", unit="batch") as bar:
+    with progress(total=total, done=done, title=name, unit="batch", has_notes=True) as bar:
         while state.epoch < recipe.epochs:
             if not _has_time_for_epoch(folder, state.epoch, device, clock):
                 return None
@@ -137,7 +137,8 @@ def _train(folder, made_by, recipe, data, datasets, device, clock):
             state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
             save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
             _write_history(state, folder)
-            bar.set_postfix_str(f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}")
+            left = "" if recipe.members == 1 else f", all {recipe.members} members in {_time_left(folder, recipe)}"
+            note(bar, name, f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}{left}")
     return state.evaluated
 
 
@@ -151,6 +152,12 @@ def _has_time_for_epoch(folder, epoch, device, clock):
     needed = f"an epoch took up to {slowest:.0f} s, and " if slowest else ""
     say(f"{folder.name} stops before epoch {epoch + 1}: {needed}{3600 * clock.hours_left():.0f} s are left")
     return False
+
+
+def _time_left(folder, recipe):
+    """How long all members of a kind will take, one after another, from the median of their epochs so far."""
+    seconds = [seconds for rows in read_histories(folder.parent).values() for seconds in rows["seconds"]]
+    return duration(max(0, recipe.members * recipe.epochs - len(seconds)) * float(np.median(seconds)))
 
 
 def _write_history(state, folder):
