@@ -8,9 +8,10 @@ import pytest
 import soundfile
 
 from snippetkit.audio import level
+from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError
 from snippetkit.vocals.clips import Sources
-from snippetkit.vocals.comparison import FLOOR, deviation, energies
+from snippetkit.vocals.comparison import FLOOR, deviation, energies, take_apart
 
 
 def test_levels_are_in_decibels_below_full_scale():
@@ -59,3 +60,19 @@ def test_silence_has_no_difference():
     assert deviation(silence, silence, silence) == {
         "below_vocals": math.inf, "below_mixture": math.inf, "agrees": True,
     }
+
+
+def test_a_clip_is_taken_apart_only_with_weights_at_hand(tmp_path, monkeypatch, released_weights):
+    recipe, tone = Recipe.published(), 0.3 * np.sin(np.arange(132_300) / 20)
+    clip, vocals = tmp_path / "7.wav", tmp_path / "7.flac"
+    soundfile.write(clip, tone, 44_100)
+    soundfile.write(vocals, 0.1 * tone, 44_100)
+    parts = take_apart(clip, vocals, recipe)    # separated before
+    np.testing.assert_allclose(parts["accompaniment"], 0.9 * parts["mixture"], atol=1e-3)
+    parts = take_apart(clip, clip, recipe)      # now
+    assert list(parts) == ["mixture", "vocals", "accompaniment"] and len(parts["vocals"]) == 48_000
+    assert min(map(level, parts.values())) > -40
+    np.testing.assert_allclose(parts["vocals"] + parts["accompaniment"], parts["mixture"], atol=1e-6)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    monkeypatch.delenv("MODEL_PATH", raising=False)
+    assert list(take_apart(clip, clip, recipe)) == ["mixture"]

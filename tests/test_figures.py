@@ -36,7 +36,7 @@ def test_a_clip_shows_what_the_network_sees():
 
 
 def test_a_clip_and_its_vocals_are_drawn_on_one_scale():
-    figure = figures.separation(TONE, 0.1 * TONE, title="7.mp3")
+    figure = figures.separation({"mixture": TONE, "vocals": 0.1 * TONE}, title="7.mp3")
     mixture, vocals = (image_of(axis_titled(figure, name)) for name in ("mixture", "vocals"))
     assert mixture.max() == 0 and vocals.max() == pytest.approx(-20)
 

@@ -94,7 +94,7 @@ def test_separators_that_differ_are_an_error(weights, small_demo, tmp_path, monk
     (["labels", "nowhere.txt"], "nowhere.txt cannot be read: No such file"),
     (["figures", "nowhere.mp3"], "nowhere.mp3 cannot be read: No such file"),
     (["sample-submission", "nowhere", "sample.csv"], "the folder nowhere cannot be read: No such file"),
-    (["run", "--data", "nowhere"], "there is no data folder nowhere"),
+    (["run", "--data", "nowhere"], "there is no data folder /"),
     (["compare-separators", "nowhere.mp3", "--weights", "nowhere"], "nowhere.mp3 cannot be read: No such file"),
     (["identify", ".", "--out", "."], ". is a folder. Give the name of a table"),
     (["kaggle", "push", "--build", "build"], "contains no build for Kaggle"),

@@ -18,6 +18,17 @@ def test_given_folders_are_used(small_demo, tmp_path):
     assert work.folder.is_dir() and work.submission.parent == work.folder
 
 
+def test_a_relative_data_folder_is_looked_for_in_the_project_too(small_demo, tmp_path, monkeypatch):
+    project, elsewhere = tmp_path / "project", tmp_path / "project" / "notebooks"
+    elsewhere.mkdir(parents=True)
+    shutil.copytree(small_demo, project / "clips")
+    monkeypatch.setattr(workspace, "project_folder", lambda: project)
+    monkeypatch.chdir(elsewhere)    # as in JupyterLab
+    assert open_workspace("clips", tmp_path / "out", kaggle=tmp_path / "no kaggle").data == project / "clips"
+    with pytest.raises(KitError, match=f"no data folder {elsewhere}/other, {project}/other"):
+        open_workspace("other", tmp_path / "out")
+
+
 def test_results_go_to_runs_unless_told_otherwise(small_demo, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "project_folder", lambda: None)  # as where the kit came as a wheel
     monkeypatch.chdir(tmp_path)

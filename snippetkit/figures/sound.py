@@ -45,13 +45,13 @@ def clip(signal, recipe=_PUBLISHED, *, title=""):
     return figure
 
 
-def separation(mixture, vocals, recipe=_PUBLISHED, *, title=""):
-    """Spectrograms of a clip and of its vocals side by side, on one scale.
+def separation(parts, recipe=_PUBLISHED, *, title=""):
+    """Spectrograms of a clip and of its parts side by side, on one scale.
 
     Parameters
     ----------
-    mixture, vocals : ndarray, shape (samples,)
-        At ``recipe.sample_rate``.
+    parts : dict
+        Name to ndarray, shape (samples,), at ``recipe.sample_rate``; the mixture first.
     recipe : Recipe
     title : str
 
@@ -59,11 +59,11 @@ def separation(mixture, vocals, recipe=_PUBLISHED, *, title=""):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = subplots(1, 2, size=(10, 3.4), sharey=True)
-    loudest = _power(mixture, recipe).max()
-    for axis, signal, name in zip(axes, (mixture, vocals), ("mixture", "vocals")):
+    figure, axes = subplots(1, len(parts), size=(4.5 * len(parts), 3.4), sharey=True, squeeze=False)
+    loudest = _power(next(iter(parts.values())), recipe).max()
+    for axis, (name, signal) in zip(axes[0], parts.items()):
         image = _spectrogram(axis, signal, recipe, loudest=loudest)
-        axis.set(title=name, ylabel="frequency (kHz)" if name == "mixture" else "")
+        axis.set(title=name, ylabel="frequency (kHz)" if axis is axes[0, 0] else "")
     figure.colorbar(image, ax=axes, label="dB below the mixture's loudest")
     figure.suptitle(title)
     return figure

@@ -181,9 +181,17 @@ def build_wheel(project, folder):
     return next(folder.glob("*.whl"))
 
 
+def read_notebook(path):
+    """One of the project's notebooks for papermill, without the outputs of the demo."""
+    notebook = load_notebook_node(str(path))
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
 def _notebook(path, first_cell, parameters):
     """A notebook that installs the kit in its first cell, with the given parameters."""
-    notebook = load_notebook_node(str(path))
+    notebook = read_notebook(path)
     if parameters:
         notebook = parameterize_notebook(notebook, parameters, comment="From the command that built this.")
     notebook.cells.insert(1, nbformat.v4.new_code_cell(first_cell.rstrip(), id="install"))

@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from ..run.pipeline import NOTEBOOKS
 from ..utils.errors import KitError
-from .build import build_wheel, filled, require_project, without_address, write
+from .build import build_wheel, filled, read_notebook, require_project, without_address, write
 
 _LARGEST = 1e6      # bytes of a notebook's source that Kaggle takes
 # Kaggle's own settings of a notebook; its page shows them at the right.
@@ -49,7 +48,7 @@ def build_notebook(path, *, competition="", parameters=None):
         wheel = build_wheel(project, Path(folder))
         content = base64.b64encode(wheel.read_bytes()).decode()
         install = filled(project, "install_cell.py", name=wheel.name, wheel=content).rstrip()
-    sources = [load_notebook_node(str(project / "notebooks" / f"{name}.ipynb")) for name in NOTEBOOKS]
+    sources = [read_notebook(project / "notebooks" / f"{name}.ipynb") for name in NOTEBOOKS]
     page = f"https://www.kaggle.com/competitions/{without_address(competition)}" if competition else "the competition"
     notebook = nbformat.v4.new_notebook(metadata=sources[0].metadata | {"kaggle": _SETTINGS}, cells=[
         _cell("markdown", "introduction", filled(project, "introduction.md", competition=page).rstrip()),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..data import demo
 from ..recipe import Recipe
-from ..utils.errors import KitError, report_os_error
-from ..utils.paths import KAGGLE, runs_folder
+from ..utils.errors import KitError, listed, report_os_error
+from ..utils.paths import KAGGLE, project_folder, runs_folder
 from ..utils.progress import say
 from ..utils.storage import read_json, write_json
 from ..vocals.packing import unpack
@@ -88,7 +88,7 @@ def remember(given, workspace):
     KitError
         If the work folder cannot be written.
     """
-    data = str(Path(given.data).resolve()) if str(given.data) else ""
+    data = str(workspace.data) if str(given.data) else ""
     choices = {"data": data, "recipe": given.recipe, "settings": given.settings, "on_bad": given.on_bad}
     with report_os_error(f"{workspace.folder} cannot be written"):
         write_json(workspace.folder / _CHOICES, choices)
@@ -141,8 +141,8 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     Parameters
     ----------
     data : path-like
-        The folder with the competition's files. Empty: on Kaggle everything attached, elsewhere the demo, which is
-        made if it does not exist.
+        The folder with the competition's files; a relative path is looked for in the current folder, then in the
+        project. Empty: on Kaggle everything attached, elsewhere the demo, which is made if it does not exist.
     out : path-like
         The work folder. Empty: on Kaggle its working folder, elsewhere ``runs/<name of the data folder>`` in the
         project, or in the current folder where the kit was installed without its project.
@@ -162,15 +162,23 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     """
     on_kaggle = (kaggle / "input").is_dir()
     is_demo = not str(data) and not on_kaggle
-    if data and not Path(data).is_dir():
-        raise KitError(f"there is no data folder {data}. Give the folder with the competition's files.")
+    found = _data_folder(data) if str(data) else kaggle / "input"
     out = _work_folder(data, out, kaggle).resolve()
-    data = Path(data).resolve() if str(data) else kaggle / "input"
     with report_os_error(f"the work folder {out} cannot be created"):
         out.mkdir(parents=True, exist_ok=True)
     if is_demo:
-        data = demo.make(out / "competition")
+        found = demo.make(out / "competition")
     if on_kaggle:
         copy_earlier_output(out, kaggle / "input", weights=weights)
         unpack(out / "vocals")
-    return Workspace(data=data, folder=out, is_demo=is_demo)
+    return Workspace(data=found, folder=out, is_demo=is_demo)
+
+
+def _data_folder(data):
+    """The data folder; a relative path begins at the current folder, which of a notebook is its own, or the project."""
+    places = [place / data for place in (Path.cwd(), project_folder()) if place]
+    for place in places:
+        if place.is_dir():
+            return place.resolve()
+    tried = listed(dict.fromkeys(map(str, places)))
+    raise KitError(f"there is no data folder {tried}. Give the folder with the competition's files.")

@@ -12,7 +12,7 @@ from ..utils.parallel import parallel_map
 from ..utils.storage import write_table
 from .package import find_python
 from .separation import RATE, open_backend, stereo
-from .weights import find_weights
+from .weights import find_local, find_weights
 
 FLOOR = -96.0   # dBFS, the range of 16 bits
 AGREEMENT = 90  # dB; rounding makes the two backends differ by less, anything else by more
@@ -58,6 +58,42 @@ def energies(sources, folder, *, jobs=-1):
         table.insert(0, "clip", ids)
         write_table(path, table)
     return table.assign(share=(table["vocals"] - table["mixture"]).where(table["mixture"] > FLOOR))
+
+
+def take_apart(clip, vocals, recipe):
+    """The mixture, the vocals and the accompaniment of a clip, to listen to.
+
+    Parameters
+    ----------
+    clip : path-like
+    vocals : path-like
+        The vocals of the clip. If this is the clip itself, because nothing was separated, they are separated now,
+        unless Spleeter's weights would have to be fetched.
+    recipe : Recipe
+
+    Returns
+    -------
+    dict
+        'mixture', 'vocals' and 'accompaniment', which is the difference of the two, to ndarray, shape (samples,), at
+        the recipe's sample rate, between -1 and 1. Only the mixture if there are no vocals.
+
+    Raises
+    ------
+    KitError
+        As `audio.load`, or if the weights are damaged.
+    """
+    parts = {"mixture": audio.load_clip(clip, recipe, is_bad=False)}
+    if Path(vocals) != Path(clip):
+        parts["vocals"] = audio.load_clip(vocals, recipe, is_bad=False)
+    elif weights := find_local()[0]:
+        mixture = stereo(audio.load_clip(clip, recipe, is_bad=False, sample_rate=RATE, mono=False))
+        with open_backend("torch", weights) as backend:
+            separated = backend(mixture[np.newaxis])[0]
+        sizes = {"sample_rate": recipe.sample_rate, "seconds": recipe.seconds}
+        parts["vocals"] = audio.from_samples(clip, separated, RATE, **sizes)
+    if "vocals" in parts:
+        parts["accompaniment"] = parts["mixture"] - parts["vocals"]
+    return {name: np.clip(signal, -1, 1) for name, signal in parts.items()}
 
 
 def compare_separators(path, weights=""):

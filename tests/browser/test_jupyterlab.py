@@ -15,9 +15,9 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
-from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from snippetkit.kaggle.build import read_notebook
 from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.utils.paths import project_folder
 
@@ -45,7 +45,7 @@ def lab(small_demo, tmp_path_factory):
     (root / "notebooks").mkdir()
     for name, known in NOTEBOOKS.items():
         given = {key: value for key, value in parameters.items() if key in known}
-        notebook = load_notebook_node(str(project_folder() / "notebooks" / f"{name}.ipynb"))
+        notebook = read_notebook(project_folder() / "notebooks" / f"{name}.ipynb")
         notebook = parameterize_notebook(notebook, given)
         nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
     settings = root / "settings"

@@ -1,11 +1,14 @@
 """The notebooks as files: what a person reads before running them."""
 
 import ast
+from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
+from notebooks.outputs import sources_of, with_outputs
 
+from snippetkit.kaggle.build import read_notebook
 from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.utils.paths import project_folder
 
@@ -22,9 +25,38 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_it_is_valid_and_its_outputs_are_stripped(notebook):
+def test_it_is_valid(notebook):
     nbformat.validate(notebook)
-    assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_first_four_show_the_outputs_of_their_own_cells(name):
+    path = FOLDER / f"{name}.ipynb"
+    notebook, text = nbformat.read(path, as_version=4), path.read_text()
+    assert notebook.metadata.get("sources") == sources_of(notebook), "run: python tests/notebooks/outputs.py"
+    assert [cell.execution_count for cell in code(notebook)] == [*range(1, 1 + len(code(notebook)))]
+    assert '"image/png"' in text and '"output_type": "error"' not in text
+    assert len(text) < 600_000 and "<audio" not in text and "base64," not in text
+    assert not any(place in text for place in (str(project_folder()), str(Path.home()), "/tmp/"))
+
+
+@pytest.mark.parametrize("name", ALL[4:])
+def test_the_outputs_of_the_lab_are_stripped(name):
+    cells = code(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4))
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+
+
+def test_outputs_of_other_cells_are_refused(short_run, tmp_path):
+    notebook = read_notebook(FOLDER / "04_predict.ipynb")
+    nbformat.write(notebook, tmp_path / "04_predict.ipynb")
+    shown = with_outputs(tmp_path / "04_predict.ipynb", short_run)
+    outputs = [output for cell in code(shown) for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert str(short_run) not in nbformat.writes(shown)
+    notebook.cells[-1].source += " "
+    nbformat.write(notebook, tmp_path / "04_predict.ipynb")
+    with pytest.raises(SystemExit, match="04_predict.ipynb in .* was executed from other cells"):
+        with_outputs(tmp_path / "04_predict.ipynb", short_run)
 
 
 def test_small_cells_and_a_story_around_them(notebook):
