@@ -148,3 +148,11 @@ def test_what_pretrained_networks_hear_is_drawn():
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["tag 17", "tag 18", "tag 19"]
     image = axis_titled(figure, "notes, vocals").images[0]
     assert image.get_array().argmax(axis=0)[0] == 48 and image.get_extent()[2:] == [21, 109]   # 69, A4, in row 48
+
+
+def test_more_classes_than_colours_are_all_drawn():
+    names = [f"class {i}" for i in range(len(figures.canvas.COLOURS) + 2)]
+    probabilities = {f"probability_{label}": [0.1, 0.2] for label in range(len(names))}
+    table = pd.DataFrame({"start": [0, 1], "end": [3, 4], "category": [0, len(names) - 1], **probabilities})
+    _, curves = figures.timeline(table, names).axes
+    assert [line.get_label() for line in curves.lines] == names

@@ -6,7 +6,7 @@ from IPython.display import Image
 from ..utils.storage import replacing
 
 # One colour per class, distinguishable with colour vision deficiency (Okabe and Ito, 2008).
-COLOURS = ("#555555", "#0072B2", "#D55E00", "#009E73")
+COLOURS = ("#555555", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
 def subplots(rows, columns, *, size, **options):

@@ -173,10 +173,10 @@ def timeline(table, class_names, *, title=""):
     # a bar reaches half-way to the next window, and the first and the last one to the end of the recording
     edges = [table["start"].iloc[0], *(centres[1:] + centres[:-1]) / 2, table["end"].iloc[-1]]
     for category, left, right in zip(table["category"], edges, edges[1:]):
-        bar.axvspan(left, right, color=COLOURS[category], linewidth=0)
+        bar.axvspan(left, right, color=COLOURS[category % len(COLOURS)], linewidth=0)
     bar.set(title=title, yticks=[], xlim=(edges[0], edges[-1]))
-    for category, name in enumerate(class_names):
-        curves.plot(centres, table[f"probability_{category}"], ".-", color=COLOURS[category], label=name)
+    for category, (name, colour) in enumerate(zip(class_names, cycle(COLOURS))):
+        curves.plot(centres, table[f"probability_{category}"], ".-", color=colour, label=name)
     curves.set(xlabel="s", ylabel="probability", ylim=(0, 1.02))
     curves.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     curves.grid(alpha=0.3)

@@ -1,5 +1,7 @@
 """Pictures of songs: their sizes, and the classes of each fold."""
 
+from itertools import cycle
+
 import numpy as np
 
 from .canvas import COLOURS, subplots
@@ -42,7 +44,7 @@ def _folds(axis, fold, labels, class_names):
     if fold.max() < 0:
         return
     below = np.zeros(fold.max() + 1)
-    for label, (name, colour) in enumerate(zip(class_names, COLOURS)):
+    for label, (name, colour) in enumerate(zip(class_names, cycle(COLOURS))):
         counts = np.bincount(fold[labels == label], minlength=len(below))
         axis.bar(range(len(below)), counts, bottom=below, color=colour, label=name)
         below += counts
