@@ -108,6 +108,12 @@ def test_another_seed_gives_other_songs(small_demo, tmp_path):
     assert not [name for name, content in other.items() if name.endswith(".mp3") and content in clips]
 
 
+def test_a_demo_is_told_from_other_data(small_demo, copied_demo, tmp_path):
+    assert demo.is_demo(small_demo) and not demo.is_demo(tmp_path)
+    (copied_demo / "made_by.json").write_text('{"made_by": "somebody"}')
+    assert not demo.is_demo(copied_demo)
+
+
 def test_complete_demo_is_kept_and_another_demo_is_refused(small_demo, monkeypatch):
     monkeypatch.setattr(demo, "_build", pytest.fail)
     assert demo.make(small_demo, train=TRAIN, test=TEST) == small_demo

@@ -82,7 +82,7 @@ def test_the_demo_ends_with_all_results_and_an_accurate_submission(demo_run):
     stdout, report = (demo_run / "stdout").read_text(), report_of(demo_run)
     for name in ("submission", "report", "figures", "validation accuracy", "test accuracy"):
         assert name in stdout
-    assert report["members"] == 2 and report["separator"] == "none"
+    assert report["members"] == 2 and report["separator"] == "none" and report["is_demo"]
     assert {path.stem for path in (demo_run / "notebooks").iterdir()} == set(NOTEBOOKS)
     figures = {"clip", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion"}
     assert {path.stem for path in (demo_run / "figures").iterdir()} == figures

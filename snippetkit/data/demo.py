@@ -6,13 +6,15 @@ This module plans the songs, cuts them into clips, shuffles the clips and writes
 import io
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from ..utils.artifacts import make_folder_once
+from ..utils.artifacts import is_record, make_folder_once
 from ..utils.errors import KitError
 from ..utils.parallel import parallel_map
+from ..utils.storage import read_json
 
 VERSION = 1                                     # changes when the sound or the plan of a demo changes
 SHARES = np.array([1038, 3101, 3417, 4330]) / 11_886    # of the four classes in the real training set
@@ -66,6 +68,12 @@ def make(folder, *, seed=0, train=560, test=140, jobs=-1):
             raise KitError(f"a demo with {name}={arguments[name]} cannot be made. Choose {minimum} or more.")
     build = partial(_build, seed=seed, train=train, test=test, jobs=jobs)
     return make_folder_once(folder, arguments, build, contents=_CONTENTS)
+
+
+def is_demo(folder):
+    """Whether a folder holds a competition that `make` made."""
+    record = read_json(Path(folder) / "made_by.json")
+    return is_record(record) and record["made_by"].keys() == {"version", *MINIMUM}
 
 
 def plan(*, seed, train, test):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..data import demo
 from ..features.extraction import COMPUTED
 from ..songs import folds
 from ..utils.artifacts import read_record
@@ -46,6 +47,7 @@ def summarise(result, workspace, data, *, wanted=0, test_labels=None):
         notes.append(f"Only {wanted - missing} of {wanted} members are finished. Run again to train the others.")
     return {
         "data": str(workspace.data),
+        "is_demo": demo.is_demo(workspace.data),
         "recipe": result.recipe.part("member"),
         "separator": result.recipe.separator,
         "weights": recorded_weights(workspace.vocals, result.recipe),
