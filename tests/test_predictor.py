@@ -214,12 +214,6 @@ def test_a_short_recording_is_followed_by_silence(who, signals):
     assert np.array_equal(who.probabilities(short), who.probabilities(padded))
 
 
-def test_levels_are_relative_to_the_loudest_point(who, signals):
-    levels = who.levels(signals[0])
-    assert levels.shape == (299, 40) and levels.max() == 0
-    assert np.allclose(levels, who.levels(np.stack([signals[0]] * 2, axis=1)))      # two equal channels
-
-
 STAND_IN = """#!{python}
 import sys
 import numpy as np

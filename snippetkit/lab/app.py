@@ -1,33 +1,41 @@
-"""A page for the browser of a phone: record or upload music, and read which song it is and who sings.
+"""A page for the browser of a phone: upload or record music, and read which song it is and who sings.
 
-A recording is deleted before its answer is shown. A recording without a question is deleted after some minutes.
+A recording is deleted from the server before its answer is shown; the answer contains the sound for its player. A
+recording without an answer is deleted after some minutes.
 """
 
 import atexit
-import html
 import os
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
 import click
+import numpy as np
 
 from ..audio import recordings
-from ..data.labels import CLASSES
+from ..data import competition, demo
 from ..prediction.predictor import Predictor
 from ..utils.errors import KitError
-from . import pictures
-from .identify.recogniser import Recogniser, conclude
+from ..utils.storage import read_json
+from .answer import SCRIPT, STYLE, Answer, message, player
+from .identify.recogniser import UNKNOWN, WINDOW, Recogniser, conclude
 
 _LIMITS = {"longest": 120.0, "largest": 20e6}   # seconds and bytes of a recording
 _DELETE_CACHE = 60, 300     # seconds: how often old recordings are deleted, and at which age
-_INTRODUCTION = """# snippetkit
-Record or upload some seconds of music, two minutes at most. Nothing is kept. (Browsers give access to the microphone
-only to pages that use HTTPS or come from this machine.)"""
+_PLAYED = 44_100            # Hz
+_EXAMPLES = 1               # test clips per class
+_INTRODUCTION = """# {title}
+Upload some seconds of music, or a song of two minutes at most. The server deletes a recording before it shows the
+answer."""
+# Browsers give access to the microphone only to pages that use HTTPS or come from this machine.
+_HAS_MICROPHONE = """async () => {
+  const devices = await navigator.mediaDevices?.enumerateDevices() ?? []
+  return devices.some(device => device.kind === 'audioinput')
+}"""
 
 
 def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate="", key="", block=True):
@@ -69,56 +77,86 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
     uploads = Path(tempfile.mkdtemp(prefix="snippetkit-")).resolve()
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    page = _build_page(gradio, uploads, network, singers)
+    systems = _systems(network, singers)
+    page = _build_page(gradio, uploads, systems, _examples(singers) if singers else {})
     page.launch(
         server_name=host, server_port=port, max_file_size=int(_LIMITS["largest"]), share=False, quiet=True,
         show_error=True, prevent_thread_lock=True, ssl_certfile=str(certificate) or None, ssl_keyfile=str(key) or None,
-        ssl_verify=not certificate,
+        ssl_verify=not certificate, footer_links=[],
     )
-    click.echo(f"http{'s' if certificate else ''}://{host}:{port}" + (" (Ctrl-C ends it)" if block else ""))
+    addresses = [f"http{'s' if certificate else ''}://{name}:{port}" for name in reachable_names(host)]
+    click.echo(", in the local network ".join(addresses) + (" (Ctrl-C ends it)" if block else ""))
     if block:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that the folder is removed
         page.block_thread()
     return page
 
 
-def _build_page(gradio, uploads, network, singers):
-    parts = {}
-    if network:
-        songs = Recogniser(network)
-        parts["Which song is it?"] = partial(_answer, songs, songs.names, songs.step, songs.conclude)
+def reachable_names(host):
+    """Names under which a browser finds a server at `host`: its own, or all of them if it is '0.0.0.0'."""
+    if host != "0.0.0.0":
+        return [host]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))     # sends nothing, but chooses this machine's address
+            own = probe.getsockname()[0]
+        except OSError:     # there is no network
+            own = "127.0.0.1"
+    return list(dict.fromkeys(["127.0.0.1", own]))
+
+
+def _systems(network, singers):
+    """Question to a function of a recording that answers it."""
+    systems = {}
     if singers:
-        ensemble = Predictor(singers)
-        parts["Who sings?"] = partial(_answer, ensemble, CLASSES, ensemble.STEP, partial(conclude, names=CLASSES))
-    if not parts:
+        systems["Who sings?"] = _singers(singers)
+    if network:
+        systems["Which song is it?"] = _songs(network)
+    if not systems:
         raise KitError("the page needs a trained song network (--network), a run (--singers), or both.")
+    return systems
+
+
+def _build_page(gradio, uploads, systems, examples):
+    def answer(path):
+        if path is None:    # the change when an answered recording is removed
+            yield gradio.skip(), gradio.skip()
+            return
+        try:
+            yield gradio.skip(), ""     # an old answer disappears at once
+            text = _answer(systems, path, Path(path).name)
+        finally:
+            delete_upload(path, uploads)
+        yield None, text
+
+    def answer_example(index):
+        yield ""
+        caption, path = list(examples.items())[index]
+        yield _answer(systems, path, caption)
+
     with gradio.Blocks(title="snippetkit", analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
-        gradio.Markdown(_INTRODUCTION)
-        recording = gradio.Audio(sources=["microphone", "upload"], type="filepath", label="Recording")
-        button = gradio.Button("Tell me", variant="primary")
-        outputs = [recording]
-        for question in parts:
-            gradio.Markdown(f"## {question}")
-            outputs += [
-                gradio.HTML(), gradio.Label(num_top_classes=5, label="Probabilities", show_heading=False),
-                gradio.Plot(show_label=False), gradio.Plot(show_label=False),
-            ]
-
-        def show_message(text):
-            return [_headline(text), None, None, None] * len(parts)
-
-        def answer(path):
-            if path is None:
-                # The recorder keeps its state: the recording may still be on its way and would be lost.
-                return [gradio.skip(), *show_message("There is no recording yet: record or upload one first.")]
-            try:
-                return [None, *(value for part in parts.values() for value in part(path))]
-            except KitError as error:
-                return [None, *show_message(str(error))]
-            finally:
-                delete_upload(path, uploads)
-
-        button.click(answer, recording, outputs, api_visibility="private")
+        gradio.Markdown(_INTRODUCTION.format(title=" ".join(systems)))
+        with gradio.Tab("Upload a file"):
+            upload = gradio.Audio(sources=["upload"], type="filepath", label="Music file")
+        with gradio.Tab("Use the microphone", visible=False) as tab:
+            microphone = gradio.Audio(sources=["microphone"], type="filepath", label="Microphone")
+        if examples:
+            clips = gradio.Dataset(
+                components=["textbox"], samples=[[caption] for caption in examples], type="index",
+                label="Or try a test clip of the run", samples_per_page=12,
+            )
+        output = gradio.HTML(
+            "", html_template='<div aria-live="polite">${value}</div>', css_template=STYLE, js_on_load=SCRIPT,
+        )
+        private = {"api_visibility": "private", "show_progress_on": output}
+        for recording in (upload, microphone):
+            recording.change(answer, recording, [recording, output], **private)
+        if examples:
+            clips.click(answer_example, clips, output, **private)
+        has_microphone = gradio.Checkbox(visible=False)
+        page.load(
+            lambda has: gradio.Tab(visible=has), has_microphone, tab, js=_HAS_MICROPHONE, api_visibility="private",
+        )
     return page
 
 
@@ -129,18 +167,75 @@ def delete_upload(path, uploads):
         path.unlink()
 
 
-def _answer(system, names, step, conclusion, path):
-    """The values of the four outputs, for a recording."""
-    samples = recordings.load(path, **system.wanted, **_LIMITS)
-    probabilities = system.probabilities(samples)
-    title, top = conclusion(probabilities)
-    seconds = len(samples) / system.wanted["sample_rate"]
-    return (
-        _headline(title), top,
-        pictures.mixes([system.levels(samples)], ["the recording"], seconds=seconds),
-        pictures.evolution(probabilities, names, step=step),
-    )
+def _answer(systems, path, caption):
+    """What all systems say about a recording, and its player, as HTML."""
+    try:
+        sound = recordings.load(path, sample_rate=_PLAYED, silent=True, **_LIMITS)
+    except KitError as error:
+        return message(str(error))
+    parts = []
+    for question, ask in systems.items():
+        try:
+            parts.append(ask(path, question=question, seconds=len(sound) / _PLAYED).html())
+        except KitError as error:
+            parts.append(message(str(error), question))
+    return "".join(parts) + player(sound, _PLAYED, caption)
 
 
-def _headline(text):
-    return f"<h3>{html.escape(text)}</h3>"
+def _singers(folder):
+    ensemble, notes = Predictor(folder), _notes(read_json(Path(folder, "report.json")) or {})
+
+    def ask(path, **about):
+        samples = recordings.load(path, **ensemble.wanted, **_LIMITS, silent=True)  # silence is no voice
+        probabilities = ensemble.probabilities(samples)
+        title, _ = conclude(probabilities, ensemble.class_names)
+        return Answer(
+            title=title, names=ensemble.class_names, probabilities=probabilities, step=ensemble.STEP,
+            window=ensemble.recipe.seconds, notes=notes, **about,
+        )
+
+    return ask
+
+
+def _notes(report):
+    """Sentences on what a run was trained on, and on its accuracy."""
+    validation, notes = report.get("validation"), []
+    if report.get("is_demo", demo.is_demo(report.get("data", ""))):
+        notes.append("Trained on synthetic songs: the answer says little about real music.")
+    if validation and validation["split"] == "songs":
+        notes.append(f"Accuracy on clips of unseen songs: {validation['accuracy']:.0%}.")
+    elif validation:
+        notes.append(f"Validation accuracy: {validation['accuracy']:.0%}, on clips of songs that were partly in the "
+                     "training set. On unseen songs it is lower.")
+    return notes
+
+
+def _songs(network):
+    recogniser = Recogniser(network)
+    window = WINDOW * recogniser.recipe.hop / recogniser.recipe.sample_rate
+
+    def ask(path, **about):
+        probabilities = recogniser.probabilities(recordings.load(path, **recogniser.wanted, **_LIMITS))
+        title, _ = recogniser.conclude(probabilities)
+        notes = [f"No song has a probability of {recogniser.threshold:.0%} or more."] if title == UNKNOWN else []
+        return Answer(
+            title=title, names=recogniser.names, probabilities=probabilities, step=recogniser.step, window=window,
+            notes=notes, **about,
+        )
+
+    return ask
+
+
+def _examples(folder):
+    """Test clips of a run, caption to path: some of each class if their labels are known; none if the data are gone."""
+    report = read_json(Path(folder, "report.json")) or {}
+    try:
+        data = competition.find(report.get("data") or Path(folder, "no data"))
+    except KitError:
+        return {}
+    if data.test_labels is None:
+        return {clip.name: clip for clip in data.test[: _EXAMPLES * len(data.classes)]}
+    return {
+        f"{name} ({data.test[i].name})": data.test[i]
+        for label, name in enumerate(data.classes) for i in np.flatnonzero(data.test_labels == label)[:_EXAMPLES]
+    }

@@ -155,36 +155,19 @@ def top_five(probabilities, names, *, step):
     step : float
         Seconds from one window to the next.
     """
-    means, best, titles = _best_names(probabilities, names)
+    means = np.cumsum(probabilities, axis=0) / np.arange(1, len(probabilities) + 1)[:, None]
+    best = np.argsort(-means[-1])[:5]
+    titles = [names[i].replace("$", r"\$") for i in best]   # matplotlib reads $…$ as a formula
     figure, (left, right) = subplots(1, 2, size=(11, 3.2))
     bars = left.barh(range(len(best)), means[-1, best], color=COLOURS[1])
     left.bar_label(bars, [f" {value:.2f}" for value in means[-1, best]])
     left.set(xlim=(0, 1.15), xlabel="mean probability over the windows", yticks=range(len(best)), yticklabels=titles)
     left.invert_yaxis()
-    _draw_evolution(right, means[:, best], titles, step)
+    lines = right.plot(step * np.arange(len(means)), means[:, best], ".-")
+    right.set(xlabel="start of the window, s", ylabel="mean probability so far", ylim=(0, 1.02))
+    right.legend(lines, titles, fontsize="small")
+    right.grid(alpha=0.3)
     return figure
-
-
-def evolution(probabilities, names, *, step):
-    """The right half of `top_five` alone, small enough for a phone; same parameters."""
-    means, best, titles = _best_names(probabilities, names)
-    figure, axis = subplots(1, 1, size=(5, 3))
-    _draw_evolution(axis, means[:, best], titles, step)
-    return figure
-
-
-def _best_names(probabilities, names):
-    """Mean over the windows so far, the five columns with the highest final mean, and their titles."""
-    means = np.cumsum(probabilities, axis=0) / np.arange(1, len(probabilities) + 1)[:, None]
-    best = np.argsort(-means[-1])[:5]
-    return means, best, [names[i].replace("$", r"\$") for i in best]     # matplotlib reads $…$ as a formula
-
-
-def _draw_evolution(axis, means, titles, step):
-    lines = axis.plot(step * np.arange(len(means)), means, ".-")
-    axis.set(xlabel="start of the window, s", ylabel="mean probability so far", ylim=(0, 1.02))
-    axis.legend(lines, titles, fontsize="small")
-    axis.grid(alpha=0.3)
 
 
 def unknown(known, others, threshold):

@@ -156,12 +156,6 @@ class Predictor:
         """
         return self._probabilities(self._cut(signal))
 
-    def levels(self, signal):
-        """Mel spectrogram of a recording: ndarray (frames, bands), in dB relative to the loudest point."""
-        signal = _resample(signal if signal.ndim == 1 else signal.mean(axis=1), self._rate, self.recipe.sample_rate)
-        levels = log_mel(signal, self.recipe)[:, : self.recipe.n_mels] / 2   # published as 20 log10, of an energy
-        return levels - levels.max()
-
     @property
     def _rate(self):
         return self.wanted["sample_rate"]
