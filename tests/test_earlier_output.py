@@ -20,13 +20,14 @@ NEEDED = {
     "members/member_00/weights.safetensors", "members/member_00/test_logits.npy", "members/member_00/done.json",
     "members/member_01/recipe.json", "members/member_01/last.pt", "members/member_01/history.csv",
 }
+VOCALS = {"vocals/train/0.flac", "vocals/energy_0a.csv"}
 
 
 @pytest.fixture
 def output(tmp_path):
     """The output of a session that ended in the second member's epoch 3."""
     root = tmp_path / "input" / "notebooks" / "somebody" / "snippetkit-03-train-ensemble"
-    for name in [*NEEDED, "vocals/train/0.flac", "submission.csv"]:
+    for name in [*NEEDED, *VOCALS, "submission.csv"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("{}" if name.endswith(".json") else name)
     (root / "members/member_01/history.csv").write_text("epoch\n1\n2\n")
@@ -45,7 +46,7 @@ def files(folder):
 
 def test_everything_that_the_next_stage_needs_is_copied_once(output, work, capsys):
     copy_earlier_output(work, output.parents[2])
-    assert files(work) == NEEDED
+    assert files(work) == NEEDED | VOCALS
     assert f"of earlier sessions from {output}" in capsys.readouterr().err
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     copy_earlier_output(work, output.parents[2])
@@ -64,9 +65,12 @@ def test_folders_with_other_names_than_a_members_are_not_copied(output, work):
     assert {path.name for path in (work / "members").glob("*_*")} == {"member_00", "member_01"}
 
 
-def test_vocals_are_copied_as_long_as_there_are_no_features(output, work):
+def test_vocals_that_are_not_needed_are_copied_only_if_there_are_no_features(output, work):
+    copy_earlier_output(work, output.parents[2], vocals=False)
+    assert files(work) == NEEDED
+    shutil.rmtree(work)
     shutil.rmtree(output / "features")
-    copy_earlier_output(work, output.parents[2])
+    copy_earlier_output(work, output.parents[2], vocals=False)
     assert (work / "vocals/train/0.flac").exists()
 
 
@@ -111,7 +115,7 @@ def test_interrupted_copy_is_completed_by_the_next(output, work, monkeypatch):
         patch.setattr(earlier_output, "_copy", interrupted)
         copy_earlier_output(work, output.parents[2])
     copy_earlier_output(work, output.parents[2])
-    assert files(work) == NEEDED
+    assert files(work) == NEEDED | VOCALS
 
 
 def test_on_kaggle_training_continues_from_a_read_only_output(tmp_path, small_demo, small_recipe, small_data, cpu):

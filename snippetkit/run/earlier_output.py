@@ -14,7 +14,7 @@ from ..utils.storage import read_json, replacing
 
 # The files of each stage, and its records. The records are copied last: where they are, the stage is complete.
 _STAGES = {
-    "vocals": (("*.zip", "*/*.flac"), ("clips.json", "separation.json")),
+    "vocals": (("*.zip", "*/*.flac", "energy_*.csv"), ("clips.json", "separation.json")),
     "features": (
         ("train.npy", "test.npy", "songs.csv", "pretrained/*.npy"),
         ("train.json", "test.json", "songs.json", "folds.json", "pretrained/*.json"),
@@ -26,7 +26,7 @@ _WEIGHTS = (".safetensors", ".pt")
 _DEPTH = 3      # most folders between the input folder and an output: notebooks/<user>/<slug>
 
 
-def copy_earlier_output(folder, root, *, weights=True):
+def copy_earlier_output(folder, root, *, vocals=True, weights=True):
     """Copy what earlier sessions made and the work folder lacks; of a member, the state that is further.
 
     A stage that the work folder has started from something else is not touched.
@@ -37,6 +37,8 @@ def copy_earlier_output(folder, root, *, weights=True):
         The work folder.
     root : Path
         The folder below which earlier outputs are attached.
+    vocals : bool
+        Whether the vocals are needed even where the features are complete; they are thousands of files.
     weights : bool
         Whether the weights of finished members are needed; they are most of the bytes.
 
@@ -47,7 +49,7 @@ def copy_earlier_output(folder, root, *, weights=True):
     """
     # A work folder below the input folder is not an earlier session's.
     outputs = [output for output in _outputs(root) if not folder.is_relative_to(output)]
-    pairs = [pair for stage in _STAGES for pair in _stage_files(stage, outputs, folder)]
+    pairs = [pair for stage in _STAGES for pair in _stage_files(stage, outputs, folder, vocals)]
     pairs += _member_files(outputs, folder, weights)
     if not pairs:
         return
@@ -74,7 +76,7 @@ def _outputs(root):
     })
 
 
-def _stage_files(stage, outputs, folder):
+def _stage_files(stage, outputs, folder, vocals):
     """Source and target of the files of one stage, from the first output where it is complete."""
     patterns, records = _STAGES[stage]
     for output in outputs:
@@ -84,8 +86,8 @@ def _stage_files(stage, outputs, folder):
         if any((folder / stage / record).exists() and read_json(folder / stage / record) != read_json(source / record)
                for record in records):
             return []   # the work folder has another
-        if stage == "vocals" and any(_has_features(place) for place in [*outputs, folder]):
-            patterns = ("*.zip",)   # vocals are not needed; packed ones are few files, and 01_spleeter looks for them
+        if stage == "vocals" and not vocals and any(_has_features(place) for place in [*outputs, folder]):
+            patterns = ()
         paths = [path for pattern in (*patterns, *records) for path in sorted(source.glob(pattern))]
         targets = [folder / path.relative_to(output) for path in paths]
         return [(path, target) for path, target in zip(paths, targets) if not _is_there(target)]

@@ -135,7 +135,7 @@ def _work_folder(data, out, kaggle):
     return kaggle / "working" if on_kaggle else runs_folder() / (Path(data).resolve().name if str(data) else "demo")
 
 
-def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
+def open_workspace(data="", out="", *, vocals=True, weights=True, kaggle=KAGGLE):
     """Find the data folder, create the work folder and, on Kaggle, copy the output of earlier sessions into it.
 
     Parameters
@@ -146,7 +146,7 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     out : path-like
         The work folder. Empty: on Kaggle its working folder, elsewhere ``runs/<name of the data folder>`` in the
         project, or in the current folder where the kit was installed without its project.
-    weights : bool
+    vocals, weights : bool
         As in `earlier_output.copy_earlier_output`.
     kaggle : Path
         Where Kaggle mounts its folders.
@@ -169,7 +169,7 @@ def open_workspace(data="", out="", *, weights=True, kaggle=KAGGLE):
     if is_demo:
         found = demo.make(out / "competition")
     if on_kaggle:
-        copy_earlier_output(out, kaggle / "input", weights=weights)
+        copy_earlier_output(out, kaggle / "input", vocals=vocals, weights=weights)
         unpack(out / "vocals")
     return Workspace(data=found, folder=out, is_demo=is_demo)
 
