@@ -1,8 +1,9 @@
-"""The four notebooks as Kaggle runs them, each in a session of its own.
+"""The notebooks as Kaggle runs them, each in a session of its own: with the packages installed here and with Kaggle's.
 
-    python tests/kaggle_environment.py FOLDER
+    python3.12 -m venv ENV && ENV/bin/pip install -r tests/requirements-kaggle.txt
+    KAGGLE_PYTHON=ENV/bin/python python -m pytest -m slow tests/test_kaggle.py
 
-runs them in an environment with Kaggle's versions; the tests run them with the installed ones.
+The environment takes some 6 GB, most of it torch with CUDA.
 """
 
 import os

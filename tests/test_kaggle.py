@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -346,15 +345,19 @@ def test_a_fault_is_named_without_a_traceback(copied, service, monkeypatch, mess
 # --- run as Kaggle runs it ---
 
 
-@pytest.fixture(scope="module")
-def bare_python(tmp_path_factory):
-    """An environment with the installed packages, but without the kit."""
+@pytest.fixture(scope="module", params=["the installed packages", "Kaggle's packages"])
+def bare_python(request, tmp_path_factory):
+    """An environment without the kit, with the packages installed here or with those of ``KAGGLE_PYTHON``."""
+    python = sys.executable
+    if request.param != "the installed packages" and not (python := os.environ.get("KAGGLE_PYTHON")):
+        pytest.skip("KAGGLE_PYTHON is not set: the Python of an environment with requirements-kaggle.txt")
     folder = tmp_path_factory.mktemp("environment")
-    python = kaggle_sessions.create_environment(folder, sys.executable)
+    packages = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    python = kaggle_sessions.create_environment(folder, python)
     (site,) = folder.glob("lib/python*/site-packages")
     # Only the packages: one of the .pth files beside them is the kit's own.
-    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    missing = subprocess.run([python, "-c", "import snippetkit"], capture_output=True, cwd=folder)
+    (site / "packages.pth").write_bytes(packages)
+    missing = subprocess.run([python, "-E", "-c", "import snippetkit"], capture_output=True, cwd=folder)
     assert missing.returncode, "the kit is already installed"
     return python
 
@@ -392,28 +395,48 @@ def _train_third_member(python, folder, data, working, parameters):
 
 
 @pytest.mark.slow
-def test_the_single_notebook_continues_in_a_second_session(bare_python, small_demo, tmp_path):
-    choices = {**kaggle_sessions.PARAMETERS, "epochs": 30}
-    notebook = single.build_notebook(tmp_path / "one.ipynb", competition="singers", parameters=choices)
-    first, second = tmp_path / "first", tmp_path / "second"
-    kaggle_sessions.attach(small_demo, first, ())
-    process = kaggle_sessions.start(bare_python, "nbconvert", notebook, first)
-    member = first / "working" / "members" / "member_00"
-    wait_for(lambda: (member / "done.json").exists() or process.poll() is not None)
-    for one in [*psutil.Process(process.pid).children(recursive=True), process]:    # first the kernel
-        one.kill()
-    process.communicate()
-    assert not (first / "working" / "submission.csv").exists()
-    kaggle_sessions.attach(small_demo, second, [first / "working"])
-    process = kaggle_sessions.start(bare_python, "nbconvert", notebook, second)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors[-3000:]
-    working = second / "working"
-    assert (working / "submission.csv").read_text().count("\n") == 9
-    assert (working / "members" / "member_00" / "done.json").read_bytes() == (member / "done.json").read_bytes()
-    executed = nbformat.read(second / "executed.ipynb", as_version=4)
-    text = nbformat.writes(executed)
-    assert "of earlier sessions from" in text and "2 of 2 members are finished" in text and "<audio" in text
+def test_the_single_notebook_continues_a_killed_member_and_uses_its_packed_vocals(
+    bare_python, small_demo, weights, tmp_path
+):
+    settings = kaggle_sessions.PARAMETERS["settings"].replace("separator=none ", "")
+
+    def start(name, earlier, members=2):
+        choices = {**kaggle_sessions.PARAMETERS, "settings": settings, "members": members, "epochs": 12}
+        notebook = single.build_notebook(tmp_path / f"{name}.ipynb", competition="singers", parameters=choices)
+        attached = kaggle_sessions.attach(small_demo, tmp_path / name, earlier)
+        shutil.copytree(weights, attached / "datasets" / "somebody" / "weights" / SPLEETER.name)
+        return kaggle_sessions.start(bare_python, "nbconvert", notebook, tmp_path / name), tmp_path / name / "working"
+
+    def finish(process, working):
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
+        assert (working / "submission.csv").read_text().count("\n") == 9
+        assert {path.name for path in (working / "vocals").iterdir()} >= {"train.zip", "test.zip"}
+        text = nbformat.writes(nbformat.read(working.parent / "executed.ipynb", as_version=4))
+        assert "of earlier sessions from" in text and "separating vocals" not in text
+        return text
+
+    process, first = start("first", ())
+    finished, half = (first / "members" / name for name in ("member_00", "member_01"))
+    try:
+        wait_for(lambda: (half / "history.csv").exists() or process.poll() is not None, seconds=600)
+    finally:
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:    # first the kernel
+            one.kill()
+        _, errors = process.communicate()
+    assert (half / "history.csv").exists(), errors[-3000:]
+    assert not (half / "done.json").exists() and not (first / "submission.csv").exists()
+    process, second = start("second", [first])
+    text = finish(process, second)
+    assert "<audio" in text and "member_01 continues after epoch" in text and "2 of 2 members are finished" in text
+    assert (second / "members" / "member_00" / "done.json").read_bytes() == (finished / "done.json").read_bytes()
+    # the seconds of an epoch are in its row: the epochs before were not trained again
+    history = (half / "history.csv").read_text()
+    assert (second / "members" / "member_01" / "history.csv").read_text().startswith(history)
+    process, third = start("third", [second], members=3)
+    text = finish(process, third)
+    assert "3 of 3 members are finished" in text and "unpacking vocals of train" in text
+    assert (third / "vocals" / "train.zip").stat().st_size == (second / "vocals" / "train.zip").stat().st_size
 
 
 def test_the_single_notebook_has_each_parameter_once_and_says_what_to_do(tmp_path):
