@@ -8,7 +8,7 @@ from ..utils.errors import KitError
 from . import losses
 
 # Without gradients more clips fit into memory, and a clip's result does not depend on the others in its batch.
-_PREDICTION_BATCH = 256
+PREDICTION_BATCH = 256
 
 
 def train_one_epoch(state, dataset, recipe, device, bar):
@@ -121,7 +121,7 @@ def predict(model, dataset, device):
     -------
     ndarray, shape (clips, classes), float32
     """
-    size = _PREDICTION_BATCH
+    size = PREDICTION_BATCH
     while True:
         try:
             return _predict(model, dataset, device, size)

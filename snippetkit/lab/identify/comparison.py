@@ -13,7 +13,7 @@ from ...utils.parameters import number, text
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
 from .collection import SongData
-from .evaluation import accuracy_by_snr, choose_threshold, evaluate, mean_probabilities, threshold_rates
+from .evaluation import accuracy_by_snr, choose_threshold, evaluate, highest_probabilities, threshold_rates
 from .noise import Mix
 from .recogniser import Recogniser, song_recipe, train
 
@@ -73,12 +73,7 @@ class Networks:
         """
         if len(self.data.unknown) < _FEWEST_UNKNOWN:
             raise KitError("a threshold needs two unknown songs: set unknown to 2 or more.")
-        halves = []
-        for half in range(2):
-            data = replace(self.data, unknown=self.data.unknown[half::2])
-            pair = [data.sounds(self.best.recipe, self.best.device, test=True, unknown=unknown) for unknown in (0, 1)]
-            means = [mean_probabilities(self.best, sounds, data.mix, count, seed=half) for sounds in pair]
-            halves.append([mean.max(axis=1) for mean in means])
+        halves = [highest_probabilities(self.best, self.data, count, half=half) for half in range(2)]
         self.best.threshold = choose_threshold(*halves[0])
         write_json(self.best.folder / "threshold.json", {"threshold": self.best.threshold})
         rates = threshold_rates(*halves[1], self.best.threshold)

@@ -1,6 +1,7 @@
 """How well a network identifies songs: metrics, the three tests, accuracy under noise, and the threshold for "unknown".
 
-Everything is measured on fragments and under noises that were not used in training.
+Everything is measured on fragments and under noises that were not used in training. A fingerprint index takes the same
+tests, see `index_recogniser`.
 """
 
 from dataclasses import replace
@@ -10,7 +11,6 @@ import pandas as pd
 import torch
 from sklearn.metrics import precision_score, roc_auc_score, roc_curve
 
-from ...training.epoch import predict
 from .fragments import NoisyFragments
 
 SNRS = tuple(range(-10, 21, 5))     # dB, of the curve
@@ -54,7 +54,7 @@ def evaluate(recogniser, data, count):
 
     Parameters
     ----------
-    recogniser : Recogniser
+    recogniser : Recogniser or IndexRecogniser
     data : SongData
     count : int
         Fragments of each song.
@@ -78,14 +78,35 @@ def evaluate(recogniser, data, count):
 
 def _evaluate_fragments(recogniser, sounds, count, mix, *, phone=False):
     fragments = NoisyFragments(sounds, count, mix=mix, seed=_SEED, phone=phone)
-    logits = predict(recogniser.network, fragments, recogniser.device)
-    return compute_metrics(logits, fragments.labels.cpu().numpy())
+    return compute_metrics(recogniser.logits(fragments), fragments.labels.cpu().numpy())
 
 
 def mean_probabilities(recogniser, sounds, mix, count, *, seed=_SEED):
     """Mean probabilities over the windows of each of `make_recordings`: ndarray (recordings, songs)."""
     recordings = make_recordings(sounds, mix, count, seed=seed)
     return np.stack([recogniser.probabilities(recording).mean(axis=0) for recording in recordings])
+
+
+def highest_probabilities(recogniser, data, count, *, half):
+    """The highest mean probability in each recording of known songs, and of one half of the unknown songs.
+
+    Parameters
+    ----------
+    recogniser : Recogniser or IndexRecogniser
+        The index has scores instead of probabilities.
+    data : SongData
+    count : int
+        Recordings of each song.
+    half : int
+        0 or 1. The recordings of known songs are others in each half.
+
+    Returns
+    -------
+    known, unknown : ndarray, shape (recordings,)
+    """
+    data = replace(data, unknown=data.unknown[half::2])
+    pair = [data.sounds(recogniser.recipe, recogniser.device, test=True, unknown=unknown) for unknown in (False, True)]
+    return [mean_probabilities(recogniser, sounds, data.mix, count, seed=half).max(axis=1) for sounds in pair]
 
 
 def make_recordings(sounds, mix, count, *, seed=_SEED):

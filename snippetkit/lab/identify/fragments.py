@@ -157,6 +157,19 @@ class NoisyFragments:
         ------
         Tensor (batch, 1, frames, bands), and the numbers of the songs (batch,)
         """
+        for signals, gains, labels in self.mixes(size, order=order, generator=generator):
+            yield self.sounds.spectrogram(signals, gains), labels
+
+    def mixes(self, size, *, order=None, generator=None):
+        """What `batches` makes spectrograms of; same parameters.
+
+        Yields
+        ------
+        signals : Tensor, shape (batch, samples)
+        gains : Tensor, shape (batch, bands), or None
+            As from `noise.random_responses`.
+        labels : Tensor, shape (batch,)
+        """
         order = torch.arange(len(self)) if order is None else order
         if self.seed is not None:
             generator = torch.Generator().manual_seed(self.seed)
@@ -165,7 +178,7 @@ class NoisyFragments:
             signals, gains = self.mix_fragments(labels.cpu(), generator), None
             if self.mix.colour:
                 gains = random_responses(len(labels), self.sounds.spectrogram.frequencies, generator=generator)
-            yield self.sounds.spectrogram(signals, gains), labels
+            yield signals, gains, labels
 
     def mix_fragments(self, songs, generator):
         """Mix a fragment of each song.

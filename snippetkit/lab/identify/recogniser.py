@@ -168,6 +168,10 @@ class Recogniser:
         dataset = SnippetDataset(normalise(decibels(windows)).cpu(), device=self.device.name)
         return torch.from_numpy(predict(self.network, dataset, self.device)).softmax(dim=1).numpy()
 
+    def logits(self, fragments):
+        """Logits of the fragments of a `NoisyFragments`: ndarray (fragments, songs), float32."""
+        return predict(self.network, fragments, self.device)
+
     def conclude(self, probabilities):
         """`conclude` with the names and the threshold of the network."""
         return conclude(probabilities, self.names, threshold=self.threshold)

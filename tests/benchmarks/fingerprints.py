@@ -1,0 +1,97 @@
+"""The fingerprint index on whole songs: python tests/benchmarks/fingerprints.py DATA [--sizes 100,1000,2000].
+
+DATA has the folders songs and noise, as for notebook 05. The tests, their recordings, noises and simulated phone are
+those of the networks in the table of snippetkit/lab/README.md: four songs are kept back, 20 fragments of each song.
+
+Larger indexes hold random peak sets besides the songs: 150 s each, with as many peaks per second as the songs have on
+average, at uniformly random frames, and with bins that are drawn from those of the songs. Only the query and its
+answers are measured there. Times are of one process.
+"""
+
+import statistics
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from side_by_side import markdown
+
+from snippetkit.lab.identify import evaluation
+from snippetkit.lab.identify.collection import load_songs
+from snippetkit.lab.identify.fragments import NoisyFragments
+from snippetkit.lab.identify.index import SAMPLE_RATE, FingerprintIndex, find_peaks
+from snippetkit.lab.identify.index_recogniser import IndexRecogniser
+from snippetkit.lab.identify.recogniser import song_recipe
+from snippetkit.utils.hardware import Device
+
+CPU = Device("cpu", "CPU", "fp32")
+_SECONDS, _FRAMES = 150, 150 * SAMPLE_RATE // 512       # of a random peak set
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--unknown", default=4, show_default=True, help="Number of songs that are kept back.")
+@click.option("--count", default=20, show_default=True, help="Fragments of each song.")
+@click.option("--sizes", default="100,1000,2000", show_default=True, help="Numbers of songs of larger indexes.")
+def main(data, unknown, count, sizes):
+    songs = load_songs(data / "songs", data / "noise", song_recipe(), unknown=unknown)
+    recogniser = IndexRecogniser(songs, song_recipe())
+    columns = ("test", "accuracy", "top5", "precision", "auc")
+    _show(columns, ([row[name] for name in columns] for _, row in recogniser.evaluate(count).iterrows()))
+    curve = recogniser.accuracy_by_snr(count)
+    _show(("SNR, dB", *curve["snr"]), [("accuracy", *curve["accuracy"]), ("top5", *curve["top5"])])
+    rows = []
+    for half in range(2):
+        known, others = evaluation.highest_probabilities(recogniser, songs, count // 2, half=half)
+        rates = evaluation.threshold_rates(known, others, evaluation.choose_threshold(known, others))
+        rows.append((half, len(known), len(others), rates["auc"], np.median(known), others.max()))
+    _show(("half", "known", "unknown", "auc", "median score of known", "highest of unknown"), rows)
+    _measure_growth(songs, [int(size) for size in sizes.split(",") if size])
+
+
+def _measure_growth(songs, sizes):
+    """Add all songs, then random peak sets, and query each size with the same recordings."""
+    index, peaks, seconds = FingerprintIndex(), [], []
+    for name, song in zip([*songs.names, *(f"unknown {i}" for i in range(len(songs.unknown)))],
+                          [*songs.songs, *songs.unknown]):
+        start = time.perf_counter()
+        index.add(name, song)
+        seconds.append(time.perf_counter() - start)
+        peaks.append(find_peaks(song)[1])
+    whole = sum(len(song) for song in [*songs.songs, *songs.unknown]) / SAMPLE_RATE
+    click.echo(f"{len(index)} songs of {whole / len(index):.0f} s on average: {statistics.median(seconds):.2g} s to add "
+               f"one (median), {index.nbytes / len(index) / 1e3:.0f} kB a song, {index.nbytes / whole:.0f} bytes per s\n")
+    bins, rng, rows = np.concatenate(peaks), np.random.default_rng(0), []
+    queries = _queries(songs)
+    for size in [len(index), *sizes]:
+        while len(index) < size:
+            times = np.sort(rng.integers(0, _FRAMES, round(len(bins) / whole * _SECONDS)))
+            index.add_peaks(f"random {len(index)}", times, rng.choice(bins, len(times)), frames_in_all=_FRAMES)
+        start = time.perf_counter()
+        memory = index.nbytes       # sorts what was added
+        sorting, cells = time.perf_counter() - start, []
+        for recordings in queries:
+            answers, start = [], time.perf_counter()
+            for recording in recordings:
+                answers.append(index.query(recording)[0].name)
+            each = 1000 * (time.perf_counter() - start) / len(recordings)
+            cells += [f"{each:.0f}", f"{np.mean([a == name for a, name in zip(answers, songs.names)]):.2f}"]
+        rows.append((size, f"{memory / 1e6:.0f}", f"{sorting:.1f}", *cells))
+    columns = "songs", "MB", "s to sort", "ms, query of 5 s", "top1", "ms, query of 20 s by phone", "top1"
+    click.echo(markdown(columns, rows))
+
+
+def _queries(songs):
+    """One fragment of 5 s and one recording of 20 s by phone of each song."""
+    sounds = songs.sounds(song_recipe(), CPU, test=True)
+    signals, _, _ = next(NoisyFragments(sounds, 1, mix=songs.mix, seed=5).mixes(len(songs.songs)))
+    return list(signals.numpy()), list(evaluation.make_recordings(sounds, songs.mix, 1, seed=5))
+
+
+def _show(columns, rows):
+    cells = [[f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row] for row in rows]
+    click.echo(markdown(columns, cells) + "\n")
+
+
+if __name__ == "__main__":
+    main()
