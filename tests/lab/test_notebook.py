@@ -12,7 +12,7 @@ from snippetkit.utils.errors import KitError
 
 
 @pytest.mark.slow
-def test_the_notebook_leaves_a_table_and_five_pictures_and_trains_once(tmp_path, monkeypatch):
+def test_the_notebook_leaves_a_table_and_six_pictures_and_trains_once(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "PIECES", 4)      # of 3 seconds in a song
     parameters = {
         "data": str(demo.make(tmp_path / "sounds", songs=5, noises=8, jobs=1)), "out": str(tmp_path / "out"),
@@ -25,7 +25,7 @@ def test_the_notebook_leaves_a_table_and_five_pictures_and_trains_once(tmp_path,
     assert [row["model"] for row in rows] == ["dense"] * 3 + ["alexnet"] * 3
     assert [row["test"] for row in rows] == ["other fragments", "simulated phone", "20 s by phone"] * 2
     assert sorted(path.name for path in (tmp_path / "out" / "figures").glob("*.png")) == [
-        "against_noise.png", "growth.png", "mixes.png", "top_five.png", "unknown.png",
+        "against_noise.png", "growth.png", "index.png", "mixes.png", "top_five.png", "unknown.png",
     ]
     assert 0 < Recogniser(find_network(tmp_path / "out")).threshold <= 1
 
