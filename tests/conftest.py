@@ -50,7 +50,7 @@ SHORT = [
 def run_kit(*arguments, **options):
     """Run ``python -m snippetkit`` in a process of its own."""
     command = [sys.executable, "-m", "snippetkit", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=1200, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1700, **options)
 
 
 def wait_for(condition, seconds=120):

@@ -84,7 +84,7 @@ def test_the_demo_ends_with_all_results_and_an_accurate_submission(demo_run):
         assert name in stdout
     assert report["members"] == 2 and report["separator"] == "none" and report["is_demo"]
     assert {path.stem for path in (demo_run / "notebooks").iterdir()} == set(NOTEBOOKS)
-    figures = {"clip", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion"}
+    figures = {"clip", "separation", "triangles", "gallery", "bands", "songs", "learning_curves", "confusion"}
     assert {path.stem for path in (demo_run / "figures").iterdir()} == figures
     labels = competition.find(demo_run / "competition").test_labels
     assert np.mean(predicted(demo_run) == labels) == report["test"]["accuracy"] >= 0.75
