@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
-from notebooks.outputs import sources_of, with_outputs
+from outputs import sources_of, with_outputs
 
 from snippetkit.kaggle.build import read_notebook
 from snippetkit.run.pipeline import NOTEBOOKS
