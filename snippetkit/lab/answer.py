@@ -95,6 +95,19 @@ class Answer:
             + (self._timeline(ranks, colours) if several else "") + "</section>"
         )
 
+    def values(self):
+        """The answer as JSON values: ``answer``, ``top`` (name to mean probability), ``windows``, ``notes``."""
+        mean, best = self.probabilities.mean(axis=0), self.probabilities.argmax(axis=1)
+        return {
+            "answer": self.title,
+            "top": {self.names[label]: round(float(mean[label]), 4) for label in np.argsort(-mean)[:_SHOWN]},
+            "windows": [
+                {"start": self.step * i, "answer": self.names[label], "probability": round(float(row[label]), 4)}
+                for i, (label, row) in enumerate(zip(best, self.probabilities))
+            ],
+            "notes": list(self.notes),
+        }
+
     def _timeline(self, ranks, colours):
         best = self.probabilities.argmax(axis=1)
         # a window reaches half-way to the next one, the first and the last one to the ends of the recording

@@ -11,26 +11,22 @@ import signal
 import socket
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
-import numpy as np
 
 from ..audio import recordings
-from ..data import competition, demo
-from ..prediction.predictor import Predictor
 from ..utils.errors import KitError
-from ..utils.storage import read_json
-from .answer import SCRIPT, STYLE, Answer, message, player
-from .identify.recogniser import UNKNOWN, WINDOW, Recogniser, conclude
+from .answer import SCRIPT, STYLE, message, player
+from .systems import LIMITS, WHICH_SONG, WHO_SINGS, examples, open_systems
 
-_LIMITS = {"longest": 120.0, "largest": 20e6}   # seconds and bytes of a recording
 _DELETE_CACHE = 60, 300     # seconds: how often old recordings are deleted, and at which age
 _PLAYED = 44_100            # Hz
-_EXAMPLES = 1               # test clips per class
 _INTRODUCTION = """# {title}
 Upload some seconds of music, or a song of two minutes at most. The server deletes a recording before it shows the
 answer."""
+_ENDPOINTS = {WHO_SINGS: "who_sings", WHICH_SONG: "identify"}   # of the HTTP API
 # Browsers give access to the microphone only to pages that use HTTPS or come from this machine.
 _HAS_MICROPHONE = """async () => {
   const devices = await navigator.mediaDevices?.enumerateDevices() ?? []
@@ -38,7 +34,7 @@ _HAS_MICROPHONE = """async () => {
 }"""
 
 
-def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate="", key="", block=True):
+def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate="", key="", share=False, block=True):
     """Serve the page until the process is interrupted.
 
     Parameters
@@ -52,6 +48,8 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
     port : int
     certificate, key : path-like
         For HTTPS, in PEM. A phone cannot record without HTTPS, only upload.
+    share : bool
+        Ask Gradio for a public address; its server then sees every recording.
     block : bool
         False returns at once, for notebooks. The page then lives as long as the process.
 
@@ -62,7 +60,8 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
     Raises
     ------
     KitError
-        If neither a network nor a run is given, one of them or the address cannot be used, or Gradio is not installed.
+        If neither a network nor a run is given, one of them or the address cannot be used, Gradio is not installed, or
+        gives no public address.
     """
     try:
         import gradio
@@ -77,15 +76,18 @@ def serve(network="", singers="", *, host="127.0.0.1", port=7860, certificate=""
     uploads = Path(tempfile.mkdtemp(prefix="snippetkit-")).resolve()
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    systems = _systems(network, singers)
-    page = _build_page(gradio, uploads, systems, _examples(singers) if singers else {})
+    systems = open_systems(network, singers)
+    page = _build_page(gradio, uploads, systems, examples(singers) if singers else {})
     page.launch(
-        server_name=host, server_port=port, max_file_size=int(_LIMITS["largest"]), share=False, quiet=True,
+        server_name=host, server_port=port, max_file_size=int(LIMITS["largest"]), share=share, quiet=True,
         show_error=True, prevent_thread_lock=True, ssl_certfile=str(certificate) or None, ssl_keyfile=str(key) or None,
         ssl_verify=not certificate, footer_links=[],
     )
+    if share and not page.share_url:
+        raise KitError("Gradio gave no public address. Is there a network? Without --share the page needs none.")
     addresses = [f"http{'s' if certificate else ''}://{name}:{port}" for name in reachable_names(host)]
-    click.echo(", in the local network ".join(addresses) + (" (Ctrl-C ends it)" if block else ""))
+    addresses += [page.share_url] if share else []
+    click.echo(", also ".join(addresses) + (" (Ctrl-C ends it)" if block else ""))
     if block:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))   # so that the folder is removed
         page.block_thread()
@@ -103,18 +105,6 @@ def reachable_names(host):
         except OSError:     # there is no network
             own = "127.0.0.1"
     return list(dict.fromkeys(["127.0.0.1", own]))
-
-
-def _systems(network, singers):
-    """Question to a function of a recording that answers it."""
-    systems = {}
-    if singers:
-        systems["Who sings?"] = _singers(singers)
-    if network:
-        systems["Which song is it?"] = _songs(network)
-    if not systems:
-        raise KitError("the page needs a trained song network (--network), a run (--singers), or both.")
-    return systems
 
 
 def _build_page(gradio, uploads, systems, examples):
@@ -153,6 +143,12 @@ def _build_page(gradio, uploads, systems, examples):
             recording.change(answer, recording, [recording, output], **private)
         if examples:
             clips.click(answer_example, clips, output, **private)
+        for question, ask in systems.items():
+            sound, found = gradio.Audio(type="filepath", visible=False), gradio.JSON(visible=False)
+            gradio.Button(visible=False).click(
+                partial(_tell, ask, question, uploads), sound, found, api_name=_ENDPOINTS[question],
+                api_description=f"{question} The answer, at most five probabilities, and the windows of a recording.",
+            )
         has_microphone = gradio.Checkbox(visible=False)
         page.load(
             lambda has: gradio.Tab(visible=has), has_microphone, tab, js=_HAS_MICROPHONE, api_visibility="private",
@@ -167,10 +163,23 @@ def delete_upload(path, uploads):
         path.unlink()
 
 
+def _tell(ask, question, uploads, path):
+    """What one system says about a recording, as JSON values, for the HTTP API."""
+    try:
+        if path is None:
+            raise KitError("there is no recording: send a file.")
+        seconds = len(recordings.load(path, sample_rate=_PLAYED, silent=True, **LIMITS)) / _PLAYED
+        return ask(path, question=question, seconds=seconds).values()
+    except KitError as error:
+        return {"error": str(error)}
+    finally:
+        delete_upload(path or "", uploads)
+
+
 def _answer(systems, path, caption):
     """What all systems say about a recording, and its player, as HTML."""
     try:
-        sound = recordings.load(path, sample_rate=_PLAYED, silent=True, **_LIMITS)
+        sound = recordings.load(path, sample_rate=_PLAYED, silent=True, **LIMITS)
     except KitError as error:
         return message(str(error))
     parts = []
@@ -180,62 +189,3 @@ def _answer(systems, path, caption):
         except KitError as error:
             parts.append(message(str(error), question))
     return "".join(parts) + player(sound, _PLAYED, caption)
-
-
-def _singers(folder):
-    ensemble, notes = Predictor(folder), _notes(read_json(Path(folder, "report.json")) or {})
-
-    def ask(path, **about):
-        samples = recordings.load(path, **ensemble.wanted, **_LIMITS, silent=True)  # silence is no voice
-        probabilities = ensemble.probabilities(samples)
-        title, _ = conclude(probabilities, ensemble.class_names)
-        return Answer(
-            title=title, names=ensemble.class_names, probabilities=probabilities, step=ensemble.STEP,
-            window=ensemble.recipe.seconds, notes=notes, **about,
-        )
-
-    return ask
-
-
-def _notes(report):
-    """Sentences on what a run was trained on, and on its accuracy."""
-    validation, notes = report.get("validation"), []
-    if report.get("is_demo", demo.is_demo(report.get("data", ""))):
-        notes.append("Trained on synthetic songs: the answer says little about real music.")
-    if validation and validation["split"] == "songs":
-        notes.append(f"Accuracy on clips of unseen songs: {validation['accuracy']:.0%}.")
-    elif validation:
-        notes.append(f"Validation accuracy: {validation['accuracy']:.0%}, on clips of songs that were partly in the "
-                     "training set. On unseen songs it is lower.")
-    return notes
-
-
-def _songs(network):
-    recogniser = Recogniser(network)
-    window = WINDOW * recogniser.recipe.hop / recogniser.recipe.sample_rate
-
-    def ask(path, **about):
-        probabilities = recogniser.probabilities(recordings.load(path, **recogniser.wanted, **_LIMITS))
-        title, _ = recogniser.conclude(probabilities)
-        notes = [f"No song has a probability of {recogniser.threshold:.0%} or more."] if title == UNKNOWN else []
-        return Answer(
-            title=title, names=recogniser.names, probabilities=probabilities, step=recogniser.step, window=window,
-            notes=notes, **about,
-        )
-
-    return ask
-
-
-def _examples(folder):
-    """Test clips of a run, caption to path: some of each class if their labels are known; none if the data are gone."""
-    report = read_json(Path(folder, "report.json")) or {}
-    try:
-        data = competition.find(report.get("data") or Path(folder, "no data"))
-    except KitError:
-        return {}
-    if data.test_labels is None:
-        return {clip.name: clip for clip in data.test[: _EXAMPLES * len(data.classes)]}
-    return {
-        f"{name} ({data.test[i].name})": data.test[i]
-        for label, name in enumerate(data.classes) for i in np.flatnonzero(data.test_labels == label)[:_EXAMPLES]
-    }

@@ -17,13 +17,14 @@ _NETWORK = click.option("--network", type=_FOLDER, help="Work folder of notebook
 @click.option("--port", default=7860, show_default=True)
 @click.option("--certificate", type=_FILE, help="PEM file for HTTPS, which phones need to record.")
 @click.option("--key", type=_FILE, help="PEM file of the certificate's key, if it is a separate file.")
-def app(network, singers, host, port, certificate, key):
+@click.option("--share", is_flag=True, help="Ask Gradio for a public address; recordings then pass its server.")
+def app(network, singers, host, port, certificate, key, share):
     """Serve a page that records from the browser: which song is it, and who sings."""
     from .app import serve
     from .identify.recogniser import find_network
 
     network = "" if singers and not network else find_network(network)
-    serve(network, singers or "", host=host, port=port, certificate=certificate or "", key=key or "")
+    serve(network, singers or "", host=host, port=port, certificate=certificate or "", key=key or "", share=share)
 
 
 @click.command()

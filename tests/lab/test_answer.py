@@ -64,10 +64,9 @@ def test_names_are_text_and_not_html():
       "lower."]),
 ])
 def test_notes_say_what_the_accuracy_was_measured_on(report, notes):
-    pytest.importorskip("gradio", reason="makes the page: pip install -r requirements-lab.txt")
-    from snippetkit.lab import app
+    from snippetkit.lab import systems
 
-    assert app._notes(report) == notes
+    assert systems._notes(report) == notes
 
 
 def test_the_addresses_of_the_page_can_be_opened():
