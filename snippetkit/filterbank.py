@@ -1,12 +1,14 @@
 """Log-mel features: pre-emphasis, framing, power spectrum, triangular filters, logarithm.
 
-This module contains the mathematics only. Every function works on one clip or on many (leading axes are kept) and
-computes in float64, so that a batch gives the same numbers as one clip at a time.
+This module contains the mathematics only. Every function works on one clip or on many (leading axes are kept), and a
+batch gives the same numbers as one clip at a time. float32 signals, as they are decoded, are computed in float32, which
+takes a third of the time; the result differs by some thousandths of a decibel at most. All others are in float64.
 """
 
 import functools
 
 import numpy as np
+import scipy.fft
 
 from .recipe import Recipe
 from .utils.errors import KitError
@@ -28,14 +30,14 @@ def preemphasise(signal, *, coefficient=_PUBLISHED.preemphasis):
 
     Returns
     -------
-    ndarray, shape (..., samples), float64
+    ndarray, shape (..., samples), float32 or float64
 
     Examples
     --------
     >>> preemphasise([1.0, 1.0, 0.0], coefficient=0.5)
     array([ 1. ,  0.5, -0.5])
     """
-    signal = np.asarray(signal, dtype=np.float64)
+    signal = _floats(signal)
     emphasised = signal.copy()
     emphasised[..., 1:] -= coefficient * signal[..., :-1]
     return emphasised
@@ -94,16 +96,19 @@ def power_spectrum(frames, *, n_fft=_PUBLISHED.n_fft, window=_PUBLISHED.window):
 
     Returns
     -------
-    ndarray, shape (..., n_fft // 2 + 1), float64
+    ndarray, shape (..., n_fft // 2 + 1), float32 or float64
 
     Examples
     --------
     >>> power_spectrum(np.ones((299, 400))).shape
     (299, 513)
     """
-    shape = {"hamming": np.hamming, "hann": np.hanning}[window]
-    spectrum = np.fft.rfft(frames * shape(frames.shape[-1]), n_fft)
-    return (spectrum.real**2 + spectrum.imag**2) / n_fft
+    frames, shape = _floats(frames), {"hamming": np.hamming, "hann": np.hanning}[window]
+    spectrum = scipy.fft.rfft(frames * shape(frames.shape[-1]).astype(frames.dtype), n_fft)
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    power /= n_fft
+    return power
 
 
 def hz_to_mel(hz):
@@ -240,15 +245,15 @@ def decibels(energy, *, floor=_PUBLISHED.floor):
 
     Returns
     -------
-    ndarray, same shape as `energy`, float64
+    ndarray, same shape as `energy`, float32 or float64
 
     Examples
     --------
     >>> decibels([0, 0.1, 10]).round(2)
     array([-313.07,  -20.  ,   20.  ])
     """
-    energy = np.asarray(energy, dtype=np.float64)
-    return 20 * np.log10(np.maximum(np.where(energy == 0, np.finfo(np.float64).eps, energy), floor))
+    energy = _floats(energy)
+    return 20 * np.log10(np.maximum(np.where(energy == 0, energy.dtype.type(np.finfo(np.float64).eps), energy), floor))
 
 
 def log_mel(signal, recipe=_PUBLISHED):
@@ -262,7 +267,7 @@ def log_mel(signal, recipe=_PUBLISHED):
 
     Returns
     -------
-    ndarray, shape (..., *shape_of(samples, recipe)), float64, in dB
+    ndarray, shape (..., *shape_of(samples, recipe)), float32 or float64, in dB
         (299, 40) for 48,000 samples and the published recipe. The bands of a second spectrum follow those of the first.
 
     Examples
@@ -321,7 +326,7 @@ def pool_frames(levels, pool):
 
 def _band_energy(signal, recipe, *, length, n_fft):
     frames = frame(signal, length=length, hop=recipe.hop)
-    triangles = recipe_triangles(recipe, n_fft=n_fft).T
+    triangles = recipe_triangles(recipe, n_fft=n_fft, dtype=frames.dtype.type).T
     # In blocks: for all frames at once, allocating megabytes per clip takes longer than the arithmetic. A single frame
     # left over joins the block before, because BLAS multiplies a single row in another way, with other last bits (as
     # several threads of BLAS do, too).
@@ -333,8 +338,14 @@ def _band_energy(signal, recipe, *, length, n_fft):
     ], axis=-2)
 
 
+def _floats(values):
+    """float32 stays, everything else becomes float64."""
+    values = np.asarray(values)
+    return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+
+
 @functools.lru_cache(maxsize=4)
-def recipe_triangles(recipe, *, n_fft=0):
+def recipe_triangles(recipe, *, n_fft=0, dtype=np.float64):
     """The triangles of a recipe, shape (n_mels, n_fft // 2 + 1), read-only; ``n_fft=0`` means the recipe's own.
 
     Examples
@@ -348,5 +359,6 @@ def recipe_triangles(recipe, *, n_fft=0):
         triangles = log_triangles(n_bands=recipe.n_mels, n_fft=n_fft, **ends)
     else:
         triangles = mel_triangles(n_mels=recipe.n_mels, n_fft=n_fft, **ends)
+    triangles = triangles.astype(dtype)
     triangles.setflags(write=False)     # all callers share the cached array
     return triangles

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from snippetkit import filterbank
+from snippetkit import audio, filterbank
 from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError
 
@@ -145,3 +145,12 @@ def test_hann_window_has_the_values_of_the_formula():
     frames = np.ones((1, 9))
     expected = np.abs(np.fft.rfft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(9) / 8), 16)) ** 2 / 16
     np.testing.assert_allclose(filterbank.power_spectrum(frames, n_fft=16, window="hann")[0], expected, atol=1e-12)
+
+
+def test_float32_stays_and_differs_by_some_thousandths_of_a_decibel(small_competition):
+    for clip in small_competition.train[:8]:
+        signal = audio.load(clip)
+        fast, exact = filterbank.log_mel(signal), filterbank.log_mel(signal.astype(np.float64))
+        assert (signal.dtype, fast.dtype, exact.dtype) == (np.float32, np.float32, np.float64)
+        np.testing.assert_allclose(fast, exact, rtol=0, atol=5e-3)
+        np.testing.assert_array_equal(filterbank.log_mel(np.stack([signal, signal[::-1]]))[0], fast)
