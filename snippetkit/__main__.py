@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 import click
 
 from . import __version__
+from .data.commands import COMMANDS
 from .kaggle.commands import kaggle
 from .utils.errors import KitError, Stopped
 from .utils.paths import PathType
@@ -183,71 +184,6 @@ def _write_predictions(out, tables, class_names):
 
 
 @main.command()
-@click.argument("folder", type=_FOLDER)
-@click.option("--seed", default=0, show_default=True)
-def demo(folder, seed):
-    """Make the demo competition in FOLDER."""
-    from .data.demo import make
-
-    click.echo(make(folder, seed=seed))
-
-
-@main.command()
-@click.argument("folder", type=_FOLDER)
-def check(folder):
-    """Decode every MP3 below FOLDER and list those that are not intact 3-second clips."""
-    from .audio import find_faults
-    from .data.competition import mp3s_below
-
-    clips = mp3s_below(folder)
-    faults, _ = find_faults(clips)
-    for fault in faults.values():
-        click.echo(fault)
-    if faults:
-        raise click.ClickException(f"{len(faults)} of {len(clips)} clips are bad.")
-    click.echo(f"All {len(clips)} clips are good.")
-
-
-@main.command()
-@click.argument("text", type=_FOLDER)
-@click.argument("archive", type=_FOLDER, required=False)
-def labels(text, archive):
-    """Convert the label file TEXT (one number per line) to ARCHIVE, by default train_label.npz beside it."""
-    from .data.labels import read_labels, write_labels
-
-    archive = archive or text.with_name("train_label.npz")
-    write_labels(archive, read_labels(text))
-    click.echo(archive)
-
-
-@main.command()
-@click.argument("data", type=_FOLDER)
-@click.argument("folder", type=_FOLDER)
-@click.option("--link", is_flag=True, help="Link to the clips instead of copying them.")
-def sort(data, folder, link):
-    """Copy the train clips of DATA into FOLDER, with one folder per class."""
-    from .data.competition import find, sort_clips
-
-    competition = find(data)
-    sort_clips(competition.train, competition.labels, folder, classes=competition.classes, link=link)
-    click.echo(folder)
-
-
-@main.command("sample-submission")
-@click.argument("clips", type=_FOLDER)
-@click.argument("table", type=_FOLDER)
-def sample_submission(clips, table):
-    """Write TABLE with one row for each clip in the folder CLIPS, all with category 1."""
-    import pandas as pd
-
-    from .data.competition import clips_in
-    from .utils.storage import write_table
-
-    write_table(table, pd.DataFrame({"id": list(clips_in(clips)), "category": 1}))
-    click.echo(table)
-
-
-@main.command()
 @click.argument("clips", type=_FOLDER, nargs=-1, required=True)
 @click.option("--out", type=_FOLDER, default=".", show_default=True, help="Folder for the pictures.")
 def figures(clips, out):
@@ -369,7 +305,8 @@ def import_features(folder, split, data, out, recipe, on_bad, settings):
     click.echo("Import the other split in the same way, then run with --set separator=none --set classifiers= .")
 
 
-main.add_command(kaggle)
+for command in (*COMMANDS, kaggle):
+    main.add_command(command)
 for plugin in entry_points(group="snippetkit.commands"):
     with suppress(ModuleNotFoundError):     # the plugin's package was removed
         main.add_command(plugin.load())
