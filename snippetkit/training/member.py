@@ -137,8 +137,8 @@ def _train(folder, made_by, recipe, data, datasets, device, clock):
             state.history.append({"epoch": state.epoch, **metrics, "seconds": seconds, "device": device.title})
             save_state(state, folder / "last.pt", device)   # from here on, a killed session loses nothing
             _write_history(state, folder)
-            left = "" if recipe.members == 1 else f", all {recipe.members} members in {_time_left(folder, recipe)}"
-            note(bar, name, f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}{left}")
+            reached = f"epoch {state.epoch}/{recipe.epochs}, valid {metrics['valid_accuracy']:.3f}"
+            note(bar, name, reached + _time_left(folder, recipe, seconds))
     return state.evaluated
 
 
@@ -154,10 +154,13 @@ def _has_time_for_epoch(folder, epoch, device, clock):
     return False
 
 
-def _time_left(folder, recipe):
-    """How long all members of a kind will take, one after another, from the median of their epochs so far."""
-    seconds = [seconds for rows in read_histories(folder.parent).values() for seconds in rows["seconds"]]
-    return duration(max(0, recipe.members * recipe.epochs - len(seconds)) * float(np.median(seconds)))
+def _time_left(folder, recipe, last):
+    """How long all members of a kind will take, one after another, by the median of their epochs; `last` is one."""
+    if recipe.members == 1:
+        return ""
+    seconds = [seconds for rows in read_histories(folder.parent).values() for seconds in rows["seconds"]] or [last]
+    left = max(0, recipe.members * recipe.epochs - len(seconds)) * float(np.median(seconds))
+    return f", all {recipe.members} members in {duration(left)}"
 
 
 def _write_history(state, folder):
