@@ -109,7 +109,7 @@ def read_npz(path, key):
             raise KitError(f"{path} is not a readable .npz file ({error}).") from error
 
 
-def read_table(path, *, columns):
+def read_table(path, *, columns, delimiter=","):
     """Read a CSV as a DataFrame of str, with or without a byte-order mark; it must have these columns.
 
     The index is the line number of each row in the file. Empty rows are skipped. A row may end in commas or before the
@@ -118,7 +118,7 @@ def read_table(path, *, columns):
     rows, end = {}, 0
     try:
         with report_os_error(f"{path} cannot be read"), open(path, encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
+            lines = csv.reader(file, delimiter=delimiter, strict=True)
             for values in lines:
                 if any(map(str.strip, values)):
                     rows[end + 1] = values
@@ -134,7 +134,7 @@ def read_table(path, *, columns):
         rows[line] = [*values, *[""] * len(names)][: len(names)]
     if missing := [name for name in columns if names.count(name) != 1]:
         problem = "twice the" if missing[0] in names else "no"
-        raise KitError(f"{path} has {problem} column {listed(missing)}. Its first line is {','.join(names)!r}.")
+        raise KitError(f"{path} has {problem} column {listed(missing)}. Its first line is {delimiter.join(names)!r}.")
     return pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype=str)
 
 

@@ -37,18 +37,16 @@ def train_one_epoch(state, dataset, recipe, device, bar):
     """
     state.model.train()
     loss_sum, correct = torch.zeros(2, device=device.name)
-    weights = losses.balanced(_classes_of(dataset), state.classes) if recipe.class_weights else None
-    options = {"label_smoothing": recipe.label_smoothing, "focal": recipe.focal, "class_weights": weights}
+    objective = getattr(dataset, "objective", None) or _one_class(dataset, recipe, state)
     order = _order(dataset, recipe, state)
     for features, labels in dataset.batches(recipe.batch_size, order=order, generator=state.generator):
         features, targets = _augment(features, labels, recipe, state)
         with device.autocast():
             logits = state.model(features.contiguous(memory_format=device.memory_format))
-        loss = losses.loss(logits.float(), targets, **options)
+        loss = objective.loss(logits.float(), targets)
         _step(state, loss)
         loss_sum += loss.detach() * len(labels)
-        # under mixup the target is the class of the larger share
-        correct += (logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))).sum()
+        correct += objective.correct(logits, targets).sum()
         bar.update()
     if not torch.isfinite(loss_sum):
         failure = f"member {state.identity['member']:02d}: the loss became NaN or infinite in epoch {state.epoch + 1}"
@@ -58,6 +56,11 @@ def train_one_epoch(state, dataset, recipe, device, bar):
         "train_loss": loss_sum.item() / len(dataset),
         "train_accuracy": correct.item() / len(dataset),
     }
+
+
+def _one_class(dataset, recipe, state):
+    weights = losses.balanced(_classes_of(dataset), state.classes) if recipe.class_weights else None
+    return losses.OneClass(label_smoothing=recipe.label_smoothing, focal=recipe.focal, class_weights=weights)
 
 
 def _order(dataset, recipe, state):
@@ -100,10 +103,10 @@ def _step(state, loss):
 def evaluate(model, dataset, device):
     """Loss and accuracy on the validation set, as ``valid_loss`` and ``valid_accuracy``."""
     logits = torch.from_numpy(predict(model, dataset, device))
-    labels = dataset.labels.cpu()
+    labels, objective = dataset.labels.cpu(), getattr(dataset, "objective", None) or losses.OneClass()
     return {
-        "valid_loss": functional.cross_entropy(logits, labels).item(),
-        "valid_accuracy": (logits.argmax(1) == labels).double().mean().item(),
+        "valid_loss": objective.loss(logits, labels).item(),
+        "valid_accuracy": objective.correct(logits, labels).double().mean().item(),
     }
 
 

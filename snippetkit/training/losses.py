@@ -3,6 +3,31 @@
 import torch
 
 
+class OneClass:
+    """The objective of clips with one class each.
+
+    A dataset with an attribute ``objective`` is trained and validated by that instead: an object with these two
+    methods, such as that of several labels per clip. Its targets are then what the objective takes, (batch, outputs).
+
+    Parameters
+    ----------
+    **options
+        As in `loss`.
+    """
+
+    def __init__(self, **options):
+        self.options = options
+
+    def loss(self, logits, targets):
+        """Mean loss of a batch: Tensor, shape ()."""
+        return loss(logits, targets, **self.options)
+
+    def correct(self, logits, targets):
+        """Which clips are predicted correctly, or the share of each that is: Tensor, shape (batch,)."""
+        # under mixup the target is the class of the larger share
+        return logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))
+
+
 def loss(logits, targets, *, label_smoothing=0.0, focal=0.0, class_weights=None):
     """Mean loss of a batch.
 
