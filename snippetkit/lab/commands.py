@@ -1,4 +1,4 @@
-"""The lab's commands: which song is it, and a page for the browser of a phone."""
+"""The lab's commands: which song is it, a page for the browser of a phone, and several labels per recording."""
 
 import click
 
@@ -65,3 +65,46 @@ def identify(recording, network, out):
         rows.append(row)
     write_table(out, pd.DataFrame(rows))
     click.echo(out)
+
+
+@click.command()
+@click.argument("data", type=_FOLDER, required=False)
+@click.option("--out", type=_FOLDER, help="Work folder. Default: runs/tags, or runs/tags-<name of the table>.")
+@click.option("--recordings", type=_FOLDER, help="Folder that file names are relative to. Default: that of the table.")
+@click.option("--columns", default="", help="Label columns, separated by commas. Default: all.")
+@click.option("--top", default=0, type=click.IntRange(0), help="Keep only so many tags, the most frequent ones.")
+@click.option("--seconds", default=0.0, type=click.FloatRange(0), help="Of a recording. Default: 29; 4 for the demo.")
+@click.option("--folds", default=0, type=click.IntRange(0), help="One network per fold. Default: 5; 3 for the demo.")
+@click.option("--model", default="cnn3", show_default=True, help="Such as cnn3 or resnet18.")
+@click.option("--epochs", default=20, show_default=True)
+@click.option("--max-hours", default=0.0, type=click.FloatRange(0), help="Time limit. Default: none.")
+@click.option("--on-bad", default="fail", show_default=True, help="Missing or damaged recordings: fail or skip.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A recipe value; repeatable.")
+def tags(data, out, recordings, columns, top, seconds, folds, model, epochs, max_hours, on_bad, settings):
+    """Learn several labels per recording from the table DATA: tags, or columns of classes. Without DATA, a demo.
+
+    \b
+    python -m snippetkit tags                                                   the demo
+    python -m snippetkit tags annotations_final.csv --top 50 --on-bad skip      MagnaTagATune
+    """
+    from ..utils.clock import Clock
+    from ..utils.paths import runs_folder
+    from .tags import demo
+    from .tags.table import find_table, read_labels
+    from .tags.training import SECONDS, tag_recipe, train
+
+    is_demo = data is None
+    out = out or runs_folder() / ("tags" if is_demo else f"tags-{data.stem}")
+    recipe = tag_recipe(
+        seconds=seconds or (demo.SECONDS if is_demo else SECONDS), folds=folds or (3 if is_demo else 5), model=model,
+        epochs=epochs,
+    ).with_settings(settings)
+    table = demo.make(out / "demo") / "tags.csv" if is_demo else find_table(data)
+    columns = [name.strip() for name in columns.split(",") if name.strip()]
+    labels = read_labels(table, recordings=recordings or "", columns=columns, top=top)
+    figures, finished = train(out, labels, recipe, on_bad=on_bad, clock=Clock(max_hours))
+    if figures is not None:
+        click.echo(figures.round(3).to_string(index=False, na_rep=""))
+        click.echo(out / "out_of_fold.csv")
+    if finished < recipe.members:
+        click.echo(f"{finished} of {recipe.members} members are finished; run the same command again to go on.")

@@ -1,0 +1,1 @@
+"""More than one label per recording: tags, each present or absent, or several columns of classes."""
