@@ -16,7 +16,7 @@ from ..utils.artifacts import digest
 from ..utils.storage import replacing
 from .methods import cross_validate, make_evaluation, table_row
 
-VERSION = 2     # of everything that the lab computes from clips; increase it when a result changes
+VERSION = 3     # of everything that the lab computes from clips; increase it when a result changes
 
 
 def cached(folder, name, source, compute):

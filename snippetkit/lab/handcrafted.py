@@ -1,6 +1,8 @@
 """518 numbers per clip, as in a study of genres: seven statistics over time of eleven of librosa's features.
 
-The study takes them from Defferrard et al., "FMA: A dataset for music analysis" (ISMIR 2017).
+The study takes them from Defferrard et al., "FMA: A dataset for music analysis" (ISMIR 2017). Their names and their
+order are those of FMA's ``features.csv``. The values differ: FMA computed that file from samples at each track's own
+rate, usually 44,100 Hz, while librosa counted frequencies as for 22,050 Hz; this module resamples first.
 """
 
 import warnings
@@ -12,27 +14,30 @@ import scipy.stats
 from .. import audio
 from ..utils.parallel import parallel_map
 
-STATISTICS = ("minimum", "maximum", "mean", "median", "deviation", "skew", "kurtosis")
-# librosa's defaults
-_FFT, _HOP = 2048, 512
+STATISTICS = ("kurtosis", "max", "mean", "median", "min", "skew", "std")
+FFT, HOP = 2048, 512     # librosa's defaults, in samples
 
 # Rows of each of librosa's features.
 ROWS = {
-    "chroma_stft": 12, "chroma_cqt": 12, "chroma_cens": 12, "tonnetz": 6, "mfcc": 20, "zero_crossing_rate": 1,
-    "rms": 1, "centroid": 1, "bandwidth": 1, "contrast": 7, "rolloff": 1,
+    "chroma_cens": 12, "chroma_cqt": 12, "chroma_stft": 12, "mfcc": 20, "rmse": 1, "spectral_bandwidth": 1,
+    "spectral_centroid": 1, "spectral_contrast": 7, "spectral_rolloff": 1, "tonnetz": 6, "zcr": 1,
 }
 
 
 def feature_names():
-    """Names of the 518 numbers, in order: list of str.
+    """Names of the 518 numbers, in order: list of (feature, statistic, number).
 
     Examples
     --------
-    >>> feature_names()[0], len(feature_names())
-    ('chroma_stft_00_minimum', 518)
+    >>> feature_names()[:2], len(feature_names())
+    ([('chroma_cens', 'kurtosis', '01'), ('chroma_cens', 'kurtosis', '02')], 518)
     """
-    return [f"{name}_{row:02d}_{statistic}" for name, rows in ROWS.items() for statistic in STATISTICS
-            for row in range(rows)]
+    return [name for feature, rows in ROWS.items() for name in name_statistics(feature, rows)]
+
+
+def name_statistics(feature, rows, statistics=STATISTICS):
+    """Names of the statistics of the rows of one feature: list of (feature, statistic, number)."""
+    return [(feature, statistic, f"{row:02d}") for statistic in statistics for row in range(1, rows + 1)]
 
 
 def frame_features(signal, sample_rate):
@@ -54,28 +59,28 @@ def frame_features(signal, sample_rate):
     (20, 44)
     """
     at = {"sr": sample_rate}
-    transform = np.abs(librosa.cqt(signal, **at, hop_length=_HOP, n_bins=7 * 12, tuning=None))
+    transform = np.abs(librosa.cqt(signal, **at, hop_length=HOP, n_bins=7 * 12, tuning=None))
     bins = {"C": transform, "n_chroma": 12, "n_octaves": 7, "bins_per_octave": 12}
     cens = librosa.feature.chroma_cens(**bins)
-    spectrum = np.abs(librosa.stft(signal, n_fft=_FFT, hop_length=_HOP))
+    spectrum = np.abs(librosa.stft(signal, n_fft=FFT, hop_length=HOP))
     mel = librosa.feature.melspectrogram(**at, S=spectrum**2)
     return {
-        "chroma_stft": librosa.feature.chroma_stft(S=spectrum**2, **at, n_chroma=12),
-        "chroma_cqt": librosa.feature.chroma_cqt(**bins),
         "chroma_cens": cens,
-        "tonnetz": librosa.feature.tonnetz(chroma=cens),
+        "chroma_cqt": librosa.feature.chroma_cqt(**bins),
+        "chroma_stft": librosa.feature.chroma_stft(S=spectrum**2, **at, n_chroma=12),
         "mfcc": librosa.feature.mfcc(S=librosa.power_to_db(mel), n_mfcc=20),
-        "zero_crossing_rate": librosa.feature.zero_crossing_rate(signal, frame_length=_FFT, hop_length=_HOP),
-        "rms": librosa.feature.rms(S=spectrum, frame_length=_FFT),
-        "centroid": librosa.feature.spectral_centroid(S=spectrum, **at),
-        "bandwidth": librosa.feature.spectral_bandwidth(S=spectrum, **at),
-        "contrast": librosa.feature.spectral_contrast(S=spectrum, **at, n_bands=6),
-        "rolloff": librosa.feature.spectral_rolloff(S=spectrum, **at),
+        "rmse": librosa.feature.rms(S=spectrum, frame_length=FFT),
+        "spectral_bandwidth": librosa.feature.spectral_bandwidth(S=spectrum, **at),
+        "spectral_centroid": librosa.feature.spectral_centroid(S=spectrum, **at),
+        "spectral_contrast": librosa.feature.spectral_contrast(S=spectrum, **at, n_bands=6),
+        "spectral_rolloff": librosa.feature.spectral_rolloff(S=spectrum, **at),
+        "tonnetz": librosa.feature.tonnetz(chroma=cens),
+        "zcr": librosa.feature.zero_crossing_rate(signal, frame_length=FFT, hop_length=HOP),
     }
 
 
 def summarise(values):
-    """The seven statistics of each row over time, in the order of `feature_names`.
+    """The seven statistics of each row over time, in the order of `STATISTICS`.
 
     Parameters
     ----------
@@ -89,16 +94,16 @@ def summarise(values):
     Examples
     --------
     >>> summarise(np.array([[0.0, 1.0, 2.0]])).round(2).tolist()
-    [0.0, 2.0, 1.0, 1.0, 0.82, 0.0, -1.5]
+    [-1.5, 2.0, 1.0, 1.0, 0.0, 0.0, 0.82]
     """
     deviation = values.std(axis=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)     # about constant rows, which are replaced below
-        moments = scipy.stats.skew(values, axis=1), scipy.stats.kurtosis(values, axis=1)
+        skew, kurtosis = scipy.stats.skew(values, axis=1), scipy.stats.kurtosis(values, axis=1)
     is_constant = deviation <= 1e-10 * np.abs(values).max(initial=1e-300)
     return np.nan_to_num(np.concatenate([
-        values.min(axis=1), values.max(axis=1), values.mean(axis=1), np.median(values, axis=1), deviation,
-        *np.where(is_constant, 0.0, moments),
+        np.where(is_constant, 0.0, kurtosis), values.max(axis=1), values.mean(axis=1), np.median(values, axis=1),
+        values.min(axis=1), np.where(is_constant, 0.0, skew), deviation,
     ]))
 
 
@@ -119,7 +124,8 @@ def clip_features(signal, sample_rate):
     >>> clip_features(np.ones(22_050, np.float32), 22_050).shape
     (518,)
     """
-    return np.concatenate([summarise(values) for values in frame_features(signal, sample_rate).values()])
+    features = frame_features(signal, sample_rate)
+    return np.concatenate([summarise(features[name]) for name in ROWS])
 
 
 def extract(
