@@ -1,8 +1,8 @@
 """518 numbers per clip, as in a study of genres: seven statistics over time of eleven of librosa's features.
 
 The study takes them from Defferrard et al., "FMA: A dataset for music analysis" (ISMIR 2017). Their names and their
-order are those of FMA's ``features.csv``. The values differ: FMA computed that file from samples at each track's own
-rate, usually 44,100 Hz, while librosa counted frequencies as for 22,050 Hz; this module resamples first.
+order are those of FMA's ``features.csv``. The values differ: FMA computed that file at each track's own sample rate,
+usually 44,100 Hz, and its spectral features count frequencies as if it were 22,050 Hz; the kit resamples first.
 """
 
 import warnings

@@ -14,15 +14,18 @@ from ...utils.errors import KitError, listed
 from ...utils.folders import files_in
 from ...utils.parallel import parallel_map
 from ...utils.parameters import path, text
+from .. import feature_sets
 from ..spectrogram import MelSpectrogram
 
 SECONDS = 29.7      # of a recording, as in the genre study
+PARTS = ("test", "validation", "training")      # of the split that a dataset suggests
 
 # Parameters of the notebook: the default for the demo, the default for real recordings (the genre study's where it is
 # known), and the lowest value. Tuning needs three folds, training two.
 _PARAMETERS = {
     "seconds": (6.0, SECONDS, 0.5), "folds": (3, 5, 3), "epochs": (8, 30, 1), "tries": (4, 30, 1),
     "filters": (64, 256, 32), "shares": ("95", "90 95 99", None), "cv": (3, 10, 2), "weights": ("random", "", None),
+    "sets": ("all", " ".join(feature_sets.OF_518), None),
 }
 
 
@@ -34,12 +37,13 @@ def resolve_parameters(is_demo, **given):
     is_demo : bool
         Whether the defaults are those for the demo or those for real recordings.
     **given : scalars
-        ``seconds``, ``folds``, ``epochs``, ``tries``, ``filters``, ``shares``, ``cv``, ``weights``: some or all.
+        ``seconds``, ``folds``, ``epochs``, ``tries``, ``filters``, ``shares``, ``cv``, ``weights``, ``sets``: some or
+        all.
 
     Returns
     -------
     SimpleNamespace
-        All of them; ``shares`` as a list of float, 0 to 1.
+        All of them; ``shares`` as a list of float, 0 to 1, ``sets`` as a list of names.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def resolve_parameters(is_demo, **given):
         values[name] = value if lowest is None else _in_range(name, value, type(real), lowest)
     percents = text(values["shares"]).replace(",", " ").split()
     values["shares"] = [_in_range("shares", percent, float, 1, 99) / 100 for percent in percents]
-    values["weights"] = path(values["weights"])
+    values["weights"], values["sets"] = path(values["weights"]), feature_sets.choose(values["sets"])
     return SimpleNamespace(**values)
 
 
@@ -101,6 +105,10 @@ class Recordings:
         Number of the artist.
     faults : dict
         Path relative to the folder to what is wrong with it.
+    part : ndarray, shape (recordings,), int64, or None
+        Index into `PARTS`, if the dataset suggests a split.
+    numbers : ndarray, shape (recordings, 518), or None
+        If the dataset comes with them.
     """
 
     paths: list
@@ -108,6 +116,8 @@ class Recordings:
     names: list
     groups: np.ndarray
     faults: dict
+    part: np.ndarray | None = None
+    numbers: np.ndarray | None = None
 
 
 def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
@@ -132,8 +142,7 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
         If there are fewer than two genres.
     """
     paths = [path for genre in sorted(Path(folder).iterdir()) if genre.is_dir() for path in _sound_files(genre)]
-    check = partial(_find_fault, seconds=seconds)
-    results = parallel_map(check, paths, jobs=jobs, title="checking recordings", unit="recording")
+    results = find_faults(paths, seconds=seconds, jobs=jobs)
     faults = {path.relative_to(folder): fault for path, fault in zip(paths, results) if fault}
     good = [path for path, fault in zip(paths, results) if not fault]
     labels, names = pd.factorize(np.array([path.parent.name for path in good]), sort=True)
@@ -147,6 +156,18 @@ def read_recordings(folder, *, seconds=SECONDS, jobs=-1):
         paths=good, labels=labels, names=names.tolist(), faults=faults,
         groups=pd.factorize(np.array([_artist(path) for path in good]))[0],
     )
+
+
+def find_faults(paths, *, seconds, jobs=-1):
+    """What is wrong with each recording, decoded in parallel: list of str, or None for a good one."""
+    check = partial(_find_fault, seconds=seconds)
+    return parallel_map(check, paths, jobs=jobs, title="checking recordings", unit="recording")
+
+
+def faults_table(clips):
+    """The recordings that were left out: DataFrame with ``recording`` and ``fault``."""
+    rows = [(path.as_posix(), fault) for path, fault in clips.faults.items()]
+    return pd.DataFrame(rows, columns=["recording", "fault"])
 
 
 def _sound_files(folder):
