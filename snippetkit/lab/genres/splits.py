@@ -14,7 +14,7 @@ from ..cache import Comparison, checksum
 from ..methods import interval_or_nan
 
 
-def make_training_data(features, labels, groups, *, classes, count=5, seed=8):
+def make_training_data(features, labels, groups, *, classes, count=5, seed=8, fold=None):
     """Wrap arrays as the core's training data, with folds that never split a group.
 
     Parameters
@@ -27,6 +27,8 @@ def make_training_data(features, labels, groups, *, classes, count=5, seed=8):
         Number of genres and of folds.
     seed : int
         Of the folds.
+    fold : ndarray, shape (clips,), int, or None
+        Fold of each clip; None assigns them.
 
     Returns
     -------
@@ -55,10 +57,12 @@ def make_training_data(features, labels, groups, *, classes, count=5, seed=8):
         "split": "train", "id": np.arange(clips), "song": groups, "group": groups, "follows": -1, "level": -20.0,
         "content": [f"{i:012x}" for i in range(clips)],
     })
+    if fold is None:
+        fold = folds.assign(labels, np.asarray(groups), folds=count, seed=seed)
     return TrainingData(
         train=Features(features, np.arange(clips), f"train {name}"), labels=labels,
         test=Features(features[:0], np.arange(0), f"test {name}"), class_names=tuple(map(str, range(classes))),
-        songs=Songs(table, folds.assign(labels, np.asarray(groups), folds=count, seed=seed)),
+        songs=Songs(table, np.asarray(fold, np.int64)),
     )
 
 
