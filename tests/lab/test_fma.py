@@ -146,8 +146,11 @@ def test_a_damaged_table_of_features_is_refused(folder, change, message):
 def test_one_genre_is_too_few(folder, published):
     tracks = {track: (*row[:3], "Rock") for track, row in published[1].items()}
     write_tracks(folder / "fma_metadata" / "tracks.csv", tracks)
-    with pytest.raises(KitError, match="fma_small has 24 usable recordings of 1 genres"):
+    with pytest.raises(KitError, match="fma_small has 24 usable recordings of 1 genres. Unpack the audio"):
         read(folder)
+    (folder / "fma_metadata" / "features.csv").unlink()
+    with pytest.raises(KitError, match=r"of 0 genres \(24 are left out: 000002.mp3 is .* s long .*and 23 more\)"):
+        fma.read_recordings(fma.find(folder), seconds=30.0, jobs=1)
 
 
 # --- the suggested split ---

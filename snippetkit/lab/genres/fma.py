@@ -118,8 +118,10 @@ def read_recordings(files, *, seconds=recordings.SECONDS, jobs=-1):
     rows = [row for row, path in enumerate(paths) if not faults[path]]
     labels, names = pd.factorize(tracks["genre_top"].iloc[rows], sort=True)
     if len(names) < 2:
-        raise KitError(f"{root} has {len(rows)} usable recordings of {len(names)} genres ({len(paths) - len(rows)} are "
-                       "missing, damaged or too short). Unpack the audio again, or choose fewer seconds.")
+        others = [fault for fault in faults.values() if fault]
+        why = f" ({len(others)} are left out: {listed(others, most=1)})" if others else ""
+        raise KitError(f"{root} has {len(rows)} usable recordings of {len(names)} genres{why}. Unpack the audio and "
+                       "fma_metadata.zip again, or choose fewer seconds.")
     return recordings.Recordings(
         paths=[paths[row] for row in rows], labels=labels.astype(np.int64), names=list(names),
         groups=pd.factorize(tracks["id"].iloc[rows])[0], part=tracks["split"].to_numpy()[rows],
