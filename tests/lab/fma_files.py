@@ -59,7 +59,7 @@ def track_path(folder, track):
 
 def write_fma(folder, *, artists=6, seconds=1.2, genres=("dance", "ballad")):
     """Write fma_small, tracks.csv and features.csv: two recordings of each artist, and one artist of each genre in the
-    test part, one in the validation part. Two numbers depend on the genre. Returns the rows of both tables.
+    test part, one in the validation part. Every twentieth number depends on the genre. Returns the rows of both tables.
     """
     (folder / "fma_metadata").mkdir(parents=True)
     rng, tracks, numbers = np.random.default_rng(0), {}, {}
@@ -69,7 +69,7 @@ def write_fma(folder, *, artists=6, seconds=1.2, genres=("dance", "ballad")):
             track = 2 + 137 * (2 * artist + piece)      # from 2 on, in several folders
             tracks[track] = artist + 1, split, "small", genres[genre].title()
             numbers[track] = rng.normal(0, 0.3, len(COLUMNS))
-            numbers[track][[40, 300]] += 2 * genre
+            numbers[track][::20] += 2 * genre
             path = track_path(folder, track)
             path.parent.mkdir(parents=True, exist_ok=True)
             signal = bands.piece(genres[genre], [artist], np.random.default_rng([artist, piece]), seconds=seconds)
