@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 import uuid
 
@@ -79,7 +80,7 @@ def test_the_limits_of_the_page_hold(server, tmp_path):
     soundfile.write(tmp_path / "large.wav", np.zeros(15_000_000), RATE, subtype="PCM_16")
     assert "is not audio that can be decoded" in ask(server[0], "who_sings", tmp_path / "text.mp3")["error"]
     assert "lasts longer than 2 minutes" in ask(server[0], "identify", tmp_path / "long.mp3")["error"]
-    with pytest.raises(urllib.error.HTTPError, match="413"):
+    with pytest.raises(urllib.error.URLError):      # 413, or the server closes the connection while the file is sent
         ask(server[0], "identify", tmp_path / "large.wav")
 
 
