@@ -95,7 +95,7 @@ def test_a_missing_file_and_a_second_table_are_refused(tmp_path):
 
 def test_one_folder_of_sound_is_no_data_set(tmp_path):
     record(tmp_path / "songs" / "1.wav")
-    with pytest.raises(KitError, match="a folder for each class, or a CSV with the columns file,label.* predict RUN"):
+    with pytest.raises(KitError, match="a folder for each class, two or more, or a CSV with .* predict RUN"):
         competition.find(tmp_path)
 
 

@@ -253,5 +253,5 @@ def test_the_spleeter_package_separates_until_nobody_needs_it(spleeter_weights, 
 
 
 def test_a_folder_without_members_is_refused(tmp_path):
-    with pytest.raises(KitError, match="there is no finished member"):
+    with pytest.raises(KitError, match="is not the work folder of a run. Give one"):
         Predictor(tmp_path)

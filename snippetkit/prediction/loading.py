@@ -78,6 +78,8 @@ def read_kinds(folder, beside=()):
         If nothing is finished, several kinds are not combined yet, or the other runs cannot be averaged with this one.
     """
     folder = Path(folder)
+    if not any((folder / name).is_dir() for name in ("members", "classifiers")):
+        raise KitError(f"{folder} is not the work folder of a run. Give one that is finished, such as runs/demo.")
     finished, report = finished_kinds(folder), read_json(folder / "report.json") or {}
     if not beside and len(finished) > 1:
         return _read_combined(folder, finished, report)

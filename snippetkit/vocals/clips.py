@@ -164,9 +164,9 @@ def _refuse_faults(faults, clips, recipe, *, most=20):
     bad = [message for split in faults.values() for message in split.values()]
     if bad:
         fit = "" if recipe.length == "any" else (
-            f" Clips that are at most {audio.TOLERANCE:g} s too long or too short can be cut or padded: "
-            "--set length=fit; others, too: --set length=any. If all clips have 5 s: --set seconds=5. In a notebook: "
-            "settings = \"length=fit\"."
+            " Clips of another length can be cut or padded: --set length=any, or --set length=fit for those that are "
+            f"at most {audio.TOLERANCE:g} s too long or too short. If all clips have 5 s: --set seconds=5. In a notebook: "
+            "settings = \"length=any\"."
         )
         raise KitError(
             f"{len(bad)} of {clips} clips are bad:\n  "
