@@ -213,8 +213,8 @@ def _split_clips(candidates, split, root, unreadable):
         raise KitError(
             f"no {split} clips found under {root}: looked for a folder with '{split}' in its name that holds 0.mp3, "
             "1.mp3, …. Give the folder that holds the competition's files; for data of your own, one that holds a "
-            "folder for each class, two or more, or a CSV with the columns file,label. To classify sound with a finished "
-            f"run: python -m snippetkit predict RUN {root}{unreadable and '.' + unreadable}"
+            "folder for each class, two or more, or a CSV with the columns file,label. To classify sound with a "
+            f"finished run: python -m snippetkit predict RUN {root}{unreadable and '.' + unreadable}"
         )
     if len(candidates) > 1:
         raise KitError(f"more than one folder of {split} clips under {root}: {listed(candidates)}. Keep one of them.")

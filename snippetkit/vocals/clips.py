@@ -165,8 +165,8 @@ def _refuse_faults(faults, clips, recipe, *, most=20):
     if bad:
         fit = "" if recipe.length == "any" else (
             " Clips of another length can be cut or padded: --set length=any, or --set length=fit for those that are "
-            f"at most {audio.TOLERANCE:g} s too long or too short. If all clips have 5 s: --set seconds=5. In a notebook: "
-            "settings = \"length=any\"."
+            f"at most {audio.TOLERANCE:g} s too long or too short. If all clips have 5 s: --set seconds=5. In a "
+            "notebook: settings = \"length=any\"."
         )
         raise KitError(
             f"{len(bad)} of {clips} clips are bad:\n  "
