@@ -75,6 +75,7 @@ def test_a_table_names_files_and_labels_and_rows_without_a_label_are_predicted(t
 @pytest.mark.parametrize(("text", "message"), [
     ("file,label\none.wav,a\none.wav,b\n", r"clips\.csv lists one\.wav twice, in line 3"),
     ("file,label\none.wav,a\ntwo.wav,\n", r"clips\.csv has 1 classes: a\. Two or more"),
+    ("file,label\none.wav,a,b,c\n", r"clips\.csv, line 2: 4 values"),
     ("file,label\none.wav,\n", r"clips\.csv has 0 classes: no label"),
 ])
 def test_a_wrong_table_is_refused(tmp_path, text, message):
