@@ -61,7 +61,7 @@ def test_a_work_folder_stands_for_its_best_network(network, tmp_path):
     (["identify", "empty", "--network", "NETWORK"], "holds no recordings"),
     (["identify", "some.wav", "--network", "empty"], "holds no trained song network"),
     (["identify", "long.wav", "--network", "NETWORK"], "lasts longer than 10 minutes"),
-    (["app", "--singers", "nowhere", "--port", "0"], "Run the notebook 03_train_ensemble first"),
+    (["app", "--singers", "nowhere", "--port", "0"], "nowhere is not the work folder of a run"),
     (["app", "--network", "nowhere"], "holds no trained song network"),
     (["app", "--singers", "nowhere", "--port", "TAKEN"], "the page cannot use 127.0.0.1:TAKEN (Address"),
     (["app", "--singers", "nowhere", "--host", "no.such.host.invalid"], "Choose another --host"),
