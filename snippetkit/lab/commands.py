@@ -20,7 +20,7 @@ _NETWORK = click.option("--network", type=_FOLDER, help="Work folder of notebook
 @click.option("--share", is_flag=True, help="Ask Gradio for a public address; recordings then pass its server.")
 def app(network, singers, host, port, certificate, key, share):
     """Serve a page that records from the browser: which song is it, and who sings."""
-    from .app import serve
+    from .page.app import serve
     from .identify.recogniser import find_network
 
     network = "" if singers and not network else find_network(network)

@@ -6,7 +6,7 @@ import socket
 import numpy as np
 import pytest
 
-from snippetkit.lab.answer import Answer, message
+from snippetkit.lab.page.answer import Answer, message
 
 
 def make_answer(probabilities, **changes):
@@ -64,14 +64,14 @@ def test_names_are_text_and_not_html():
       "lower."]),
 ])
 def test_notes_say_what_the_accuracy_was_measured_on(report, notes):
-    from snippetkit.lab import systems
+    from snippetkit.lab.page import systems
 
     assert systems._notes(report) == notes
 
 
 def test_the_addresses_of_the_page_can_be_opened():
     pytest.importorskip("gradio", reason="makes the page: pip install -r requirements-lab.txt")
-    from snippetkit.lab.app import reachable_names
+    from snippetkit.lab.page.app import reachable_names
 
     assert reachable_names("some.host") == ["some.host"]
     with socket.create_server(("0.0.0.0", 0)) as server:

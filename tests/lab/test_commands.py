@@ -81,7 +81,7 @@ def test_wrong_input_is_one_message(network, tmp_path, monkeypatch, arguments, m
 
 
 def test_the_page_deletes_only_files_two_folders_below_its_uploads(tmp_path):
-    from snippetkit.lab.app import delete_upload
+    from snippetkit.lab.page.app import delete_upload
 
     uploads = tmp_path / "uploads"
     recording, *others = files = [uploads / "hash" / "recording.wav", tmp_path / "other", uploads / "near"]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import click
 
-from ..audio import recordings
-from ..utils.errors import KitError
+from ...audio import recordings
+from ...utils.errors import KitError
 from .answer import SCRIPT, STYLE, message, player
 from .systems import LIMITS, WHICH_SONG, WHO_SINGS, examples, open_systems
 

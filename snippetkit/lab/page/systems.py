@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio import recordings
-from ..data import competition, demo
-from ..prediction.predictor import Predictor
-from ..utils.errors import KitError
-from ..utils.storage import read_json
+from ...audio import recordings
+from ...data import competition, demo
+from ...prediction.predictor import Predictor
+from ...utils.errors import KitError
+from ...utils.storage import read_json
 from .answer import Answer
-from .identify.recogniser import UNKNOWN, WINDOW, Recogniser, conclude
+from ..identify.recogniser import UNKNOWN, WINDOW, Recogniser, conclude
 
 WHO_SINGS, WHICH_SONG = "Who sings?", "Which song is it?"
 LIMITS = {"longest": 120.0, "largest": 20e6}    # seconds and bytes of a recording

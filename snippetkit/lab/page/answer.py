@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from ..figures.canvas import COLOURS
+from ...figures.canvas import COLOURS
 
 _OTHERS = "#BBBBBB"
 _SHOWN = 5      # probabilities
