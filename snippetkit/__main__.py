@@ -218,7 +218,7 @@ def compare_separators(clip, weights):
 
 @main.command(params=_options("recipe", "settings"))
 def choices(recipe, settings):
-    """Print every choice of a recipe: its value, its meaning and unit, and what is allowed."""
+    """Print every choice of a recipe (default: best): its value, its meaning and unit, and what is allowed."""
     from .recipe import Recipe
 
     for row in Recipe.named(recipe).with_settings(settings).describe():

@@ -20,8 +20,8 @@ _NETWORK = click.option("--network", type=_FOLDER, help="Work folder of notebook
 @click.option("--share", is_flag=True, help="Ask Gradio for a public address; recordings then pass its server.")
 def app(network, singers, host, port, certificate, key, share):
     """Serve a page that records from the browser: which song is it, and who sings."""
-    from .page.app import serve
     from .identify.recogniser import find_network
+    from .page.app import serve
 
     network = "" if singers and not network else find_network(network)
     serve(network, singers or "", host=host, port=port, certificate=certificate or "", key=key or "", share=share)
@@ -30,41 +30,54 @@ def app(network, singers, host, port, certificate, key, share):
 @click.command()
 @click.argument("recording", type=_FOLDER)
 @_NETWORK
+@click.option("--songs", type=_FOLDER, help="Folder of songs for a fingerprint index, instead of a network.")
 @click.option("--out", type=_FOLDER, default="identified.csv", show_default=True, help="Table for a folder.")
-def identify(recording, network, out):
-    """Name the five likeliest songs of RECORDING, or write a table for a folder of recordings."""
+def identify(recording, network, songs, out):
+    """Name the likeliest songs of RECORDING, or write a table for a folder of recordings.
+
+    \b
+    python -m snippetkit identify recording.m4a                    by a network of notebook 05
+    python -m snippetkit identify recording.m4a --songs FOLDER     by a fingerprint index; nothing is trained
+    """
     import pandas as pd
 
     from ..audio import recordings
-    from .identify.recogniser import UNKNOWN, Recogniser, find_network
 
+    if network and songs:
+        raise KitError("--network and --songs are two ways to identify a song. Choose one.")
     if recording.is_dir() and out.is_dir():
         raise KitError(f"{out} is a folder. Give the name of a table, such as {out / 'identified.csv'}.")
-    recogniser = Recogniser(find_network(network))
+    identifier = _open_identifier(network, songs)
 
     def answer(path):
-        signal = recordings.load(path, **recogniser.wanted, **recordings.LIMITS)
-        return recogniser.conclude(recogniser.probabilities(signal))
+        return identifier.answer(recordings.load(path, **identifier.wanted, **recordings.LIMITS))
 
     if not recording.is_dir():
-        title, top = answer(recording)
-        if title == UNKNOWN:
-            click.echo(f"unknown song: no probability reaches {recogniser.threshold:.3f}; the likeliest songs are")
-        for name, probability in top.items():
-            click.echo(f"{probability:6.3f}  {name}")
+        click.echo(answer(recording).describe())
         return
     rows = []
     for path in recordings.recordings_in(recording):
         row = {"recording": path.name, "answer": "", "fault": ""}
         try:
-            row["answer"], top = answer(path)
-            for place, (name, probability) in enumerate(top.items(), 1):
-                row |= {f"song_{place}": name, f"probability_{place}": round(probability, 4)}
+            found = answer(path)
+            row["answer"] = found.title
+            for place, (name, score) in enumerate(found.top.items(), 1):
+                row |= {f"song_{place}": name, f"{found.unit}_{place}": round(score, 4)}
         except KitError as error:
             row["fault"] = str(error)
         rows.append(row)
     write_table(out, pd.DataFrame(rows))
     click.echo(out)
+
+
+def _open_identifier(network, songs):
+    if songs:
+        from .identify.folder import IndexedSongs
+
+        return IndexedSongs(songs)
+    from .identify.recogniser import Recogniser, find_network
+
+    return Recogniser(find_network(network))
 
 
 @click.command()

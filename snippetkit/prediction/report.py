@@ -113,7 +113,9 @@ def next_steps(result, workspace):
     steps = [
         (recipe.split == "random",
          "Keep songs apart, to learn the accuracy on other songs: the recipe best, or --set split=songs."),
-        (recipe.separator == "none", "Train on vocals: leave separator=none out. They are worth about four points."),
+        (recipe.separator == "none",
+         "Train on vocals if the classes are about voices: leave separator=none out. In the competition vocals are "
+         "worth about four points."),
         (not has_classifiers,
          "Add classifiers on pretrained networks, if the competition allows them: the recipe quick takes minutes."),
         (not networks, "Add networks of your own to the classifiers: the recipe best."),

@@ -21,7 +21,7 @@ from snippetkit.utils.storage import read_json, replacing, write_json
 
 from .side_by_side import table
 
-PARTS = ("features", "epoch", "prediction", "checkpoint", "startup", "songs")
+PARTS = ("features", "pretrained", "epoch", "prediction", "checkpoint", "startup", "songs")
 # Separation needs the environment of the Spleeter package and weights, so it runs only when it is named.
 _ALL_PARTS = (*PARTS, "separation")
 _SCRIPTS = Path(__file__).parent

@@ -20,7 +20,7 @@ from snippetkit.lab.identify import evaluation
 from snippetkit.lab.identify.collection import load_songs
 from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.index import SAMPLE_RATE, FingerprintIndex, find_peaks
-from snippetkit.lab.identify.index_recogniser import IndexRecogniser
+from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.lab.identify.recogniser import song_recipe
 from snippetkit.utils.hardware import Device
 

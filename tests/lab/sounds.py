@@ -22,6 +22,24 @@ def make_songs(count, seconds):
     return [(0.15 * tone).astype(np.float32) for tone in tones]
 
 
+def melody(seed, seconds):
+    """Random chords of four harmonic notes, five in a second."""
+    rng, time = np.random.default_rng(seed), np.arange(RATE // 5) / RATE
+    chords = [
+        sum(np.sin(2 * np.pi * hz * k * time) / k for hz in 110 * 2 ** (rng.integers(0, 36, 4) / 12) for k in (1, 2, 3))
+        for _ in range(5 * seconds)
+    ]
+    return (0.05 * np.concatenate(chords)).astype(np.float32)
+
+
+MELODIES = {name: melody(seed, seconds) for name, seed, seconds in [("a", 0, 12), ("b", 1, 20), ("c", 2, 9), ("d", 3, 15)]}
+
+
+def noisy(signal, seed=0):
+    """The signal under white noise at 0 dB."""
+    return signal + np.random.default_rng(seed).normal(0, signal.std(), len(signal)).astype(np.float32)
+
+
 def small_data(**changes):
     return SongData(**{
         "names": ["low", "middle", "high"], "songs": make_songs(3, 10.0), "noises": make_noises(6, 0),

@@ -28,7 +28,9 @@ def network(make_once):
 def test_a_recording_is_identified(network, tmp_path, suffix):
     result = invoke("identify", write(tmp_path / f"recording.{suffix}", noisy_song(1)), "--network", network)
     assert result.exit_code == 0, result.output
-    probabilities, names = zip(*(line.split() for line in result.stdout.splitlines()))
+    *songs, over_time = result.stdout.splitlines()
+    probabilities, names = zip(*map(str.split, songs))
+    assert over_time.startswith("over time: after 9 s middle (0.")
     assert names[0] == "middle" and len(names) == 3     # there are only three songs
     assert list(map(float, probabilities)) == sorted(map(float, probabilities), reverse=True)
 

@@ -10,8 +10,11 @@ from conftest import same_bits
 from lab.sounds import CPU, RATE, make_songs, noisy_song, small_data, small_recipe, train_network
 
 from snippetkit.lab.identify import comparison, evaluation
+from snippetkit.lab.identify.answers import UNKNOWN
+from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.noise import Mix
-from snippetkit.lab.identify.recogniser import UNKNOWN, Recogniser, find_network, song_recipe, train
+from snippetkit.lab.identify.recogniser import Recogniser, conclude, find_network, song_recipe, train
+from snippetkit.lab.identify.untrained import EmbeddingRecogniser
 from snippetkit.lab.spectrogram import MelSpectrogram, decibels
 from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
@@ -65,6 +68,19 @@ def test_a_click_changes_only_the_windows_that_contain_it(recogniser):
     clicked = np.append(song[:-100], np.ones(100, np.float32))
     before, after = recogniser.probabilities(song), recogniser.probabilities(clicked)
     np.testing.assert_allclose(before[:-1], after[:-1], atol=1e-6)
+
+
+def test_embeddings_identify_known_songs_and_one_that_was_never_learned(recogniser):
+    embeddings = EmbeddingRecogniser(recogniser, small_data())
+    before = embeddings.probabilities(noisy_song(1))
+    assert before.shape == (6, 3) and conclude(before, embeddings.names)[0] == "middle"
+    new = make_songs(5, 10.0)[4]
+    embeddings.add("new", new)
+    noisy = new + np.random.default_rng(1).normal(0, 0.04, len(new)).astype(np.float32)
+    assert conclude(embeddings.probabilities(noisy), embeddings.names)[0] == "new"
+    np.testing.assert_array_equal(embeddings.probabilities(noisy_song(1))[:, :3], before)
+    fragments = NoisyFragments(small_data().sounds(recogniser.recipe, CPU), 4, seed=1)
+    assert (embeddings.logits(fragments)[:, :3].argmax(axis=1) == fragments.labels.numpy()).mean() > 0.9
 
 
 def test_less_than_a_second_is_refused(recogniser):

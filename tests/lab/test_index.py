@@ -2,41 +2,21 @@
 
 import numpy as np
 import pytest
-from lab.sounds import CPU, RATE, make_noises
+from lab.sounds import CPU, MELODIES, RATE, make_noises, melody, noisy
 
 from snippetkit.lab.identify import evaluation
 from snippetkit.lab.identify.collection import SongData
 from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.index import FingerprintIndex, find_peaks, pair_peaks
-from snippetkit.lab.identify.index_recogniser import IndexRecogniser
+from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.lab.identify.recogniser import song_recipe
 from snippetkit.utils.errors import KitError
-
-SECONDS = {"a": 12, "b": 20, "c": 9, "d": 15}
-
-
-def melody(seed, seconds):
-    """Random chords of four harmonic notes, five in a second."""
-    rng, time = np.random.default_rng(seed), np.arange(RATE // 5) / RATE
-    chords = [
-        sum(np.sin(2 * np.pi * hz * k * time) / k for hz in 110 * 2 ** (rng.integers(0, 36, 4) / 12) for k in (1, 2, 3))
-        for _ in range(5 * seconds)
-    ]
-    return (0.05 * np.concatenate(chords)).astype(np.float32)
-
-
-SONGS = {name: melody(seed, seconds) for seed, (name, seconds) in enumerate(SECONDS.items())}
-
-
-def noisy(signal, seed=0):
-    """White noise at 0 dB."""
-    return signal + np.random.default_rng(seed).normal(0, signal.std(), len(signal)).astype(np.float32)
 
 
 def index_of(names):
     index = FingerprintIndex()
     for name in names:
-        index.add(name, SONGS[name])
+        index.add(name, MELODIES[name])
     return index
 
 
@@ -49,7 +29,7 @@ def index():
     ("a", 0, 5), ("a", 3.21, 5), ("b", 12.345, 5), ("c", 4, 3), ("d", 8, 7),
 ])
 def test_a_noisy_fragment_is_found_with_its_offset(index, name, start, seconds):
-    fragment = noisy(SONGS[name][round(start * RATE) : round((start + seconds) * RATE)])
+    fragment = noisy(MELODIES[name][round(start * RATE) : round((start + seconds) * RATE)])
     best, *others = index.query(fragment)
     assert best.name == name and best.offset == pytest.approx(start, abs=0.025)
     assert all(best.score > 3 * other.score for other in others)
@@ -57,12 +37,12 @@ def test_a_noisy_fragment_is_found_with_its_offset(index, name, start, seconds):
 
 def test_a_recording_that_starts_before_the_song_has_a_negative_offset(index):
     before = np.random.default_rng(1).normal(0, 0.01, 2 * RATE).astype(np.float32)
-    best = index.query(np.concatenate([before, SONGS["c"][: 5 * RATE]]))[0]
+    best = index.query(np.concatenate([before, MELODIES["c"][: 5 * RATE]]))[0]
     assert best.name == "c" and best.offset == pytest.approx(-2, abs=0.025)
 
 
 def test_an_unknown_song_scores_below_known_ones(index):
-    known = [index.query(noisy(song[RATE : 6 * RATE]))[0].score for song in SONGS.values()]
+    known = [index.query(noisy(song[RATE : 6 * RATE]))[0].score for song in MELODIES.values()]
     unknown = [index.scores(noisy(melody(seed, 5))).max() for seed in range(10, 15)]
     assert min(known) > 2 * max(unknown)
 
@@ -70,29 +50,29 @@ def test_an_unknown_song_scores_below_known_ones(index):
 def test_silence_and_an_empty_index_have_no_answer(index):
     for silent in (np.zeros(5 * RATE, np.float32), np.zeros(0, np.float32)):
         assert index.query(silent) == [] and index.scores(silent).tolist() == [0, 0, 0, 0]
-    assert FingerprintIndex().query(SONGS["a"]) == [] and FingerprintIndex().nbytes == 0
+    assert FingerprintIndex().query(MELODIES["a"]) == [] and FingerprintIndex().nbytes == 0
 
 
 def test_level_does_not_matter(index):
-    fragment = noisy(SONGS["b"][: 5 * RATE])
+    fragment = noisy(MELODIES["b"][: 5 * RATE])
     assert index.query(fragment) == index.query(0.125 * fragment)    # a power of two, so that no value is rounded
 
 
 def test_order_does_not_matter_nor_do_queries_between(index, tmp_path):
     grown = FingerprintIndex()
     for name in "dbca":
-        grown.add(name, SONGS[name])
-        assert grown.query(noisy(SONGS[name]))[0].name == name
+        grown.add(name, MELODIES[name])
+        assert grown.query(noisy(MELODIES[name]))[0].name == name
     assert grown.nbytes == index.nbytes and len(grown) == 4
-    for name, song in SONGS.items():
+    for name, song in MELODIES.items():
         assert grown.query(noisy(song)) == index.query(noisy(song))
 
 
 def test_one_by_one_added_equals_all_at_once(index, tmp_path):
     grown = FingerprintIndex()
     for name in "abcd":
-        grown.add(name, SONGS[name])
-        grown.query(SONGS["a"][:RATE])      # sorts the new song in
+        grown.add(name, MELODIES[name])
+        grown.query(MELODIES["a"][:RATE])      # sorts the new song in
     contents = []
     for number, each in enumerate((index, grown)):
         each.save(tmp_path / f"{number}.npz")
@@ -106,14 +86,14 @@ def test_an_index_is_saved_and_loaded_and_grows_further(index, tmp_path):
     index_of("ab").save(tmp_path / "songs.npz")
     loaded = FingerprintIndex.load(tmp_path / "songs.npz")
     for name in "cd":
-        loaded.add(name, SONGS[name])
-    assert loaded.names == index.names and loaded.query(SONGS["d"]) == index.query(SONGS["d"])
+        loaded.add(name, MELODIES[name])
+    assert loaded.names == index.names and loaded.query(MELODIES["d"]) == index.query(MELODIES["d"])
 
 
 def test_a_second_song_of_a_name_and_one_without_peaks_are_refused(index):
     with pytest.raises(KitError, match="already holds a song 'a'. Choose another name"):
-        index.add("a", SONGS["b"])
-    for silent in (np.zeros(RATE, np.float32), SONGS["a"][:0]):
+        index.add("a", MELODIES["b"])
+    for silent in (np.zeros(RATE, np.float32), MELODIES["a"][:0]):
         with pytest.raises(KitError, match="the song 'e' is silent or too short: it has no pair of spectral peaks"):
             index.add("e", silent)
     assert len(index) == 4
@@ -167,7 +147,7 @@ def test_pairs_stay_in_the_target_zone():
 
 @pytest.fixture(scope="module")
 def recogniser():
-    songs = [SONGS[name] for name in "abc"]
+    songs = [MELODIES[name] for name in "abc"]
     data = SongData(
         names=list("abc"), songs=songs, noises=make_noises(4, 0), test_noises=make_noises(4, 9), source="melodies",
         unknown=[melody(7, 25), melody(8, 25)],

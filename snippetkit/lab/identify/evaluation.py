@@ -1,7 +1,7 @@
 """How well a network identifies songs: metrics, the three tests, accuracy under noise, and the threshold for "unknown".
 
 Everything is measured on fragments and under noises that were not used in training. A fingerprint index takes the same
-tests, see `index_recogniser`.
+tests, see `untrained`.
 """
 
 from dataclasses import replace

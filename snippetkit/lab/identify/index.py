@@ -71,6 +71,11 @@ def find_peaks(signal):
     return np.nonzero((levels == highest) & (levels > _FLOOR * levels.max()))
 
 
+def count_frames(samples):
+    """Number of frames of a signal with so many samples."""
+    return 1 + samples // _HOP
+
+
 def pair_peaks(frames, bins):
     """Pair each peak with the next ones of its target zone.
 
@@ -147,7 +152,7 @@ class FingerprintIndex:
             If there is a song of this name, or no pair of peaks in the signal, because it is silent or too short; if
             the index is full.
         """
-        self.add_peaks(name, *find_peaks(signal), frames_in_all=1 + len(signal) // _HOP)
+        self.add_peaks(name, *find_peaks(signal), frames_in_all=count_frames(len(signal)))
 
     def add_peaks(self, name, frames, bins, *, frames_in_all):
         """`add` for the peaks of a song, as from `find_peaks`, and its number of frames."""

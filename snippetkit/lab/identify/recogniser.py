@@ -20,10 +20,11 @@ from ...utils.hardware import find_devices
 from ...utils.paths import runs_folder
 from ...utils.storage import read_json
 from ..spectrogram import MelSpectrogram, decibels, normalise
+from .answers import UNKNOWN, Identification
 
 WINDOW, STEP = 256, 51  # frames, as published
-UNKNOWN = "unknown song"
 _SHORTEST = 1.0         # seconds of a recording
+_ANSWER_EVERY = 5       # windows, a second each
 
 
 def song_recipe(model="alexnet", *, epochs=32):
@@ -141,7 +142,6 @@ class Recogniser:
             member_folder(folder, 0), self.recipe, classes=len(self.names), device=self.device
         )
 
-    @torch.inference_mode()
     def probabilities(self, signal):
         """Probability of each song in each window of a recording.
 
@@ -159,14 +159,19 @@ class Recogniser:
         KitError
             If the recording is shorter than a second.
         """
+        dataset = self.windows(signal)
+        return torch.from_numpy(predict(self.network, dataset, self.device)).softmax(dim=1).numpy()
+
+    @torch.inference_mode()
+    def windows(self, signal):
+        """The windows of a recording as the network sees them; as `probabilities`: SnippetDataset."""
         rate = self.recipe.sample_rate
         if len(signal) < _SHORTEST * rate:
             raise KitError(f"the recording lasts {len(signal) / rate:.1f} s. Record at least {_SHORTEST:g} s.")
         signal = np.resize(signal, max(len(signal), (WINDOW - 1) * self.recipe.hop))
         energy = self.spectrogram.energy(torch.tensor(signal, device=self.device.name)[None])[0]
         windows = energy.unfold(0, WINDOW, STEP).transpose(1, 2)    # (windows, frames, bands)
-        dataset = SnippetDataset(normalise(decibels(windows)).cpu(), device=self.device.name)
-        return torch.from_numpy(predict(self.network, dataset, self.device)).softmax(dim=1).numpy()
+        return SnippetDataset(normalise(decibels(windows)).cpu(), device=self.device.name)
 
     def logits(self, fragments):
         """Logits of the fragments of a `NoisyFragments`: ndarray (fragments, songs), float32."""
@@ -175,6 +180,18 @@ class Recogniser:
     def conclude(self, probabilities):
         """`conclude` with the names and the threshold of the network."""
         return conclude(probabilities, self.names, threshold=self.threshold)
+
+    def answer(self, signal):
+        """Identify a recording, as `probabilities` takes it: Identification."""
+        probabilities = self.probabilities(signal)
+        title, top = self.conclude(probabilities)
+        over_time = []
+        for count in range(_ANSWER_EVERY, len(probabilities) + 1, _ANSWER_EVERY):
+            so_far, best = self.conclude(probabilities[:count])
+            seconds = ((count - 1) * STEP + WINDOW) * self.recipe.hop / self.recipe.sample_rate
+            over_time.append((seconds, so_far, next(iter(best.values()))))
+        reason = f"no probability reaches {self.threshold:.3f}; the likeliest songs are"
+        return Identification(title, top, "probability", over_time, reason)
 
 
 def find_network(folder=None):

@@ -9,8 +9,9 @@ from ...data import competition, demo
 from ...prediction.predictor import Predictor
 from ...utils.errors import KitError
 from ...utils.storage import read_json
+from ..identify.answers import UNKNOWN
+from ..identify.recogniser import WINDOW, Recogniser, conclude
 from .answer import Answer
-from ..identify.recogniser import UNKNOWN, WINDOW, Recogniser, conclude
 
 WHO_SINGS, WHICH_SONG = "Who sings?", "Which song is it?"
 LIMITS = {"longest": 120.0, "largest": 20e6}    # seconds and bytes of a recording

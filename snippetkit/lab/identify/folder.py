@@ -1,0 +1,119 @@
+"""Recordings are identified among the songs of a folder by a fingerprint index on disk. Nothing is trained."""
+
+from pathlib import Path
+
+from ...audio import recordings
+from ...utils.artifacts import fingerprint, read_record, write_record
+from ...utils.errors import KitError, listed
+from ...utils.lock import exclusive_task
+from ...utils.parallel import parallel_map
+from ...utils.paths import runs_folder
+from ...utils.progress import say
+from .answers import UNKNOWN, Identification
+from .index import SAMPLE_RATE, FingerprintIndex, count_frames, find_peaks
+
+_FEWEST_PAIRS, _LEAD = 12, 2.0      # of a known song: pairs, and how many times as many as the next song has
+_STEP = 5.0                         # seconds from one answer to the next
+
+
+class IndexedSongs:
+    """The songs of a folder in a fingerprint index. New files are added to the index, and it is kept on disk.
+
+    Parameters
+    ----------
+    folder : path-like
+        One recording per file, and a song is named after its file.
+    path : path-like or None
+        ``.npz`` file of the index; None is ``runs/songs-<name of the folder>.npz``.
+
+    Attributes
+    ----------
+    index : FingerprintIndex
+    wanted : dict
+        How to load a recording: ``sample_rate`` of `recordings.load`.
+
+    Raises
+    ------
+    KitError
+        If the folder holds no recordings, or two of one name; if the file cannot be read or written.
+    """
+
+    wanted = {"sample_rate": SAMPLE_RATE}
+
+    def __init__(self, folder, path=None):
+        folder = Path(folder).resolve()
+        path = Path(path or runs_folder() / f"songs-{folder.name}.npz")
+        files = {file.stem: file for file in recordings.recordings_in(folder)}
+        if len(files) < len(recordings.recordings_in(folder)):
+            raise KitError(f"{folder} holds recordings that differ only in their suffix. Rename or remove some.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive_task(path.parent, f"writing {path.name}"):
+            self.index = _update(path, files)
+
+    def answer(self, signal, count=5):
+        """Identify a recording.
+
+        Parameters
+        ----------
+        signal : ndarray, shape (samples,), float32
+            At `SAMPLE_RATE`.
+        count : int
+            Number of songs.
+
+        Returns
+        -------
+        Identification
+            Its title is `UNKNOWN` if no song has twice as many pairs as the next one, and `_FEWEST_PAIRS` or more.
+        """
+        title, matches = self._query(signal, count)
+        step, over_time = round(_STEP * SAMPLE_RATE), []
+        for end in range(step, len(signal), step):
+            so_far, best = self._query(signal[:end], 1)
+            over_time.append((end / SAMPLE_RATE, so_far, best[0].score if best else 0))
+        reason = f"no song has {_FEWEST_PAIRS} pairs of peaks and {_LEAD:g} times as many as the next; the likeliest are"
+        return Identification(title, {match.name: match.score for match in matches}, "pairs", over_time, reason)
+
+    def _query(self, signal, count):
+        matches = self.index.query(signal, max(2, count))
+        best, rival, *_ = [*(match.score for match in matches), 0, 0]
+        is_known = best >= max(_FEWEST_PAIRS, _LEAD * rival)
+        return matches[0].name if is_known else UNKNOWN, matches[:count]
+
+
+def _update(path, files):
+    """The index of the files: loaded, with the new files added; made anew if a file was changed or removed."""
+    wanted = {name: fingerprint([file]) for name, file in files.items()}
+    record = path.exists() and read_record(path.with_suffix(".json"))
+    known = record["made_by"]["songs"] if record else {}
+    if known.items() <= wanted.items() and known:
+        index = FingerprintIndex.load(path)
+    else:
+        known, index = {}, FingerprintIndex()
+    new = [files[name] for name in wanted if name not in known]
+    if not new:
+        return index
+    faults = []
+    for file, peaks in zip(new, parallel_map(_peaks, new, title="songs", unit="song")):
+        try:
+            if isinstance(peaks, str):
+                raise KitError(peaks)
+            frames, bins, count = peaks
+            index.add_peaks(file.stem, frames, bins, frames_in_all=count)
+        except KitError as error:
+            faults.append(str(error))
+    if faults:
+        say(f"{len(faults)} recordings are not in the index: {listed(faults)}")
+    if not len(index):
+        raise KitError("the folder holds no recording with a fingerprint.")
+    index.save(path)
+    write_record(path.with_suffix(".json"), {"songs": {name: wanted[name] for name in wanted if name in index.names}})
+    return index
+
+
+def _peaks(file):
+    """The peaks of a recording and its number of frames, or what is wrong with it."""
+    try:
+        signal = recordings.load(file, sample_rate=SAMPLE_RATE)
+    except KitError as error:
+        return str(error)
+    return *find_peaks(signal), count_frames(len(signal))
