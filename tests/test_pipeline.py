@@ -97,7 +97,8 @@ def test_a_shuffled_label_file_gives_chance(demo_run, tmp_path):
     labels = np.loadtxt(data["true"] / "train_label.txt", int)
     np.savetxt(data["shuffled"] / "train_label.txt", np.random.default_rng(0).permutation(labels), "%d")
     accuracy = {}
-    options = ["--epochs", 5, "--set", "split=songs", "--set", "folds=2", "--set", "standardise=true"]
+    options = ["--epochs", 12, "--set", "split=songs", "--set", "folds=2", "--set", "standardise=true"]
+    options += ["--set", "model=cnn3"]
     for name, folder in data.items():
         run(folder, tmp_path / name, *options)
         validation = report_of(tmp_path / name)["validation"]
@@ -285,14 +286,6 @@ def test_run_with_other_data_is_refused(short_run, copied_demo, change, message)
     assert message in refused(copied_demo, short_run)
 
 
-@pytest.mark.slow
-def test_executed_notebook_shows_a_mistake_without_its_traceback(tmp_path):
-    (tmp_path / "empty").mkdir()
-    assert "no train clips found" in refused(tmp_path / "empty", tmp_path)
-    (error,) = [output for output in outputs_of(tmp_path, "01_spleeter") if output.output_type == "error"]
-    assert len(error.traceback) == 1 and error.traceback[0].startswith("KitError: no train clips found")
-
-
 def test_output_folder_that_cannot_be_written_is_refused(small_demo, tmp_path):
     (tmp_path / "notebooks").write_text("a file where a folder belongs")
     assert "01_spleeter.ipynb could not be written: File exists" in refused(small_demo, tmp_path)
@@ -308,6 +301,8 @@ def test_without_weights_nothing_is_separated_another_way(small_demo, tmp_path):
 def test_damaged_clips_stop_the_run_or_are_skipped(damaged, tmp_path):
     out = tmp_path / "out"
     assert "2 of 32 clips are bad" in run(damaged.root, out, status=1).stderr
+    (error,) = [output for output in outputs_of(out, "01_spleeter") if output.output_type == "error"]
+    assert len(error.traceback) == 1 and error.traceback[0].startswith("KitError: 2 of 32 clips are bad")
     result = run(damaged.root, out, "--on-bad", "skip")
     assert "note: Bad clips: 1 train clips left out, 1 test clips partly salvaged." in result.stdout
     assert {kind: list(clips) for kind, clips in report_of(out)["bad_clips"].items()} == {
@@ -416,9 +411,10 @@ def test_vocals_are_separated_on_the_way_to_the_submission(small_demo, weights, 
     assert len(list(tmp_path.glob("vocals/*/*.flac"))) == 32
     assert {"separation.png", "vocal_shares.png"} <= {path.name for path in (tmp_path / "figures").iterdir()}
     outputs = [str(output) for output in outputs_of(tmp_path, "01_spleeter")]
-    (players,) = [output for output in outputs if "<audio" in output]
-    sounds = [players.count(f"data:audio/{kind};base64") for kind in ("mpeg", "flac")]
+    clips, parts = [output for output in outputs if "<audio" in output]
+    sounds = [clips.count(f"data:audio/{kind};base64") for kind in ("mpeg", "flac")]
     assert sounds == [4, 4], "a clip of each class, and its vocals"
+    assert parts.count("<audio") == 3 and "accompaniment" in parts
     assert any("separator: torch, weights" in output for output in outputs)
     # complete: without the weights, and with the same ones
     for again in ([], ["--weights", weights]):
