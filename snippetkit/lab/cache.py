@@ -1,4 +1,4 @@
-"""Results that take long to compute, each in an ``.npz`` file whose name ends in a digest of what it was computed from.
+"""Results that take long to compute, each in a file whose name ends in a digest of what it was computed from.
 
 Not joblib.Memory: it stores pickles, which run code when they are loaded, and a full disk is only a warning to it.
 """
@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ..recipe import Recipe
 from ..training.data import TrainingData
 from ..utils.artifacts import digest
-from ..utils.storage import replacing
+from ..utils.storage import replacing, write_table
 from .methods import cross_validate, make_evaluation, table_row
 
 VERSION = 3     # of everything that the lab computes from clips; increase it when a result changes
@@ -53,6 +54,14 @@ def cached(folder, name, source, compute):
 def cached_array(folder, name, source, compute):
     """`cached` for a function that returns one ndarray."""
     return cached(folder, name, source, lambda: {"array": compute()})["array"]
+
+
+def cached_table(folder, name, source, compute):
+    """`cached` for a function that returns a DataFrame, which is kept as CSV; always as read from the file."""
+    path = Path(folder, f"{name}-{digest([VERSION, *source])}.csv")
+    if not path.exists():
+        write_table(path, compute())
+    return pd.read_csv(path, float_precision="round_trip")
 
 
 def checksum(array):

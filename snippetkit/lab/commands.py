@@ -121,3 +121,28 @@ def tags(data, out, recordings, columns, top, seconds, folds, model, epochs, max
         click.echo(out / "out_of_fold.csv")
     if finished < recipe.members:
         click.echo(f"{finished} of {recipe.members} members are finished; run the same command again to go on.")
+
+
+@click.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--data", type=_FOLDER, default="", help="The clips of RUN. Default: where RUN found them.")
+@click.option("--out", type=_FOLDER, help="Work folder. Default: runs/student-<name of RUN>.")
+@click.option("--model", default="resnet18", show_default=True, help="Such as resnet18, cnn3 or lab.crnn.")
+@click.option("--epochs", default=12, show_default=True)
+@click.option("--folds", default=5, show_default=True, help="Students, one per fold; as many folds as RUN has.")
+@click.option("--share", default=0.7, type=click.FloatRange(0, 1), show_default=True, help="Of RUN in a target.")
+@click.option("--max-hours", default=0.0, type=click.FloatRange(0), help="Time limit. Default: none.")
+def student(run, data, out, model, epochs, folds, share, max_hours):
+    """Distil the finished RUN into one small network on the mixture, as ONNX and with 8-bit integers."""
+    from ..utils.clock import Clock
+    from ..utils.paths import runs_folder
+    from .singers.student import student_recipe, train
+
+    out = out or runs_folder() / f"student-{run.resolve().name}"
+    recipe = student_recipe(model, epochs, folds)
+    result, versions = train(run, out, recipe, data=data, share=share, clock=Clock(max_hours))
+    low, high = result["interval"]["low"], result["interval"]["high"]
+    click.echo(f"students, out-of-fold: {result['accuracy']:.3f} ({low:.3f} to {high:.3f})")
+    click.echo(f"{run}, same clips: {result['teacher']:.3f}")
+    click.echo(versions.round(3).to_string(index=False))
+    click.echo(out / "student")

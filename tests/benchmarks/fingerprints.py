@@ -9,6 +9,7 @@ answers are measured there. Times are CPU times of one process, so that other wo
 """
 
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from snippetkit.lab.identify import evaluation
 from snippetkit.lab.identify.collection import load_songs
 from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.index import SAMPLE_RATE, FingerprintIndex, find_peaks
-from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.lab.identify.recogniser import song_recipe
+from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.utils.hardware import Device
 
 CPU = Device("cpu", "CPU", "fp32")
@@ -43,10 +44,11 @@ def main(data, unknown, count, sizes, tests):
 
 def _take_tests(songs, count):
     """The three tests, accuracy at fixed signal-to-noise ratios, and known against unknown songs by score."""
-    recogniser = IndexRecogniser(songs, song_recipe())
+    with tempfile.TemporaryDirectory() as folder:
+        recogniser = IndexRecogniser(songs, song_recipe(), folder)
+        tests, curve = recogniser.evaluate(count), recogniser.accuracy_by_snr(count)
     columns = ("test", "accuracy", "top5", "precision", "auc")
-    _show(columns, ([row[name] for name in columns] for _, row in recogniser.evaluate(count).iterrows()))
-    curve = recogniser.accuracy_by_snr(count)
+    _show(columns, ([row[name] for name in columns] for _, row in tests.iterrows()))
     _show(("SNR, dB", *curve["snr"]), [("accuracy", *curve["accuracy"]), ("top5", *curve["top5"])])
     rows = []
     for half in range(2):

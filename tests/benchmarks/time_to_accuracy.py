@@ -40,7 +40,7 @@ def main(benchmarks, quick):
 
     def published(separation, features, loop):
         separated = CLIPS * rows["separation", separation] if separation else 0
-        training = 10 * (TRAIN * rows["epoch", loop] + VALID * rows["prediction", loop]) + TEST * rows["prediction", loop]
+        training = 10 * TRAIN * rows["epoch", loop] + (10 * VALID + TEST) * rows["prediction", loop]
         return separated + CLIPS * rows["features", features] + 5 * training
 
     plain, kit = ("published, one process", "published loop"), ("kit, all cores", "kit")

@@ -32,7 +32,7 @@ def melody(seed, seconds):
     return (0.05 * np.concatenate(chords)).astype(np.float32)
 
 
-MELODIES = {name: melody(seed, seconds) for name, seed, seconds in [("a", 0, 12), ("b", 1, 20), ("c", 2, 9), ("d", 3, 15)]}
+MELODIES = {name: melody(seed, seconds) for seed, (name, seconds) in enumerate(zip("abcd", (12, 20, 9, 15)))}
 
 
 def noisy(signal, seed=0):

@@ -8,8 +8,8 @@ from snippetkit.lab.identify import evaluation
 from snippetkit.lab.identify.collection import SongData
 from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.index import FingerprintIndex, find_peaks, pair_peaks
-from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.lab.identify.recogniser import song_recipe
+from snippetkit.lab.identify.untrained import IndexRecogniser
 from snippetkit.utils.errors import KitError
 
 
@@ -146,13 +146,13 @@ def test_pairs_stay_in_the_target_zone():
 
 
 @pytest.fixture(scope="module")
-def recogniser():
+def recogniser(tmp_path_factory):
     songs = [MELODIES[name] for name in "abc"]
     data = SongData(
         names=list("abc"), songs=songs, noises=make_noises(4, 0), test_noises=make_noises(4, 9), source="melodies",
         unknown=[melody(7, 25), melody(8, 25)],
     )
-    return IndexRecogniser(data, song_recipe())
+    return IndexRecogniser(data, song_recipe(), tmp_path_factory.mktemp("results"))
 
 
 def test_the_index_takes_the_three_tests_of_the_networks(recogniser):
@@ -178,4 +178,4 @@ def test_fragments_are_those_of_the_networks(recogniser):
 
 def test_a_recipe_of_another_sample_rate_is_refused(recogniser):
     with pytest.raises(KitError, match="needs a sample rate of 22050 Hz, not 16000"):
-        IndexRecogniser(recogniser.data, song_recipe().with_values(sample_rate=16_000, f_max=8000.0))
+        IndexRecogniser(recogniser.data, song_recipe().with_values(sample_rate=16_000, f_max=8000.0), "results")

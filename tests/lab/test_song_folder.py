@@ -73,5 +73,6 @@ def test_the_command_identifies_by_a_folder_of_songs(folder, tmp_path, monkeypat
     lines = result.stdout.splitlines()
     assert lines[0].split()[1] == "c" and int(lines[0].split()[0]) >= 12 and lines[-1].startswith("over time: after 5")
     assert (tmp_path / "runs" / "songs-songs.npz").exists()
-    table = CliRunner().invoke(main, ["identify", str(folder), "--songs", str(folder), "--out", str(tmp_path / "t.csv")])
-    assert table.exit_code == 0 and "pairs_1" in (tmp_path / "t.csv").read_text()
+    table = tmp_path / "table.csv"
+    result = CliRunner().invoke(main, ["identify", str(folder), "--songs", str(folder), "--out", str(table)])
+    assert result.exit_code == 0 and "pairs_1" in table.read_text()

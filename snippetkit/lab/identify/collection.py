@@ -66,6 +66,11 @@ class SongData:
     def fingerprint(self, recipe):
         return digest(self.choices)
 
+    @property
+    def tested_on(self):
+        """What identifies the recordings of the tests, as JSON values: also the unknown songs."""
+        return [self.choices, [len(song) for song in self.unknown]]
+
     def sounds(self, recipe, device, *, test=False, unknown=False):
         """Move recordings to a device.
 

@@ -1,6 +1,7 @@
 """Several networks for the same songs, trained and tested side by side; the best of them and its threshold."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,9 @@ from ...utils.lock import exclusive_task
 from ...utils.parameters import number, text
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
+from ..cache import cached
 from .collection import SongData
-from .evaluation import accuracy_by_snr, choose_threshold, evaluate, highest_probabilities, threshold_rates
+from .evaluation import accuracy_by_snr, choose_threshold, evaluate, highest_probabilities, keep, threshold_rates
 from .noise import Mix
 from .recogniser import Recogniser, song_recipe, train
 
@@ -28,6 +30,8 @@ class Networks:
     Attributes
     ----------
     data : SongData
+    results : Path
+        Folder of the results that are kept, see `evaluation.keep`.
     recognisers : dict
         Name of the model to Recogniser.
     table : DataFrame
@@ -37,6 +41,7 @@ class Networks:
     """
 
     data: SongData
+    results: Path
     recognisers: dict
     table: pd.DataFrame
     best: Recogniser
@@ -45,7 +50,8 @@ class Networks:
         """`evaluation.accuracy_by_snr` of every network: dict of DataFrame."""
         sounds = self.data.sounds(self.best.recipe, self.best.device, test=True)
         return {
-            model: accuracy_by_snr(recogniser, sounds, self.data.mix, count)
+            model: keep(self.results, f"noise-{model}", recogniser, self.data, count,
+                        partial(accuracy_by_snr, recogniser, sounds, self.data.mix, count))
             for model, recogniser in self.recognisers.items()
         }
 
@@ -73,7 +79,7 @@ class Networks:
         """
         if len(self.data.unknown) < _FEWEST_UNKNOWN:
             raise KitError("a threshold needs two unknown songs: set unknown to 2 or more.")
-        halves = [highest_probabilities(self.best, self.data, count, half=half) for half in range(2)]
+        halves = [self._highest(count, half) for half in range(2)]
         self.best.threshold = choose_threshold(*halves[0])
         write_json(self.best.folder / "threshold.json", {"threshold": self.best.threshold})
         rates = threshold_rates(*halves[1], self.best.threshold)
@@ -81,6 +87,14 @@ class Networks:
             say('this network cannot recognise unknown songs: do not rely on "unknown song". Longer training or more '
                 "unknown songs may help.")
         return rates, *halves[1]
+
+    def _highest(self, count, half):
+        """`highest_probabilities` of the best network, which are kept."""
+        source = [self.best.identity, self.data.tested_on, count, half]
+        kept = cached(self.results, "highest", source, lambda: dict(zip(
+            ("known", "unknown"), highest_probabilities(self.best, self.data, count, half=half)
+        )))
+        return kept["known"], kept["unknown"]
 
 
 def parse_models(names, epochs):
@@ -206,17 +220,18 @@ def compare_networks(folder, data, recipes, *, count, device, clock):
         for model, recipe in recipes.items():
             if not train(folders[model], data, recipe, device=device, clock=clock):
                 raise KitError("the time is over. What was trained is kept: run again to continue.")
-    rows, accuracies = [], {}
+    tables, accuracies, results = [], {}, Path(folder, "results")
     recognisers = {model: Recogniser(path, device=device) for model, path in folders.items()}
     for model, recogniser in recognisers.items():
         done = read_json(member_folder(folders[model], 0) / "done.json")
         accuracies[model] = done["valid_accuracy"]
         costs = {"parameters": done["weights"], "epochs": done["epochs"], "seconds": round(done["seconds"])}
-        for test, metrics in evaluate(recogniser, data, count).items():
-            rows.append({"model": model, "test": test, **metrics, **costs})
-    best = max(accuracies, key=accuracies.get)
-    write_json(Path(folder, "networks.json"), {"best": best, "table": rows})
-    return Networks(data, recognisers, pd.DataFrame(rows), recognisers[best])
+        tests = keep(results, f"tests-{model}", recogniser, data, count, partial(evaluate, recogniser, data, count))
+        tables.append(tests.assign(model=model, **costs))
+    table, best = pd.concat(tables, ignore_index=True), max(accuracies, key=accuracies.get)
+    table.insert(0, "model", table.pop("model"))
+    write_json(Path(folder, "networks.json"), {"best": best, "table": table.to_dict("records")})
+    return Networks(data, results, recognisers, table, recognisers[best])
 
 
 def measure_growth(folder, networks, sizes, model, *, count, clock):

@@ -5,12 +5,14 @@ tests, see `untrained`.
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import precision_score, roc_auc_score, roc_curve
 
+from ..cache import cached_table
 from .fragments import NoisyFragments
 
 SNRS = tuple(range(-10, 21, 5))     # dB, of the curve
@@ -49,6 +51,28 @@ def compute_metrics(logits, labels):
     }
 
 
+def keep(folder, name, recogniser, data, count, compute):
+    """`cache.cached_table` of a result of a recogniser, which is computed once for its training and these recordings.
+
+    Parameters
+    ----------
+    folder : path-like
+    name : str
+        Of the result.
+    recogniser : Recogniser, or an object with its interface
+    data : SongData
+    count : int
+        As for `compute`.
+    compute : callable
+        Returns a DataFrame.
+
+    Returns
+    -------
+    DataFrame
+    """
+    return cached_table(folder, name, [recogniser.identity, data.tested_on, count], compute)
+
+
 def evaluate(recogniser, data, count):
     """The three tests of a network.
 
@@ -61,19 +85,21 @@ def evaluate(recogniser, data, count):
 
     Returns
     -------
-    dict
-        Name of the test to the result of `compute_metrics`: other fragments of the same recordings; such fragments
-        recorded by a simulated phone; recordings of `SECONDS` by the phone, by the mean probability over their windows.
+    DataFrame
+        A row per test with ``test`` and the results of `compute_metrics`: other fragments of the same recordings; such
+        fragments recorded by a simulated phone; recordings of `SECONDS` by the phone, by the mean probability over
+        their windows.
     """
     sounds = data.sounds(recogniser.recipe, recogniser.device, test=True)
     mix, recordings = replace(data.mix, colour=False), max(2, count // 4)
     means = mean_probabilities(recogniser, sounds, mix, recordings)
     labels = np.arange(len(sounds.songs)).repeat(recordings)
-    return {
+    tests = {
         "other fragments": _evaluate_fragments(recogniser, sounds, count, mix),
         "simulated phone": _evaluate_fragments(recogniser, sounds, count, mix, phone=True),
         f"{SECONDS} s by phone": compute_metrics(np.log(np.maximum(means, 1e-12)), labels),
     }
+    return pd.DataFrame({"test": test, **metrics} for test, metrics in tests.items())
 
 
 def _evaluate_fragments(recogniser, sounds, count, mix, *, phone=False):
@@ -228,6 +254,35 @@ def threshold_rates(known, unknown, threshold):
         "false_positive_rate": float(np.mean(unknown >= threshold)),
         "auc": float(roc_auc_score(*_roc_input(known, unknown))),
     }
+
+
+def compare_unknown(folder, recognisers, data, count):
+    """How well several recognisers tell known from unknown songs.
+
+    Parameters
+    ----------
+    folder : path-like
+        For `keep`.
+    recognisers : dict
+        Name to Recogniser, or to another object with its interface.
+    data : SongData
+    count : int
+        Recordings of each song in each half.
+
+    Returns
+    -------
+    DataFrame
+        ``way``, and the rates of `threshold_rates`: means of the two halves, each with the threshold of the other one.
+    """
+    def rates_of(way, recogniser):
+        halves = [highest_probabilities(recogniser, data, count, half=half) for half in range(2)]
+        rates = [threshold_rates(*halves[1 - half], choose_threshold(*halves[half])) for half in range(2)]
+        return pd.DataFrame([{"way": way, **pd.DataFrame(rates).drop(columns="threshold").mean()}])
+
+    return pd.concat([
+        keep(folder, f"unknown-{way}", recogniser, data, count, partial(rates_of, way, recogniser))
+        for way, recogniser in recognisers.items()
+    ], ignore_index=True)
 
 
 def _roc_input(known, unknown):

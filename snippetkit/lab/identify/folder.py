@@ -70,7 +70,7 @@ class IndexedSongs:
         for end in range(step, len(signal), step):
             so_far, best = self._query(signal[:end], 1)
             over_time.append((end / SAMPLE_RATE, so_far, best[0].score if best else 0))
-        reason = f"no song has {_FEWEST_PAIRS} pairs of peaks and {_LEAD:g} times as many as the next; the likeliest are"
+        reason = f"no song has {_FEWEST_PAIRS} pairs and {_LEAD:g} times as many as the next; the likeliest are"
         return Identification(title, {match.name: match.score for match in matches}, "pairs", over_time, reason)
 
     def _query(self, signal, count):

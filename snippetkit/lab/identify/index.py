@@ -23,7 +23,7 @@ _ZONE = 63, 100                         # size of the target zone: frames after 
 _GRIDS = 2                              # a query is framed so many times, from different samples
 _WIDTH = 3                              # offsets that differ by less count as one, in frames / _GRIDS
 _BLOCK = 1024                           # frames; a whole song would need 16 times the memory of its samples
-_FORMAT = 1                             # of the file; increase it when a fingerprint changes
+FORMAT = 1                             # of the file; increase it when a fingerprint changes
 
 
 class Match(NamedTuple):
@@ -229,7 +229,7 @@ class FingerprintIndex:
         self._sort()
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez(
-                file, format=np.array(_FORMAT), names=np.array(self.names, np.str_),
+                file, format=np.array(FORMAT), names=np.array(self.names, np.str_),
                 lengths=np.array(self._lengths, np.int64), hashes=self._hashes, places=self._places,
             )
 
@@ -253,7 +253,7 @@ class FingerprintIndex:
         form, names, lengths, hashes, places = (
             read_npz(path, key) for key in ("format", "names", "lengths", "hashes", "places")
         )
-        if form.shape != () or form != _FORMAT:
+        if form.shape != () or form != FORMAT:
             raise KitError(f"{path} comes from another version of snippetkit. Add the songs to a new index.")
         is_whole = (
             names.ndim == 1 and names.dtype.kind == "U" and len(set(names.tolist())) == len(names)

@@ -14,7 +14,7 @@ from ...training.epoch import predict
 from ...training.member import train_member
 from ...training.members import finished_members, member_folder, shared_recipe
 from ...training.weights import load_network
-from ...utils.artifacts import claim, read_record
+from ...utils.artifacts import claim, fingerprint, read_record
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
 from ...utils.paths import runs_folder
@@ -116,6 +116,8 @@ class Recogniser:
         Seconds from one window to the next.
     levels : callable
         `MelSpectrogram.levels`.
+    identity : str
+        Changes with the training.
     threshold : float
         Lowest probability of a known song; 0 until `comparison.Networks.choose_threshold` has chosen it.
 
@@ -133,6 +135,7 @@ class Recogniser:
         self.names = record["made_by"]["names"]
         self.threshold = (read_json(folder / "threshold.json") or {}).get("threshold", 0.0)
         self.recipe, _ = shared_recipe(folder, [0])
+        self.identity = fingerprint([member_folder(folder, 0) / "done.json"])
         self.device = device or find_devices(self.recipe.precision)[0]
         self.wanted = {"sample_rate": self.recipe.sample_rate}
         self.step = STEP * self.recipe.hop / self.recipe.sample_rate

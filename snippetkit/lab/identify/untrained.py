@@ -3,18 +3,17 @@
 import copy
 import time
 from dataclasses import replace
+from functools import cached_property, partial
 
 import numpy as np
-import pandas as pd
-import torch
 from torch import nn
 
 from ...training.epoch import PREDICTION_BATCH, predict
 from ...utils.errors import KitError
 from ...utils.hardware import Device
-from .evaluation import accuracy_by_snr, evaluate
+from .evaluation import accuracy_by_snr, evaluate, keep
 from .fragments import NoisyFragments
-from .index import SAMPLE_RATE, FingerprintIndex
+from .index import FORMAT, SAMPLE_RATE, FingerprintIndex
 
 _CPU = Device("cpu", "CPU", "fp32")
 _FRAGMENTS = 100        # of each song that an embedding is compared with, under the noises for training
@@ -29,6 +28,8 @@ class IndexRecogniser:
     data : SongData
     recipe : Recipe
         Of the networks with which the index is compared.
+    results : path-like
+        Folder of the results that are kept, see `evaluation.keep`.
 
     Attributes
     ----------
@@ -45,10 +46,13 @@ class IndexRecogniser:
         If the recipe has another sample rate; as `FingerprintIndex.add`.
     """
 
-    def __init__(self, data, recipe):
+    identity = f"index, version {FORMAT}"
+
+    def __init__(self, data, recipe, results):
         if recipe.sample_rate != SAMPLE_RATE:
             raise KitError(f"the index needs a sample rate of {SAMPLE_RATE} Hz, not {recipe.sample_rate}.")
         self.data, self.recipe, self.device, self.index = data, recipe, _CPU, FingerprintIndex()
+        self.results = results
         start = time.perf_counter()
         for name, song in zip(data.names, data.songs):
             self.index.add(name, song)
@@ -74,14 +78,15 @@ class IndexRecogniser:
         count : int
             As in `evaluation.evaluate`.
         """
-        costs = {"parameters": 0, "epochs": 0, "seconds": round(self.seconds, 1)}
-        tests = evaluate(self, self.data, count).items()
-        return pd.DataFrame({"model": "index", "test": test, **metrics, **costs} for test, metrics in tests)
+        tests = keep(self.results, "tests-index", self, self.data, count, partial(evaluate, self, self.data, count))
+        tests.insert(0, "model", "index")
+        return tests.assign(parameters=0, epochs=0, seconds=round(self.seconds, 1))
 
     def accuracy_by_snr(self, count):
         """`evaluation.accuracy_by_snr` of the index: DataFrame."""
         sounds = self.data.sounds(self.recipe, self.device, test=True)
-        return accuracy_by_snr(self, sounds, self.data.mix, count)
+        compute = partial(accuracy_by_snr, self, sounds, self.data.mix, count)
+        return keep(self.results, "noise-index", self, self.data, count, compute)
 
 
 class EmbeddingRecogniser:
@@ -106,10 +111,9 @@ class EmbeddingRecogniser:
     def __init__(self, recogniser, data):
         self.recogniser, self.data = recogniser, data
         self.recipe, self.device = recogniser.recipe, recogniser.device
+        self.identity = f"embedding of {recogniser.identity}"
+        self.names, self._added = list(data.names), []
         self._network = without_last_layer(recogniser.network)
-        self.names, self._embeddings = list(data.names), self._embed_songs(data)
-        self._mean = self._embeddings.mean(axis=(0, 1))
-        self._references = self._unit(self._embeddings)
 
     def add(self, name, signal):
         """Add a song: nothing is trained.
@@ -120,9 +124,9 @@ class EmbeddingRecogniser:
         signal : ndarray, shape (samples,), float32
             At the sample rate of the recipe.
         """
-        embeddings = self._embed_songs(replace(self.data, names=[name], songs=[signal]))
+        self._added.append(self._embed_songs(replace(self.data, names=[name], songs=[signal])))
         self.names.append(name)
-        self._references = np.concatenate([self._references, self._unit(embeddings)])
+        self.identity += f" and {name}"
 
     def probabilities(self, signal):
         """Largest cosine of each window and any fragment of each song: ndarray (windows, songs), float32."""
@@ -138,12 +142,17 @@ class EmbeddingRecogniser:
         fragments = NoisyFragments(sounds, _FRAGMENTS, mix=data.mix, seed=_SEED)
         return predict(self._network, fragments, self.device).reshape(len(data.songs), _FRAGMENTS, -1)
 
+    @cached_property
+    def _embeddings(self):
+        return self._embed_songs(self.data)     # when they are needed: they take seconds
+
     def _cosines(self, embeddings):
-        return np.stack([(self._unit(embeddings) @ song.T).max(axis=1) for song in self._references], axis=1)
+        unit, songs = self._unit(embeddings), self._unit(np.concatenate([self._embeddings, *self._added]))
+        return np.stack([(unit @ song.T).max(axis=1) for song in songs], axis=1)
 
     def _unit(self, embeddings):
         """Embeddings of length one, without what those of all songs have in common."""
-        centred = embeddings - self._mean
+        centred = embeddings - self._embeddings.mean(axis=(0, 1))
         return centred / np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-9)
 
 
