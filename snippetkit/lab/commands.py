@@ -125,7 +125,7 @@ def tags(data, out, recordings, columns, top, seconds, folds, model, epochs, max
 
 @click.command()
 @click.argument("run", type=_FOLDER)
-@click.option("--data", type=_FOLDER, default="", help="The clips of RUN. Default: where RUN found them.")
+@click.option("--data", type=_FOLDER, help="The clips of RUN. Default: where RUN found them.")
 @click.option("--out", type=_FOLDER, help="Work folder. Default: runs/student-<name of RUN>.")
 @click.option("--model", default="resnet18", show_default=True, help="Such as resnet18, cnn3 or lab.crnn.")
 @click.option("--epochs", default=12, show_default=True)
@@ -140,7 +140,7 @@ def student(run, data, out, model, epochs, folds, share, max_hours):
 
     out = out or runs_folder() / f"student-{run.resolve().name}"
     recipe = student_recipe(model, epochs, folds)
-    result, versions = train(run, out, recipe, data=data, share=share, clock=Clock(max_hours))
+    result, versions = train(run, out, recipe, data=data or "", share=share, clock=Clock(max_hours))
     low, high = result["interval"]["low"], result["interval"]["high"]
     click.echo(f"students, out-of-fold: {result['accuracy']:.3f} ({low:.3f} to {high:.3f})")
     click.echo(f"{run}, same clips: {result['teacher']:.3f}")
