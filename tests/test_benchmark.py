@@ -36,5 +36,5 @@ def test_one_that_fails_is_named_and_earlier_rows_are_kept(tmp_path):
 
 
 def test_unknown_benchmark_is_refused(tmp_path):
-    with pytest.raises(KitError, match="there is no benchmark speed; choose among features, epoch"):
+    with pytest.raises(KitError, match="there is no benchmark speed; choose among features, pretrained, epoch"):
         benchmark.run(tmp_path, tmp_path, parts=["speed"])

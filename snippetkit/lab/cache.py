@@ -61,7 +61,7 @@ def cached_table(folder, name, source, compute):
     path = Path(folder, f"{name}-{digest([VERSION, *source])}.csv")
     if not path.exists():
         write_table(path, compute())
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path)
 
 
 def checksum(array):
