@@ -84,7 +84,10 @@ def _picture(table):
         error = [[row["accuracy"] - row["accuracy_low"]], [row["accuracy_high"] - row["accuracy"]]]
         axes.errorbar(row["minutes"], row["accuracy"], error, fmt="o", color=colour, capsize=3, label=row["way"])
     axes.set(xscale="log", xlabel="minutes from MP3s to a submission", ylabel="out-of-fold accuracy")
-    axes.grid(alpha=0.3, which="both")
+    ticks = [minutes for minutes in (5, 10, 20, 50, 100, 200, 500) if minutes < 2 * table["minutes"].max()]
+    axes.set_xticks(ticks, labels=map(str, ticks))
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower left")
     return figure
 
