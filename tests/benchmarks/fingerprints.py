@@ -17,8 +17,11 @@ import click
 import numpy as np
 from side_by_side import markdown
 
+from snippetkit.audio.recordings import recordings_in
 from snippetkit.lab.identify import evaluation
+from snippetkit.lab.identify.answers import UNKNOWN
 from snippetkit.lab.identify.collection import load_songs
+from snippetkit.lab.identify.folder import IndexedSongs
 from snippetkit.lab.identify.fragments import NoisyFragments
 from snippetkit.lab.identify.index import SAMPLE_RATE, FingerprintIndex, find_peaks
 from snippetkit.lab.identify.recogniser import song_recipe
@@ -39,6 +42,7 @@ def main(data, unknown, count, sizes, tests):
     songs = load_songs(data / "songs", data / "noise", song_recipe(), unknown=unknown)
     if tests:
         _take_tests(songs, count)
+    _identify(data / "songs", songs)
     _measure_growth(songs, [int(size) for size in sizes.split(",") if size])
 
 
@@ -56,6 +60,29 @@ def _take_tests(songs, count):
         rates = evaluation.threshold_rates(known, others, evaluation.choose_threshold(known, others))
         rows.append((half, len(known), len(others), rates["auc"], np.median(known), others.max()))
     _show(("half", "known", "unknown", "auc", "median score of known", "highest of unknown"), rows)
+
+
+def _identify(folder, songs):
+    """What `identify --songs` answers about recordings of 20 s by phone, and about their first five seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        known = Path(name, "songs")
+        known.mkdir()
+        for path in recordings_in(folder):
+            if path.stem in songs.names:
+                (known / path.name).symlink_to(path.resolve())
+        index, rows = IndexedSongs(known, Path(name, "index.npz")), []
+        for of, count in (("known songs", 4), ("unknown songs", 8)):
+            sounds = songs.sounds(song_recipe(), CPU, test=True, unknown=of == "unknown songs")
+            titles = [UNKNOWN] if of == "unknown songs" else songs.names
+            made = evaluation.make_recordings(sounds, songs.mix, count, seed=11)
+            answers = [index.answer(recording) for recording in made]
+            truth = [title for title in titles for _ in range(len(answers) // len(titles))]
+            first, last = [answer.over_time[0][1] for answer in answers], [answer.title for answer in answers]
+            for seconds, given in ((5, first), (20, last)):
+                right = np.mean([title == true for title, true in zip(given, truth)])
+                wrong = np.mean([title not in (true, UNKNOWN) for title, true in zip(given, truth)])
+                rows.append((of, len(answers), seconds, float(right), float(wrong)))
+    _show(("recordings of", "count", "s", "right", "wrong song"), rows)
 
 
 def _measure_growth(songs, sizes):
