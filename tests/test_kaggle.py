@@ -121,6 +121,7 @@ def own_weights(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_weights_are_a_dataset_of_their_own_and_nothing_is_downloaded(tmp_path, own_weights, monkeypatch):
     monkeypatch.setenv("MODEL_PATH", str(own_weights))
     command = [
@@ -187,6 +188,7 @@ def test_a_missing_build_and_an_unknown_part_are_refused(tmp_path, start, messag
 # --- sent by the real client ---
 
 
+@pytest.mark.slow
 def test_everything_is_sent_in_its_order(copied, service):
     result = kit(copied, "push")
     assert result.returncode == 0, result.stderr
@@ -208,6 +210,7 @@ def test_everything_is_sent_in_its_order(copied, service):
     assert service.order[-1] == KERNELS[3] and len(service.order) == 11
 
 
+@pytest.mark.slow
 def test_weights_are_sent_once_and_again_when_they_changed(copied, service, own_weights):
     def push():
         result = kit(copied, "push")

@@ -170,6 +170,7 @@ def test_runs_of_another_separator_are_refused(trained, cpu):
         Predictor(one, beside=[other], device=cpu)
 
 
+@pytest.mark.slow
 def test_mono_and_stereo_long_and_short_recordings_keep_their_order(
     stub, small_competition, cpu, tmp_path, monkeypatch
 ):

@@ -208,6 +208,7 @@ def test_found_songs_are_the_inferred_ones_and_classes_are_spread_over_the_folds
     assert pd.Series(songs.fold).groupby(songs.group).nunique().max() == 1
 
 
+@pytest.mark.slow
 def test_existing_songs_are_kept_and_those_of_a_killed_run_are_not_inferred(own_songs, tmp_path):
     songs, path = own_songs(), tmp_path / "features" / "songs.csv"
     before = path.stat().st_mtime_ns

@@ -39,6 +39,7 @@ def epochs_of(folder):
     return {i: len(rows) for i, rows in read_histories(folder).items()}
 
 
+@pytest.mark.slow
 def test_killed_process_is_reported_and_the_others_continue(tmp_path, small_recipe, small_data, cpu, capsys):
     def kill_member():
         wait_for(lambda: 1 in read_histories(tmp_path))

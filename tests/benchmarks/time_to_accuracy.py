@@ -1,11 +1,11 @@
 """Minutes from MP3s to a submission, and the accuracy: python tests/benchmarks/time_to_accuracy.py BENCHMARKS MINUTES.
 
-BENCHMARKS is ``benchmarks.json`` of ``python -m tests.benchmarks DATA features separation epoch prediction``, and MINUTES
-what ``python -m snippetkit run --data DATA --recipe quick`` took on the same machine. The other rows are sums: the
-measured time of a clip times the number of clips. 4,807 clips are separated and described; each of five members trains
-on 3,059 of them in 10 epochs, and predicts 765 after each epoch and 983 at the end. best takes what quick takes and its
-networks on log-mel features: 20 members, whose epochs are measured here on random clips; its ten networks on pretrained
-features are not counted. The accuracies are those of results/recipes.csv.
+BENCHMARKS is ``benchmarks.json`` of ``python -m tests.benchmarks DATA features separation epoch prediction``, and
+MINUTES what ``python -m snippetkit run --data DATA --recipe quick`` took on the same machine. The other rows are sums:
+the measured time of a clip times the number of clips. 4,807 clips are separated and described; each of five members
+trains on 3,059 of them in 10 epochs, and predicts 765 after each epoch and 983 at the end. best takes what quick takes
+and its networks on log-mel features: 20 members, whose epochs are measured here on random clips; its ten networks on
+pretrained features are not counted. The accuracies are those of results/recipes.csv.
 
 Writes results/time_to_accuracy.csv and figures/time_to_accuracy.png, and prints the table.
 """
