@@ -112,7 +112,7 @@ class EmbeddingRecogniser:
         self.recogniser, self.data = recogniser, data
         self.recipe, self.device = recogniser.recipe, recogniser.device
         self.identity = f"embedding of {recogniser.identity}"
-        self.names, self._added = list(data.names), []
+        self.names = list(data.names)
         self._network = without_last_layer(recogniser.network)
 
     def add(self, name, signal):
@@ -124,7 +124,7 @@ class EmbeddingRecogniser:
         signal : ndarray, shape (samples,), float32
             At the sample rate of the recipe.
         """
-        self._added.append(self._embed_songs(replace(self.data, names=[name], songs=[signal])))
+        self._references.extend(self._unit(self._embed_songs(replace(self.data, names=[name], songs=[signal]))))
         self.names.append(name)
         self.identity += f" and {name}"
 
@@ -143,16 +143,24 @@ class EmbeddingRecogniser:
         return predict(self._network, fragments, self.device).reshape(len(data.songs), _FRAGMENTS, -1)
 
     @cached_property
-    def _embeddings(self):
+    def _learned(self):
         return self._embed_songs(self.data)     # when they are needed: they take seconds
 
+    @cached_property
+    def _mean(self):
+        return self._learned.mean(axis=(0, 1))
+
+    @cached_property
+    def _references(self):
+        return list(self._unit(self._learned))
+
     def _cosines(self, embeddings):
-        unit, songs = self._unit(embeddings), self._unit(np.concatenate([self._embeddings, *self._added]))
-        return np.stack([(unit @ song.T).max(axis=1) for song in songs], axis=1)
+        unit = self._unit(embeddings)
+        return np.stack([(unit @ song.T).max(axis=1) for song in self._references], axis=1)
 
     def _unit(self, embeddings):
         """Embeddings of length one, without what those of all songs have in common."""
-        centred = embeddings - self._embeddings.mean(axis=(0, 1))
+        centred = embeddings - self._mean
         return centred / np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-9)
 
 
