@@ -13,9 +13,8 @@ from ...utils.lock import exclusive_task
 from ...utils.parameters import number, text
 from ...utils.progress import say
 from ...utils.storage import read_json, write_json
-from ..cache import cached
 from .collection import SongData
-from .evaluation import accuracy_by_snr, choose_threshold, evaluate, highest_probabilities, keep, threshold_rates
+from .evaluation import accuracy_by_snr, choose_threshold, evaluate, keep, keep_highest, threshold_rates
 from .noise import Mix
 from .recogniser import Recogniser, song_recipe, train
 
@@ -79,7 +78,7 @@ class Networks:
         """
         if len(self.data.unknown) < _FEWEST_UNKNOWN:
             raise KitError("a threshold needs two unknown songs: set unknown to 2 or more.")
-        halves = [self._highest(count, half) for half in range(2)]
+        halves = keep_highest(self.results, self.best, self.data, count)
         self.best.threshold = choose_threshold(*halves[0])
         write_json(self.best.folder / "threshold.json", {"threshold": self.best.threshold})
         rates = threshold_rates(*halves[1], self.best.threshold)
@@ -87,14 +86,6 @@ class Networks:
             say('this network cannot recognise unknown songs: do not rely on "unknown song". Longer training or more '
                 "unknown songs may help.")
         return rates, *halves[1]
-
-    def _highest(self, count, half):
-        """`highest_probabilities` of the best network, which are kept."""
-        source = [self.best.identity, self.data.tested_on, count, half]
-        kept = cached(self.results, "highest", source, lambda: dict(zip(
-            ("known", "unknown"), highest_probabilities(self.best, self.data, count, half=half)
-        )))
-        return kept["known"], kept["unknown"]
 
 
 def parse_models(names, epochs):

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from sklearn.metrics import precision_score, roc_auc_score, roc_curve
 
-from ..cache import cached_table
+from ..cache import cached, cached_table
 from .fragments import NoisyFragments
 
 SNRS = tuple(range(-10, 21, 5))     # dB, of the curve
@@ -133,6 +133,16 @@ def highest_probabilities(recogniser, data, count, *, half):
     data = replace(data, unknown=data.unknown[half::2])
     pair = [data.sounds(recogniser.recipe, recogniser.device, test=True, unknown=unknown) for unknown in (False, True)]
     return [mean_probabilities(recogniser, sounds, data.mix, count, seed=half).max(axis=1) for sounds in pair]
+
+
+def keep_highest(folder, recogniser, data, count):
+    """`highest_probabilities` of both halves: a list of two pairs; kept in a folder as in `keep`."""
+    def compute(half):
+        return dict(zip(("known", "unknown"), highest_probabilities(recogniser, data, count, half=half)))
+
+    source = [recogniser.identity, data.tested_on, count]
+    halves = [cached(folder, "highest", [*source, half], partial(compute, half)) for half in range(2)]
+    return [(kept["known"], kept["unknown"]) for kept in halves]
 
 
 def make_recordings(sounds, mix, count, *, seed=_SEED):
@@ -262,7 +272,7 @@ def compare_unknown(folder, recognisers, data, count):
     Parameters
     ----------
     folder : path-like
-        For `keep`.
+        For `keep_highest`.
     recognisers : dict
         Name to Recogniser, or to another object with its interface.
     data : SongData
@@ -274,15 +284,12 @@ def compare_unknown(folder, recognisers, data, count):
     DataFrame
         ``way``, and the rates of `threshold_rates`: means of the two halves, each with the threshold of the other one.
     """
-    def rates_of(way, recogniser):
-        halves = [highest_probabilities(recogniser, data, count, half=half) for half in range(2)]
+    rows = []
+    for way, recogniser in recognisers.items():
+        halves = keep_highest(folder, recogniser, data, count)
         rates = [threshold_rates(*halves[1 - half], choose_threshold(*halves[half])) for half in range(2)]
-        return pd.DataFrame([{"way": way, **pd.DataFrame(rates).drop(columns="threshold").mean()}])
-
-    return pd.concat([
-        keep(folder, f"unknown-{way}", recogniser, data, count, partial(rates_of, way, recogniser))
-        for way, recogniser in recognisers.items()
-    ], ignore_index=True)
+        rows.append({"way": way, **pd.DataFrame(rates).drop(columns="threshold").mean()})
+    return pd.DataFrame(rows)
 
 
 def _roc_input(known, unknown):
