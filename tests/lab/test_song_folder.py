@@ -50,6 +50,17 @@ def test_the_index_grows_with_the_folder_and_forgets_what_is_gone(folder, tmp_pa
     assert changed.answer(fragment("a")).title == changed.answer(fragment("c")).title == UNKNOWN
 
 
+def test_an_index_whose_record_is_older_is_made_anew(folder, tmp_path, capsys):
+    path = tmp_path / "index.npz"
+    IndexedSongs(folder, path)
+    older = path.with_suffix(".json").read_text()
+    soundfile.write(folder / "d.wav", MELODIES["d"], RATE)
+    IndexedSongs(folder, path)
+    path.with_suffix(".json").write_text(older)     # as if the process was killed before it wrote the record
+    assert sorted(IndexedSongs(folder, path).index.names) == list("abcd")
+    assert "not in the index" not in "".join(capsys.readouterr())
+
+
 def test_recordings_without_a_fingerprint_are_named(folder, tmp_path, capsys):
     (folder / "broken.mp3").write_text("no music\n" * 99)
     soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)

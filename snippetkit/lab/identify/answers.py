@@ -1,6 +1,8 @@
 """The answer about a recording, whether a network or a fingerprint index gives it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 UNKNOWN = "unknown song"    # the answer for a song that is not there
 
@@ -17,8 +19,8 @@ class Identification:
         Name of each of the likeliest songs to its score, in descending order.
     unit : str
         What a score is: ``probability`` or ``pairs`` (of spectral peaks).
-    over_time : list of tuple
-        Seconds of the recording after which there is an answer, the title, and the score of the likeliest song.
+    develop : callable
+        Computes `over_time`, which a table of many recordings does not show.
     reason : str
         Why the song is unknown, if it is.
     """
@@ -26,8 +28,13 @@ class Identification:
     title: str
     top: dict
     unit: str
-    over_time: list
+    develop: Callable
     reason: str = ""
+
+    @cached_property
+    def over_time(self):
+        """Seconds of the recording, the title after them, and the score of the likeliest song: list of tuple."""
+        return self.develop()
 
     def describe(self):
         """The answer as lines of text: the likeliest songs, and how the answer develops."""

@@ -1,5 +1,6 @@
 """Recordings are identified among the songs of a folder by a fingerprint index on disk. Nothing is trained."""
 
+from functools import partial
 from pathlib import Path
 
 from ...audio import recordings
@@ -43,8 +44,9 @@ class IndexedSongs:
     def __init__(self, folder, path=None):
         folder = Path(folder).resolve()
         path = Path(path or runs_folder() / f"songs-{folder.name}.npz")
-        files = {file.stem: file for file in recordings.recordings_in(folder)}
-        if len(files) < len(recordings.recordings_in(folder)):
+        paths = recordings.recordings_in(folder)
+        files = {file.stem: file for file in paths}
+        if len(files) < len(paths):
             raise KitError(f"{folder} holds recordings that differ only in their suffix. Rename or remove some.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive_task(path.parent, f"writing {path.name}"):
@@ -66,12 +68,15 @@ class IndexedSongs:
             Its title is `UNKNOWN` if no song has twice as many pairs as the next one, and `_FEWEST_PAIRS` or more.
         """
         title, matches = self._query(signal, count)
+        reason = f"no song has {_FEWEST_PAIRS} pairs and {_LEAD:g} times as many as the next; the likeliest are"
+        return Identification(title, {match.name: match.score for match in matches}, "pairs", partial(self._develop, signal), reason)
+
+    def _develop(self, signal):
         step, over_time = round(_STEP * SAMPLE_RATE), []
         for end in range(step, len(signal), step):
             so_far, best = self._query(signal[:end], 1)
             over_time.append((end / SAMPLE_RATE, so_far, best[0].score if best else 0))
-        reason = f"no song has {_FEWEST_PAIRS} pairs and {_LEAD:g} times as many as the next; the likeliest are"
-        return Identification(title, {match.name: match.score for match in matches}, "pairs", over_time, reason)
+        return over_time
 
     def _query(self, signal, count):
         matches = self.index.query(signal, max(2, count))
@@ -85,22 +90,23 @@ def _update(path, files):
     wanted = {name: fingerprint([file]) for name, file in files.items()}
     record = path.exists() and read_record(path.with_suffix(".json"))
     known = record["made_by"]["songs"] if record else {}
-    if known.items() <= wanted.items() and known:
+    index = FingerprintIndex()
+    if known and known.items() <= wanted.items():
         index = FingerprintIndex.load(path)
-    else:
+    if set(index.names) != set(known):      # also if a process was killed between the index and its record
         known, index = {}, FingerprintIndex()
     new = [files[name] for name in wanted if name not in known]
     if not new:
         return index
     faults = []
-    for file, peaks in zip(new, parallel_map(_peaks, new, title="songs", unit="song")):
+    for file, (peaks, fault) in zip(new, parallel_map(_peaks, new, title="songs", unit="song")):
         try:
-            if isinstance(peaks, str):
-                raise KitError(peaks)
-            frames, bins, count = peaks
-            index.add_peaks(file.stem, frames, bins, frames_in_all=count)
+            if not fault:
+                frames, bins, count = peaks
+                index.add_peaks(file.stem, frames, bins, frames_in_all=count)
         except KitError as error:
-            faults.append(str(error))
+            fault = str(error)
+        faults += [fault] if fault else []
     if faults:
         say(f"{len(faults)} recordings are not in the index: {listed(faults)}")
     if not len(index):
@@ -111,9 +117,9 @@ def _update(path, files):
 
 
 def _peaks(file):
-    """The peaks of a recording and its number of frames, or what is wrong with it."""
+    """The peaks of a recording and its number of frames; and what is wrong with it, or ''."""
     try:
         signal = recordings.load(file, sample_rate=SAMPLE_RATE)
     except KitError as error:
-        return str(error)
-    return *find_peaks(signal), count_frames(len(signal))
+        return (), str(error)
+    return (*find_peaks(signal), count_frames(len(signal))), ""

@@ -3,6 +3,7 @@
 Every song is a class. The networks, their training and how it is resumed belong to the core.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -188,13 +189,16 @@ class Recogniser:
         """Identify a recording, as `probabilities` takes it: Identification."""
         probabilities = self.probabilities(signal)
         title, top = self.conclude(probabilities)
+        reason = f"no probability reaches {self.threshold:.3f}; the likeliest songs are"
+        return Identification(title, top, "probability", partial(self._develop, probabilities), reason)
+
+    def _develop(self, probabilities):
         over_time = []
         for count in range(_ANSWER_EVERY, len(probabilities) + 1, _ANSWER_EVERY):
             so_far, best = self.conclude(probabilities[:count])
             seconds = ((count - 1) * STEP + WINDOW) * self.recipe.hop / self.recipe.sample_rate
             over_time.append((seconds, so_far, next(iter(best.values()))))
-        reason = f"no probability reaches {self.threshold:.3f}; the likeliest songs are"
-        return Identification(title, top, "probability", over_time, reason)
+        return over_time
 
 
 def find_network(folder=None):
