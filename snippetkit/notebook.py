@@ -32,6 +32,38 @@ def players(clips, *, columns=4):
     return HTML(f'<div style="{layout}">{"".join(cells)}</div>')
 
 
+def player_below(figure, picture, clip):
+    """Show a picture over the time of a recording, and a player below it that moves a line along the picture.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Its first axis spans the recording.
+    picture : IPython.display.Image
+        The saved figure.
+    clip
+        As a value of `players`.
+
+    Returns
+    -------
+    IPython.display.HTML
+        It contains the picture and the audio.
+    """
+    figure.draw_without_rendering()     # the layout is computed when a figure is drawn
+    box = figure.axes[0].get_position()
+    image = base64.b64encode(picture.data).decode()
+    script = (
+        "const line = this.previousElementSibling.lastElementChild; line.style.left = "
+        f"({100 * box.x0:.3f} + {100 * box.width:.3f} * this.currentTime / this.duration) + '%'"
+    )
+    line = f"position:absolute;top:0;bottom:0;left:{100 * box.x0:.3f}%;width:2px;background:#C00000"
+    player = _player(clip).replace("<audio", f'<audio ontimeupdate="{script}"', 1)
+    return HTML(
+        f'<div style="position:relative"><img style="width:100%;max-width:none;margin:0" src="data:image/png;base64,{image}">'
+        f'<span style="{line}"></span></div>{player}'
+    )
+
+
 def choices(values, *, columns=4):
     """Show names and values in a table that fits on the page.
 

@@ -7,6 +7,8 @@ import numpy as np
 from ..data.labels import CLASSES
 from ..figures.canvas import COLOURS, subplots
 
+_COLUMNS = 1000     # of a waveform
+
 
 def accuracies(table, *, chance):
     """Accuracy of every method with its confidence interval, the best on top.
@@ -105,23 +107,30 @@ def explained(clips, *, seconds):
     return figure
 
 
-def stream(decisions, truth=None):
-    """Probabilities over a recording, as they were decided.
+def stream(signal, sample_rate, decisions, truth=None):
+    """The waveform of a recording, and below it the probabilities as they were decided.
 
     Parameters
     ----------
+    signal : ndarray, shape (samples,)
+    sample_rate : int
+        In Hz.
     decisions : DataFrame
         As `streaming.run_stream` returns it.
     truth : sequence of (start, end, class), or None
         In seconds; drawn as a strip at the bottom.
     """
-    figure, axis = subplots(1, 1, size=(10, 3.4))
+    figure, (wave, axis) = subplots(2, 1, size=(10, 4.8), sharex=True, height_ratios=(2, 3))
+    blocks = np.array_split(signal, min(len(signal), _COLUMNS))    # a line per sample would be slow
+    times = np.linspace(0, len(signal) / sample_rate, len(blocks))
+    wave.fill_between(times, [block.min() for block in blocks], [block.max() for block in blocks], color="0.3")
+    wave.set(ylabel="amplitude", ylim=(-1.05, 1.05))
     probabilities = np.stack(decisions["probabilities"])
     for label, (name, colour) in enumerate(zip(CLASSES, COLOURS)):
         axis.step(decisions["seconds"], probabilities[:, label], where="post", color=colour, label=name)
     for start, end, label in truth or ():
         axis.axvspan(start, end, ymax=0.05, color=COLOURS[label])
-    axis.set(xlabel="s", ylabel="probability", ylim=(-0.08 if truth else 0, 1.02), xlim=(0, decisions["seconds"].max()))
+    axis.set(xlabel="s", ylabel="probability", ylim=(-0.08 if truth else 0, 1.02), xlim=(0, times[-1]))
     axis.grid(alpha=0.3)
     axis.legend(loc="upper right", ncols=len(CLASSES), fontsize="small")
     return figure

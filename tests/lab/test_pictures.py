@@ -52,7 +52,8 @@ def test_an_empty_class_activation_is_named():
 @pytest.mark.parametrize("truth", [None, [(0, 1.0, 2)]])
 def test_a_stream_has_a_line_per_class(truth):
     decisions = pd.DataFrame({"seconds": [0.5, 1.0], "probabilities": list(np.eye(4)[[0, 1]])})
-    (axis,) = pictures.stream(decisions, truth).axes
+    wave, axis = pictures.stream(np.linspace(-1, 1, 8000), 8000, decisions, truth).axes
+    assert wave.dataLim.y0 == -1 and wave.dataLim.y1 == 1
     assert texts(axis)[-4:] == list(CLASSES) and len(axis.patches) == len(truth or ())
     assert axis.lines[1].get_ydata().tolist() == [0, 1] and axis.get_xlim() == (0, 1)
 
