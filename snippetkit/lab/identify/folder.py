@@ -1,5 +1,6 @@
 """Recordings are identified among the songs of a folder by a fingerprint index on disk. Nothing is trained."""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from .answers import UNKNOWN, Identification
 from .index import SAMPLE_RATE, FingerprintIndex, count_frames, find_peaks
 
 _FEWEST_PAIRS, _LEAD = 12, 2.0      # of a known song: pairs, and how many times as many as the next song has
-_STEP = 5.0                         # seconds from one answer to the next
+_STEP, _MOST_ANSWERS = 5.0, 12      # seconds from one answer to the next; a longer recording has longer steps
 
 
 class IndexedSongs:
@@ -72,7 +73,8 @@ class IndexedSongs:
         return Identification(title, {match.name: match.score for match in matches}, "pairs", partial(self._develop, signal), reason)
 
     def _develop(self, signal):
-        step, over_time = round(_STEP * SAMPLE_RATE), []
+        steps = max(1, math.ceil(len(signal) / SAMPLE_RATE / _STEP / _MOST_ANSWERS))
+        step, over_time = round(steps * _STEP * SAMPLE_RATE), []
         for end in range(step, len(signal), step):
             so_far, best = self._query(signal[:end], 1)
             over_time.append((end / SAMPLE_RATE, so_far, best[0].score if best else 0))
