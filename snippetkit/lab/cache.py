@@ -4,8 +4,7 @@ Not joblib.Memory: it stores pickles, which run code when they are loaded, and a
 """
 
 import zlib
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,10 @@ import pandas as pd
 from ..recipe import Recipe
 from ..training.data import TrainingData
 from ..utils.artifacts import digest
+from ..utils.clock import Clock
+from ..utils.errors import KitError
 from ..utils.storage import replacing, write_table
-from .methods import cross_validate, make_evaluation, table_row
+from .methods import TIME_IS_UP, cross_validate, make_evaluation, table_row
 
 VERSION = 3     # of everything that the lab computes from clips; increase it when a result changes
 
@@ -85,11 +86,14 @@ class Comparison:
         Gets one file per method and input.
     data : TrainingData
     recipe : Recipe
+    clock : Clock
+        Checked before each method that has no evaluation yet.
     """
 
     folder: Path
     data: TrainingData
     recipe: Recipe
+    clock: Clock = field(default_factory=Clock)
 
     def evaluate(self, methods, inputs, test_inputs=None, *, folds=0):
         """Cross-validate methods.
@@ -106,6 +110,11 @@ class Comparison:
         Returns
         -------
         list of Evaluation
+
+        Raises
+        ------
+        KitError
+            If the time limit was reached; as `cross_validate`.
         """
         recipe = self.recipe.with_values(members=folds or self.recipe.folds)
         test_inputs = inputs[:0] if test_inputs is None else test_inputs
@@ -125,5 +134,10 @@ class Comparison:
         # The parameters of scikit-learn's estimators are part of the key; for the lab's own code there is VERSION.
         parameters = {name: str(value) for name, value in method.make(0).get_params().items()}
         source = [*source, method.name, method.features, parameters]
-        compute = partial(cross_validate, method, inputs, test_inputs, self.data, recipe)
+
+        def compute():
+            if self.clock.would_overrun(0):
+                raise KitError(TIME_IS_UP)
+            return cross_validate(method, inputs, test_inputs, self.data, recipe)
+
         return make_evaluation(self.data, recipe, **cached(self.folder, "evaluation", source, compute))

@@ -22,6 +22,7 @@ from ..utils.errors import KitError
 from ..utils.progress import progress
 
 _FLOOR = 1e-6       # of a probability, before its logarithm
+TIME_IS_UP = "the time limit was reached. What is finished is kept: run again to continue."
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def cross_validate_network(folder, recipe, data, *, device, clock=None):
 def train_all(folder, recipe, data, *, device, clock=None):
     """Train all members of a recipe; KitError if the time limit was reached before."""
     if len(train_ensemble(folder, recipe, data, devices=[device], clock=clock)) < recipe.members:
-        raise KitError("the time limit was reached. What was trained is kept: run again to continue.")
+        raise KitError(TIME_IS_UP)
 
 
 def load_networks(folder, members, recipe, *, classes, device):

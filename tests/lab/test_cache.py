@@ -1,6 +1,7 @@
 """What was computed once is read again; what depends on something else is computed anew."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from conftest import make_data
 
 from snippetkit.lab import cache, classical
 from snippetkit.recipe import Recipe
+from snippetkit.utils.clock import Clock
 from snippetkit.utils.errors import KitError
 
 
@@ -57,3 +59,9 @@ def test_evaluations_are_read_again_until_something_changes(tmp_path):
     assert evaluation.result.test_logits.shape == (3, 7, 4) and count_files() == 5
     (again,) = comparison.evaluate([method], numbers)
     assert np.array_equal(evaluation.result.valid_logits, again.result.valid_logits)
+
+    late = replace(comparison, clock=Clock(1e-9))
+    assert late.rows([method], numbers) == first
+    with pytest.raises(KitError, match="the time limit was reached. What is finished is kept"):
+        late.evaluate([other], numbers[:, ::-1])
+    assert count_files() == 5

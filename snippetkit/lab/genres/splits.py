@@ -9,6 +9,7 @@ from ...songs import folds
 from ...songs.table import Songs
 from ...training.data import TrainingData
 from ...utils.artifacts import digest
+from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ..cache import Comparison, checksum
 from ..methods import interval_or_nan
@@ -66,7 +67,7 @@ def make_training_data(features, labels, groups, *, classes, count=5, seed=8, fo
     )
 
 
-def compare_splits(folder, methods, numbers, labels, groups, *, recipe):
+def compare_splits(folder, methods, numbers, labels, groups, *, recipe, clock=None):
     """Evaluate methods in folds that keep artists apart, and in random folds.
 
     Parameters
@@ -78,6 +79,7 @@ def compare_splits(folder, methods, numbers, labels, groups, *, recipe):
     labels, groups : ndarray, shape (clips,), int
     recipe : Recipe
         Its folds and its seed.
+    clock : Clock or None
 
     Returns
     -------
@@ -89,7 +91,7 @@ def compare_splits(folder, methods, numbers, labels, groups, *, recipe):
         """For each method, 1.0 for each clip that is predicted correctly."""
         classes = int(labels.max()) + 1
         data = make_training_data(numbers[:, None], labels, groups, classes=classes, count=recipe.folds)
-        evaluations = Comparison(folder, data, recipe).evaluate(methods, numbers)
+        evaluations = Comparison(folder, data, recipe, clock or Clock()).evaluate(methods, numbers)
         return [(average(evaluation.result.valid_logits).argmax(axis=1) == labels).astype(float)
                 for evaluation in evaluations]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...utils.clock import Clock
 from .. import classical
 from ..cache import Comparison
 from ..methods import cross_validate_network, sorted_table, table_row
@@ -70,7 +71,7 @@ def evaluate(folder, clips, numbers, pictures, layers, networks, *, chosen, devi
     data, picture = make_training_data(pictures, clips), "log-mel picture"
     recipes = {name: recipe.with_values(folds=len(PARTS), members=1) for name, recipe in networks.items()}
     first = next(iter(recipes.values()))
-    comparison = Comparison(folder / "rows", data, first)
+    comparison = Comparison(folder / "rows", data, first, clock or Clock())
     handcrafted = [*classical.clip_methods("518 numbers"), *classical.dense_networks("518 numbers")]
     rows = comparison.rows(handcrafted, numbers, folds=1)
     for name, recipe in recipes.items():

@@ -111,7 +111,7 @@ class Study:
 
     def evaluate_methods(self, methods, train_inputs, test_inputs):
         """Cross-validate methods on ndarrays (clips, ...), and add their rows."""
-        comparison = Comparison(self.folder / "rows", self.data, self.recipe)
+        comparison = Comparison(self.folder / "rows", self.data, self.recipe, self.clock)
         evaluations = comparison.evaluate(methods, train_inputs, test_inputs, folds=self.valid_folds)
         for method, evaluation in zip(methods, evaluations):
             self.rows.append(table_row(method.name, method.features, evaluation, self.data))
