@@ -156,6 +156,19 @@ def test_the_second_run_skips_everything(short_run, small_demo, tmp_path):
     assert not any(title in again.stderr for title in ("member 00", "features of", "checking", "describing"))
 
 
+def test_a_finished_run_needs_no_kernel_until_a_file_changes(short_run, small_demo, tmp_path):
+    out = shutil.copytree(short_run, tmp_path / "out")
+    copy = out / "notebooks" / "04_predict.ipynb"
+    first, executed = run(small_demo, out), copy.stat().st_mtime_ns
+    second = run(small_demo, out)
+    assert "nothing has changed since the notebooks" in second.stderr and "[1/4]" not in second.stderr
+    assert second.stdout == first.stdout and copy.stat().st_mtime_ns == executed
+    (out / "submission.csv").unlink()
+    third = run(small_demo, out)
+    assert "[4/4]" in third.stderr and (out / "submission.csv").exists()
+    assert "[4/4]" in run(small_demo, out, "--neighbours", "0.5").stderr
+
+
 @pytest.mark.parametrize("record", ["vocals/clips.json", "features/train.json", "members/member_00/recipe.json"])
 def test_work_folder_of_another_version_is_refused(short_run, small_demo, small_competition, tmp_path, record):
     work = Workspace(small_demo, shutil.copytree(short_run, tmp_path / "out"))

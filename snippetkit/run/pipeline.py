@@ -37,6 +37,8 @@ from ..vocals.separation import require_separator
 from .earlier_output import RECORDS
 from .other_runs import runs_beside
 from .parameters import read_parameters
+from .unchanged import is_unchanged, mark_executed
+from .workspace import remember
 
 # The notebooks in order, and the names in their parameters cells.
 NOTEBOOKS = {
@@ -48,6 +50,7 @@ NOTEBOOKS = {
     "04_predict": ("data", "out", "on_bad", "members", "neighbours", "beside"),
 }
 
+_PACKAGE = Path(__file__).parents[1]
 _STOPPED = "the run was stopped. What was saved is kept: run again to continue."
 
 
@@ -72,7 +75,7 @@ def run(
     workspace, *, recipe="best", members=0, epochs=0, settings="", max_hours=0.0, on_bad="fail", weights="",
     songs="", neighbours=0.0, beside="", cluster="", folder=None,
 ):
-    """Run the four notebooks into ``notebooks/`` of the work folder.
+    """Run the four notebooks into ``notebooks/`` of the work folder, unless that was done and nothing has changed.
 
     Parameters
     ----------
@@ -116,18 +119,29 @@ def run(
     folder = _notebook_folder(folder)
     _require(workspace, chosen, given)
     parameters = vars(given) | {"members": chosen.members}
+    places = [workspace.folder, workspace.data, folder, _PACKAGE, *given.beside, *filter(None, [given.songs])]
     with exclusive_task(workspace.folder, "a run"):
+        if is_unchanged(workspace.folder, parameters, places):
+            say(f"nothing has changed since the notebooks in {workspace.notebooks} were executed")
+            remember(given, workspace)
+            return _outcome(workspace, chosen)
         for number, name in enumerate(NOTEBOOKS, start=1):
             if name == "04_predict" and not finished_kinds(workspace.folder):
                 return Outcome(0, _wanted(chosen), None)
             say(f"[{number}/{len(NOTEBOOKS)}] {name}")
-            parameters["max_hours"] = clock.hours_left()
-            given = {parameter: parameters[parameter] for parameter in NOTEBOOKS[name]}
-            _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", given)
-    report = read_json(workspace.report)
+            values = parameters | {"max_hours": clock.hours_left()}
+            values = {parameter: values[parameter] for parameter in NOTEBOOKS[name]}
+            _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", values)
+        outcome = _outcome(workspace, chosen)
+        if outcome.finished == outcome.wanted:
+            mark_executed(workspace.folder, parameters, places)
+    return outcome
+
+
+def _outcome(workspace, recipe):
     finished = finished_kinds(workspace.folder)
-    count = sum(min(len(finished.get(name, ())), kind.members) for name, kind in chosen.kinds().items())
-    return Outcome(count, _wanted(chosen), report)
+    count = sum(min(len(finished.get(name, ())), kind.members) for name, kind in recipe.kinds().items())
+    return Outcome(count, _wanted(recipe), read_json(workspace.report))
 
 
 def _wanted(recipe):
