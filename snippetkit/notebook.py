@@ -59,7 +59,8 @@ def player_below(figure, picture, clip):
     line = f"position:absolute;top:0;bottom:0;left:{100 * box.x0:.3f}%;width:2px;background:#C00000"
     player = _player(clip).replace("<audio", f'<audio ontimeupdate="{script}"', 1)
     return HTML(
-        f'<div style="position:relative"><img style="width:100%;max-width:none;margin:0" src="data:image/png;base64,{image}">'
+        '<div style="position:relative">'
+        f'<img style="width:100%;max-width:none;margin:0" src="data:image/png;base64,{image}">'
         f'<span style="{line}"></span></div>{player}'
     )
 

@@ -28,9 +28,10 @@ def _field(part, default, meaning, *between, choices=(), plugins=""):
     return dataclasses.field(default=default, metadata=metadata)
 
 
-# of the run, of the features, of a network, of a classifier on pretrained features, of both
-_run, _features, _member, _classifier, _both = (
-    partial(_field, part) for part in ("run", "features", "member", "classifier", "both")
+# of the run, of the features, of a network on log-mel features, of a classifier on pretrained features, of any member,
+# of any member on views
+_run, _features, _member, _classifier, _both, _view = (
+    partial(_field, part) for part in ("run", "features", "member", "classifier", "both", "view")
 )
 
 
@@ -103,6 +104,8 @@ class Recipe:
 
     # classifiers
     views: str = _classifier("", "views of a kind, joined by +; empty: log-mel features")
+    semitones: float = _view(0.0, "views are also of clips that are so much faster and slower; 0: off", 0, 12)
+    duets: int = _view(0, "sums of two clips with one voice, for training, as more than one voice", 0, 100_000)
     components: int = _classifier(512, "principal components that are kept", 1, 2**20)
     width: float = _classifier(0.5, "factor in the kernel exp(-width d² / mean squared length)", 0, 1_000)
     ridge: float = _classifier(0.25, "added to the diagonal of the kernel", 1e-9, 1e9)
@@ -148,17 +151,11 @@ class Recipe:
 
     @classmethod
     def best(cls):
-        """The kit's own recipe: 20 networks on vocals, and what pretrained networks hear in vocals and mixture.
+        """The kit's own recipe: what pretrained networks hear in vocals and mixture, and the published networks.
 
-        The training set has few songs and noisy labels, so networks overfit within a few epochs. The changes to the
-        published training are meant to reduce that. An epoch uses two of the three seconds of each clip. A ResNet18 is
-        not measurably worse than a ResNet34 here, and takes a quarter of its time.
+        Models on pretrained features are also trained on clips that are faster and slower, and on sums of two voices.
         """
-        return cls(
-            split="songs", standardise=True, model="resnet18", epochs=6, lr=1e-3, weight_decay=1e-2,
-            schedule="one_cycle", label_smoothing=0.05, mixup=0.3, crop=200, time_mask=30, band_mask=8, ema_decay=0.99,
-            classifiers=f"{_QUICK},{_OVER_TIME}",
-        )
+        return cls(split="songs", members=5, classifiers=f"{_QUICK},{_OVER_TIME}", semitones=1.0, duets=1000)
 
     @classmethod
     def quick(cls):
@@ -261,7 +258,7 @@ class Recipe:
         The part of a member of a classifier has the fields of classifiers, that of a network the fields of networks;
         one on views over time has its views instead of a model.
         """
-        kinds = ("member", "both") if self.is_network else ("classifier", "both")
+        kinds = ("member" if self.is_network else "classifier", "both", *(["view"] if self.views else []))
         parts = {"features": ("features",), "member": ("features", *kinds)}[part]
         values = {name: getattr(self, name) for name, field in _FIELDS.items() if field.metadata["part"] in parts}
         if self.views and self.is_network and part == "member":
@@ -302,8 +299,13 @@ class Recipe:
 
     @property
     def channels(self):
-        """Number of spectra, each a channel of the network's input."""
-        return 2 if self.second_n_fft else 1
+        """Channels of the input: spectra; on views, speeds."""
+        return len(self.speeds) if self.views else 1 + (self.second_n_fft > 0)
+
+    @property
+    def speeds(self):
+        """Semitones by which clips of views are faster; that of the clip itself is first."""
+        return (0.0, self.semitones, -self.semitones) if self.semitones else (0.0,)
 
     @property
     def samples(self):
@@ -311,6 +313,13 @@ class Recipe:
         return round(self.seconds * self.sample_rate)
 
 
+# Another training, for networks on the mixture and for small data: few songs and noisy labels let a network overfit
+# within a few epochs, and these choices are meant to reduce that. An epoch uses two of the three seconds of each clip.
+# A ResNet18 is not measurably worse than a ResNet34 there, and takes a quarter of its time.
+LIGHT_TRAINING = {
+    "standardise": True, "model": "resnet18", "epochs": 6, "lr": 1e-3, "weight_decay": 1e-2, "schedule": "one_cycle",
+    "label_smoothing": 0.05, "mixup": 0.3, "crop": 200, "time_mask": 30, "band_mask": 8, "ema_decay": 0.99,
+}
 _ALL_VIEWS = ("musicnn_mixture", "musicnn_vocals", "voice_vocals", "notes_vocals")
 _QUICK = ",".join(["+".join(_ALL_VIEWS), "musicnn_vocals+voice_vocals", "musicnn_mixture"])
 _OVER_TIME = "+".join(f"{network}_vocals{OVER_TIME}" for network in ("musicnn", "voice", "notes"))

@@ -19,7 +19,7 @@ from snippetkit.filterbank import log_mel
 from snippetkit.prediction import predictor
 from snippetkit.prediction.predictor import Predictor
 from snippetkit.prediction.stacking import collect_kinds
-from snippetkit.recipe import Recipe
+from snippetkit.recipe import LIGHT_TRAINING, Recipe
 from snippetkit.run.workspace import Workspace
 from snippetkit.training.data import prepare
 from snippetkit.training.ensemble import train_ensemble, train_kinds
@@ -106,8 +106,8 @@ def trained(cpu, tmp_path):
     return trained
 
 
-STANDARDISED = Recipe.best().with_values(
-    separator="none", classifiers="", model="cnn3", members=2, folds=3, epochs=1, batch_size=16, crop=0,
+STANDARDISED = Recipe(**LIGHT_TRAINING | {"split": "songs"}).with_values(
+    separator="none", model="cnn3", members=2, folds=3, epochs=1, batch_size=16, crop=0,
 )
 
 

@@ -61,7 +61,8 @@ def test_parameters_change_the_recipe_and_zero_changes_nothing(tmp_path):
     assert real.recipe("published") == Recipe.published() and real.recipe() == Recipe.best()
     assert (real.recipe().separator, demo.recipe().separator) == ("torch", "none")
     assert demo.recipe(settings="separator=torch").separator == "torch"
-    assert demo.recipe().members == 2 and not demo.recipe().classifiers and demo.recipe().mixup == Recipe.best().mixup
+    assert demo.recipe().members == 2 and not demo.recipe().classifiers and demo.recipe().mixup == 0.3
+    assert demo.recipe("published").mixup == 0
     recipe = demo.recipe(members=5, epochs=3, settings="lr=0.001 model=cnn3")
     assert (recipe.members, recipe.epochs, recipe.lr, recipe.model) == (5, 3, 0.001, "cnn3")
     with pytest.raises(KitError, match="members=-1 is out of range"):

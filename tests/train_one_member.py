@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from snippetkit.recipe import Recipe
+from snippetkit.recipe import LIGHT_TRAINING, Recipe
 from snippetkit.training.member import train_member
 from snippetkit.utils.hardware import Device
 
@@ -51,8 +51,7 @@ def train(folder, data, model, moment="", count=1):
         or event == "os.remove" and f"remove {Path(arguments[0]).name}" == moment
     ))
     # All that draws random numbers or has a state of its own takes part.
-    recipe = Recipe.best().with_values(
-        separator="none", classifiers="", model=model, folds=3, epochs=4, batch_size=16, crop=30, time_mask=8,
-        precision="fp32",
+    recipe = Recipe(**LIGHT_TRAINING | {"split": "songs"}).with_values(
+        separator="none", model=model, folds=3, epochs=4, batch_size=16, crop=30, time_mask=8, precision="fp32",
     )
     train_member(folder, 3, recipe, data, device=Device("cpu", "CPU", "fp32"))

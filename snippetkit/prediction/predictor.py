@@ -2,7 +2,7 @@
 
 import weakref
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -69,17 +69,16 @@ class Predictor:
         self._device = device or find_devices(self.recipe.precision)[0]
         self._kinds = [(kind, kind.load(self._device)) for kind in kinds]
         names = [name for kind in kinds for name in kind.recipe.views.split("+") if name]
-        self._views = list(dict.fromkeys(map(View.named, names)))
         self._embedders = {
-            network: open_network(network, self._device) for network in {view.network for view in self._views}
+            network: open_network(network, self._device) for network in {View.named(name).network for name in names}
         }
         of_log_mel = [kind.recipe for kind in kinds if not kind.recipe.views]
         of_vocals = [recipe for recipe in of_log_mel if recipe.separator != "none"]
-        needs_vocals = of_vocals or any(view.sound == "vocals" for view in self._views)
+        needs_vocals = of_vocals or any(View.named(name).sound == "vocals" for name in names)
         self._separate = self._open_separator(weights) if needs_vocals else None
         # networks that only need the mixture at one rate are given exactly what they were trained on
         rates = {recipe.sample_rate for recipe in of_log_mel}
-        is_simple = not needs_vocals and not self._views and len(rates) == 1
+        is_simple = not needs_vocals and not names and len(rates) == 1
         self.wanted = {"sample_rate": rates.pop() if is_simple else RATE, "mono": is_simple}
 
     def _open_separator(self, weights):
@@ -185,29 +184,30 @@ class Predictor:
 
     def _scores(self, windows):
         """Combined logits: ndarray, shape (windows, classes)."""
-        views = {view: self._view(view, windows) for view in self._views}
+        @cache
+        def view_of(name, speed):
+            view = View.named(name)
+            embedder = self._embedders[view.network]
+            return view.compute(embedder, windows.of(view.sound, embedder.rate), speed)
+
         scores = [
-            self._mean_logits(kind.recipe, members, self._features(kind.recipe, windows, views))
+            self._mean_logits(kind.recipe, members, self._features(kind.recipe, windows, view_of))
             for kind, members in self._kinds
         ]
         return pool(scores, [kind.weight for kind, _ in self._kinds])
 
-    def _view(self, view, windows):
-        embedder = self._embedders[view.network]
-        return view.compute(embedder, windows.of(view.sound, embedder.rate))
-
-    def _features(self, recipe, windows, views):
+    def _features(self, recipe, windows, view_of):
         if recipe.views:
-            found = np.concatenate([views[View.named(name)] for name in recipe.views.split("+")], axis=-1)
+            names = recipe.views.split("+")
+            found = np.concatenate([view_of(name, speed) for speed in recipe.speeds for name in names], axis=-1)
             return found if recipe.is_network else found[:, np.newaxis]
         signals = windows.of("mixture" if recipe.separator == "none" else "vocals", recipe.sample_rate)
         return np.stack([log_mel(signal, recipe) for signal in signals]).astype(np.float32)
 
     def _mean_logits(self, recipe, members, features):
-        channels = 1 if recipe.views else recipe.channels
         logits = []
         for network, statistics in members:
-            clips = SnippetDataset(features, device=self._device.name, statistics=statistics, channels=channels)
+            clips = SnippetDataset(features, device=self._device.name, statistics=statistics, channels=recipe.channels)
             logits.append(predict(network, clips, self._device))
         return average(np.stack(logits))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import demo
-from ..recipe import Recipe
+from ..recipe import LIGHT_TRAINING, Recipe
 from ..utils.errors import KitError, listed, report_os_error
 from ..utils.paths import KAGGLE, project_folder, runs_folder
 from ..utils.progress import say
@@ -57,8 +57,8 @@ class Workspace:
         name : str
             'best', 'quick' or 'published'.
         members, epochs : int
-            0: the recipe's own number; on the demo a small one (then nothing is separated, and there are no
-            classifiers, either).
+            0: the recipe's own number; on the demo a small one (then nothing is separated, there are no classifiers,
+            and the networks of 'best' have the light training).
         settings : str
             Further choices, ``name=value`` separated by spaces.
 
@@ -71,7 +71,8 @@ class Workspace:
         given = {key: value for key, value in {"members": members, "epochs": epochs}.items() if value != 0}
         # a recipe without networks of its own needs pretrained ones and vocals
         few = _DEMO if self.is_demo and recipe.members else {}
-        return recipe.with_values(**few | given).with_settings(settings.split())
+        light = LIGHT_TRAINING if few and name == "best" else {}
+        return recipe.with_values(**light | few | given).with_settings(settings.split())
 
 
 def remember(given, workspace):

@@ -37,16 +37,17 @@ class KernelMachine(nn.Module):
 
         Parameters
         ----------
-        features : Tensor, shape (clips, 1, 1, numbers)
+        features : Tensor, shape (clips, speeds, 1, numbers)
 
         Returns
         -------
         Tensor, shape (clips, classes), float32
+            Means over the speeds.
         """
         with torch.autocast(features.device.type, enabled=False):   # distances of large vectors need all digits
-            projected = (features.float().flatten(1) - self.mean) @ self.projection
+            projected = (features.float().flatten(2) - self.mean) @ self.projection
             kernel = torch.exp(-self.width * torch.cdist(projected, self.clips).square())
-            return self.temperature * (kernel @ self.coefficients)
+            return self.temperature * (kernel @ self.coefficients).mean(dim=1)
 
     def _load_from_state_dict(self, state_dict, prefix, *arguments):
         for name in self._BUFFERS:
@@ -76,15 +77,18 @@ def fit(data, recipe, member):
         As `folds.split`; if a class has no clip in the training set.
     """
     rows, _ = folds.split(data, recipe, member)
-    features, labels = data.views_of(recipe, "train")[rows], data.labels[rows]
+    features, labels = data.view_training_set(recipe, rows)
     if len(missing := set(range(data.classes)) - set(labels)):
         raise KitError(f"member_{member:02d}: no clip of class {min(missing)} is in the training set.")
-    mean, projection = _projection(features, _weights(data, recipe), recipe.components)
-    clips = (features - mean) @ projection
-    width = recipe.width / max(float(np.square(clips).sum(axis=1).mean()), 1e-12)
-    targets = np.where(labels[:, np.newaxis] == np.arange(data.classes), 1.0, -1.0)
+    # The clips at their own speed come first. They alone define the projection and the temperature.
+    own, speeds = slice(len(rows)), np.split(features, recipe.channels, axis=1)
+    mean, projection = _projection(speeds[0][own], _weights(data, recipe), recipe.components)
+    clips = np.concatenate([(numbers - mean) @ projection for numbers in speeds])
+    width = recipe.width / max(float(np.square(clips[own]).sum(axis=1).mean()), 1e-12)
+    targets = np.tile(np.where(labels[:, np.newaxis] == np.arange(data.classes), 1.0, -1.0), (len(speeds), 1))
     kernel = np.exp(-width * _distances(clips, clips))
-    temperature = _temperature(kernel, targets, labels, folds.inner_folds(data, recipe, rows), recipe.ridge)
+    inner = folds.inner_folds(data, recipe, rows)
+    temperature = _temperature(kernel[own, own], targets[own], labels[own], inner, recipe.ridge)
     return KernelMachine({
         "mean": mean, "projection": projection, "clips": clips, "coefficients": _solve(kernel, targets, recipe.ridge),
         "width": width, "temperature": temperature,
@@ -127,7 +131,9 @@ def _distances(one, other):
 def _solve(kernel, targets, ridge):
     from scipy.linalg import solve
 
-    return solve(kernel + ridge * np.eye(len(kernel)), targets, assume_a="pos")
+    matrix = kernel.copy()
+    matrix[np.diag_indices_from(matrix)] += ridge
+    return solve(matrix, targets, assume_a="pos", overwrite_a=True)
 
 
 def _temperature(kernel, targets, labels, fold, ridge):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..features.extraction import Features, band_statistics, extract, is_complete
 from ..features.pretrained import extraction as pretrained
+from ..features.pretrained.variants import DUET_CLASS, DUETS, SPEED_NAMES, Duets
 from ..songs import folds
 from ..songs.table import Songs, check_own_songs, find_songs
 from ..utils.artifacts import digest
@@ -26,7 +27,10 @@ class TrainingData:
     songs : Songs or None
         Needed for ``split=songs``, and to collect results.
     views : dict
-        Name of each view of pretrained features to a dict of 'train' and 'test' to Features.
+        Name of each view of pretrained features to a dict of splits to Features, as `pretrained.extract_views` returns
+        it.
+    duets : ndarray, shape (duets, 2), int
+        Rows of the train clips that the rows of the split 'duets' are sums of.
     """
 
     train: Features
@@ -35,6 +39,7 @@ class TrainingData:
     class_names: tuple
     songs: Songs | None = None
     views: dict = field(default_factory=dict)
+    duets: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
 
     @property
     def classes(self):
@@ -50,8 +55,22 @@ class TrainingData:
         return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
 
     def views_of(self, recipe, split):
-        """The views of a kind side by side: ndarray, shape (clips, numbers), or over time (clips, frames, channels)."""
-        return np.concatenate([self.views[name][split].array for name in recipe.views.split("+")], axis=-1)
+        """The views of a kind side by side, speed after speed.
+
+        Returns
+        -------
+        ndarray, shape (clips, speeds * numbers), or over time (clips, frames, speeds * channels)
+        """
+        names, speeds = recipe.views.split("+"), SPEED_NAMES[: recipe.channels]
+        return np.concatenate([self.views[name][split + speed].array for speed in speeds for name in names], axis=-1)
+
+    def view_training_set(self, recipe, rows):
+        """`views_of` some train clips, then of the duets of these clips, and the labels of both."""
+        features, labels = self.views_of(recipe, "train")[rows], self.labels[rows]
+        if recipe.duets and len(duets := np.flatnonzero(np.isin(self.duets, rows).all(axis=1))):
+            features = np.concatenate([features, self.views_of(recipe, DUETS)[duets]])
+            labels = np.concatenate([labels, np.full(len(duets), DUET_CLASS)])
+        return features, labels
 
     def datasets(self, recipe, member, device):
         """Training set, validation set and test set of a member, on the device.
@@ -93,15 +112,15 @@ class TrainingData:
     def _view_datasets(self, recipe, member, device):
         from ..dataset import SnippetDataset
 
-        sides = folds.split(self, recipe, member)
-        train, test = (self.views_of(recipe, split) for split in ("train", "test"))
-        options = {"device": device.name}
+        train, valid = folds.split(self, recipe, member)
+        sets = [self.view_training_set(recipe, train), (self.views_of(recipe, "train")[valid], self.labels[valid])]
+        sets.append((self.views_of(recipe, "test"), None))
+        options = {"device": device.name, "channels": recipe.channels}
         if recipe.is_network:
-            options["statistics"] = band_statistics(train[sides[0]])
-        else:
-            train, test = train[:, np.newaxis], test[:, np.newaxis]     # a clip's numbers are a single frame
-        sets = [SnippetDataset(train[rows], self.labels[rows], **options) for rows in sides]
-        return *sets, SnippetDataset(test, **options)
+            options["statistics"] = band_statistics(sets[0][0])
+        else:   # a clip's numbers are a single frame
+            sets = [(features[:, np.newaxis], labels) for features, labels in sets]
+        return tuple(SnippetDataset(features, labels, **options) for features, labels in sets)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):
@@ -133,13 +152,14 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     names = recipe.views_of_classifiers()
     is_ready = all(is_complete(split, path, recipe) for split, path in zip(splits, paths))
-    of_vocals = [name for name in names if pretrained.View.named(name).sound == "vocals"]
+    of_vocals = [name for name in names if recipe.duets or pretrained.View.named(name).sound == "vocals"]
     if not (is_ready and pretrained.are_complete(splits, workspace.views, of_vocals, recipe)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
     train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
     labels = competition.labels[train.ids]
     songs = find_songs(*splits, labels, workspace.songs, recipe, own=songs)
+    duets = Duets.draw(splits[0], labels, songs, recipe, competition.classes)
     return TrainingData(
-        train=train, labels=labels, test=test, class_names=competition.classes, songs=songs,
-        views=pretrained.extract_views(splits, workspace.views, names, recipe),
+        train=train, labels=labels, test=test, class_names=competition.classes, songs=songs, duets=duets.rows,
+        views=pretrained.extract_views(splits, workspace.views, names, recipe, duets=duets),
     )

@@ -40,14 +40,23 @@ class SequenceNetwork(nn.Module):
 
         Parameters
         ----------
-        features : Tensor, shape (clips, 1, frames, channels)
-            Standardised; the views side by side.
+        features : Tensor, shape (clips, speeds, frames, channels)
+            Standardised; the views side by side. In training, a random speed of each clip is used; otherwise, the
+            logits are means over the speeds.
 
         Returns
         -------
         Tensor, shape (clips, classes)
         """
-        channels = self.channel_dropout(features.squeeze(1).transpose(1, 2).clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS))
+        clips, speeds = features.shape[:2]
+        if not self.training:
+            return torch.stack([self._logits(features[:, speed]) for speed in range(speeds)]).mean(dim=0)
+        chosen = torch.randint(speeds, (clips,), device=features.device) if speeds > 1 else 0
+        return self._logits(features[torch.arange(clips, device=features.device), chosen])
+
+    def _logits(self, features):
+        """Logits of clips at one speed: Tensor (clips, frames, channels) to (clips, classes)."""
+        channels = self.channel_dropout(features.transpose(1, 2).clamp(-_MOST_DEVIATIONS, _MOST_DEVIATIONS))
         views = [project(view) for project, view in zip(self.projections, channels.split(self._sizes, dim=1))]
         projected = functional.relu(self.norm(torch.cat(views, dim=1)))
         hidden = self.first(projected)

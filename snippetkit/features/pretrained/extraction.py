@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
-from ... import audio
 from ...recipe import OVER_TIME
 from ...utils.artifacts import claim, digest, rows_done, write_rows
 from ...utils.errors import KitError
@@ -17,6 +16,7 @@ from ...utils.progress import progress
 from ...utils.releases import Release, find
 from ..extraction import COMPUTED, blocks_of, is_made, load
 from . import releases
+from .variants import DUETS, SPEED_NAMES, Clips, change_speed
 
 
 class Network(NamedTuple):
@@ -86,14 +86,15 @@ class View:
         """Half precision over time: the three views of a clip have 100,000 numbers."""
         return "<f2" if self.over_time else "<f4"
 
-    def compute(self, embedder, samples):
-        """The view of clips, from the embedder of its network: ndarray, shape (clips, *shape), of its dtype."""
+    def compute(self, embedder, samples, semitones=0.0):
+        """The view of clips at a speed, from the embedder of its network: ndarray (clips, *shape), of its dtype."""
+        samples = change_speed(samples, semitones)
         values = embedder.frames(samples, count=FRAMES) if self.over_time else embedder.pooled(samples)
         largest = np.finfo(self.dtype).max
         return values.clip(-largest, largest).astype(self.dtype)
 
 
-def extract_views(splits, folder, names, recipe, *, jobs=-1):
+def extract_views(splits, folder, names, recipe, *, duets=None, jobs=-1):
     """Compute views of all clips, continue an earlier run, or return them if they are complete.
 
     Parameters
@@ -106,13 +107,15 @@ def extract_views(splits, folder, names, recipe, *, jobs=-1):
     names : list of str
         Of views.
     recipe : Recipe
+    duets : Duets or None
     jobs : int
         Threads that decode, as joblib counts them.
 
     Returns
     -------
     dict
-        Name of each view to a dict of 'train' and 'test' to Features; their arrays have shape (clips, *view.shape).
+        Name of each view to a dict of 'train', 'test', and 'duets' if there are any, to Features; their arrays have
+        shape (clips, *view.shape). With ``semitones``, there are also 'train_faster', 'train_slower' and so on.
 
     Raises
     ------
@@ -120,9 +123,14 @@ def extract_views(splits, folder, names, recipe, *, jobs=-1):
         If an array was made from other clips or vocals, a network's weights cannot be had, or a clip has become
         unreadable.
     """
-    wanted = [View.named(name) for name in names]
-    return {view.name: {split: extract(sources, folder, split, view, recipe, jobs=jobs)
-                        for split, sources in zip(_SPLITS, splits)} for view in wanted}
+    sounds = dict(zip(_SPLITS, map(Clips, splits)))
+    sounds |= {DUETS: duets} if duets is not None and len(duets.rows) else {}
+    return {
+        name: {
+            split + speed: extract(sound, folder, split + speed, View.named(name), recipe, semitones, jobs=jobs)
+            for split, sound in sounds.items() for speed, semitones in zip(SPEED_NAMES, recipe.speeds)
+        } for name in names
+    }
 
 
 def require_networks(folder, names):
@@ -138,37 +146,41 @@ def require_networks(folder, names):
 
 def are_complete(splits, folder, names, recipe):
     """Whether all these views exist, so that neither clips nor vocals are needed."""
+    views, speeds = list(map(View.named, names)), list(zip(SPEED_NAMES, recipe.speeds))
     return all(
-        is_made(_path(folder, view, split), _made_by(sources, view, recipe))
-        for view in map(View.named, names) for split, sources in zip(_SPLITS, splits)
+        is_made(_path(folder, view, split + speed), _made_by(Clips(sources), view, recipe, semitones))
+        for view in views for split, sources in zip(_SPLITS, splits) for speed, semitones in speeds
+    ) and all(      # which duets is only known when the songs are
+        _path(folder, view, DUETS + speed).exists() for view in views for speed, _ in speeds if recipe.duets
     )
 
 
-def extract(sources, folder, split, view, recipe, *, jobs=-1):
-    """One view of one split, as in `extract_views`.
+def extract(sounds, folder, split, view, recipe, semitones=0.0, *, jobs=-1):
+    """One view of one split at one speed, as in `extract_views`.
 
     Parameters
     ----------
-    sources : Sources
+    sounds : Clips or Duets
     folder : path-like
     split : str
-        'train' or 'test'.
+        Such as 'train' or 'train_faster'.
     view : View
     recipe : Recipe
+    semitones : float
     jobs : int
 
     Returns
     -------
     Features
     """
-    path, made_by = _path(folder, view, split), _made_by(sources, view, recipe)
-    about = {"shape": [len(sources.paths), *view.shape], "ids": list(sources.paths), "source": COMPUTED}
+    path, made_by = _path(folder, view, split), _made_by(sounds, view, recipe, semitones)
+    about = {"shape": [len(sounds.ids), *view.shape], "ids": sounds.ids, "source": COMPUTED}
     delete = f"{path.parent} and the classifiers beside {path.parent.parent}"
     claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), delete=delete, **about)
     if not path.exists():
         with exclusive_task(path.parent, f"computing {view.name}"):
             if not path.exists():   # the process that held the lock may have computed it
-                _compute(sources, path, made_by, view, recipe, jobs)
+                _compute(sounds, path, made_by, view, recipe, semitones, jobs)
     return load(path)
 
 
@@ -200,39 +212,37 @@ def hear(sources, clip, names, recipe):
     heard = {}
     for view in views:
         embedder = embedders[view.network]
-        files = sources.paths if view.sound == "vocals" else sources.clips
-        signal = audio.load_clip(files[clip], recipe, is_bad=clip in sources.faults, sample_rate=embedder.rate)
+        signal = Clips(sources).load(clip, view.sound, recipe, embedder.rate)
         heard[view.name] = embedder.show(signal[np.newaxis])
     return heard
 
 
-def _made_by(sources, view, recipe):
+def _made_by(sounds, view, recipe, semitones):
     made_by = {
-        "network": digest(view.release.files), "clips": sources.fingerprint, "seconds": recipe.seconds,
+        "network": digest(view.release.files), "clips": sounds.fingerprint, "seconds": recipe.seconds,
         "length": recipe.length, "precision": recipe.precision,
     }
     if view.over_time:
         made_by |= {"frames": FRAMES}
+    if semitones:
+        made_by |= {"semitones": semitones}
     if view.sound == "vocals":
-        made_by |= {"weights": sources.weights, "fast_separation": recipe.fast_separation}
+        made_by |= {"weights": sounds.weights, "fast_separation": recipe.fast_separation}
     return made_by
 
 
-def _compute(sources, path, made_by, view, recipe, jobs):
+def _compute(sounds, path, made_by, view, recipe, semitones, jobs):
     embedder = open_network(view.network, _first_device(recipe.precision))
-    ids, done = list(sources.paths), rows_done(path, made_by)
-    files = sources.paths if view.sound == "vocals" else sources.clips
+    ids, done = sounds.ids, rows_done(path, made_by)
     with (
         Parallel(jobs, prefer="threads") as parallel,
         progress(total=len(ids), done=done, title=f"{path.stem.replace('_', ' ')}", unit="clip") as bar,
     ):
         signals = (
-            np.stack(parallel(
-                delayed(audio.load_clip)(files[i], recipe, is_bad=i in sources.faults, sample_rate=embedder.rate)
-                for i in block
-            )) for block in blocks_of(ids[done:])
+            np.stack(parallel(delayed(sounds.load)(i, view.sound, recipe, embedder.rate) for i in block))
+            for block in blocks_of(ids[done:])
         )
-        blocks = (view.compute(embedder, block) for block in signals)
+        blocks = (view.compute(embedder, block, semitones) for block in signals)
         write_rows(path, made_by, (len(ids), *view.shape), blocks, bar, dtype=view.dtype)
 
 

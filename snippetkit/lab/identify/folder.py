@@ -70,7 +70,8 @@ class IndexedSongs:
         """
         title, matches = self._query(signal, count)
         reason = f"no song has {_FEWEST_PAIRS} pairs and {_LEAD:g} times as many as the next; the likeliest are"
-        return Identification(title, {match.name: match.score for match in matches}, "pairs", partial(self._develop, signal), reason)
+        top = {match.name: match.score for match in matches}
+        return Identification(title, top, "pairs", partial(self._develop, signal), reason)
 
     def _develop(self, signal):
         steps = max(1, math.ceil(len(signal) / SAMPLE_RATE / _STEP / _MOST_ANSWERS))

@@ -32,7 +32,7 @@ def song_recipe(model="alexnet", *, epochs=32):
     """The recipe of song identification, with the published features.
 
     22,050 Hz, 128 mel bands and a hop of 431 samples give 256 frames for 5 s. The numbers of epochs were published for
-    each model. The rest of the training is the kit's own, see `Recipe.best`.
+    each model. The rest of the training is the kit's own, see `recipe.LIGHT_TRAINING`.
     """
     return Recipe(
         members=1, separator="none", sample_rate=22_050, seconds=5.0, preemphasis=0.0, frame_length=2048, n_fft=2048,

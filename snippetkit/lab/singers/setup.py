@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from ...data.competition import find
-from ...recipe import Recipe
+from ...recipe import LIGHT_TRAINING, Recipe
 from ...run.workspace import Workspace, open_workspace
 from ...training.data import prepare
 from ...training.members import finished_members, shared_recipe
@@ -34,7 +34,7 @@ def open_study(
         empty if that was the demo or what Kaggle has attached.
     run : path-like
         Work folder with complete features and finished members whose folds keep songs apart. Empty: ResNet18s are
-        trained with the recipe 'best', without separation.
+        trained with `recipe.LIGHT_TRAINING`, without separation.
     out : path-like
         Folder for all results. Empty: ``runs/models``, or ``runs/models-<name of the data folder>``.
     members, epochs : int
@@ -76,8 +76,8 @@ def open_study(
         recipe = shared_recipe(work.members, available)[0].with_values(members=len(available))
     else:
         available = range(members)
-        recipe = Recipe.best().with_values(
-            separator="none", classifiers="", model="resnet18", members=members, epochs=epochs,
+        recipe = Recipe(
+            **LIGHT_TRAINING | {"split": "songs", "separator": "none", "members": members, "epochs": epochs},
         )
     _require_folds(valid_folds, recipe, available, run)
     work = work if str(run) else open_workspace(data, out)

@@ -14,7 +14,7 @@ import torch
 from ...data.competition import find
 from ...prediction.evaluation import compare_runs, interval, out_of_fold_table, read_out_of_fold
 from ...prediction.scores import collect
-from ...recipe import Recipe
+from ...recipe import LIGHT_TRAINING, Recipe
 from ...run.workspace import open_workspace
 from ...songs import folds
 from ...training.data import TrainingData, prepare
@@ -58,10 +58,9 @@ class StudentData(TrainingData):
 
 
 def student_recipe(model, epochs, folds):
-    """The recipe of a student: the training of `Recipe.best` on log-mel features of the mixture, a network per fold."""
-    return Recipe.best().with_values(
-        separator="none", classifiers="", model=model, epochs=epochs, members=folds, folds=folds,
-    )
+    """The recipe of a student: `recipe.LIGHT_TRAINING` on log-mel features of the mixture, a network per fold."""
+    own = {"split": "songs", "separator": "none", "model": model, "epochs": epochs, "members": folds, "folds": folds}
+    return Recipe(**LIGHT_TRAINING | own)
 
 
 def train(run, out, recipe, *, data="", share=0.7, clock=None):

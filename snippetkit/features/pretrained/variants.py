@@ -1,0 +1,145 @@
+"""More clips for classifiers on pretrained features: faster and slower ones, and sums of two voices.
+
+A clip that is played faster is higher, too (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015).
+A model is trained on all speeds, and its predictions for a clip are averaged over them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from ... import audio
+from ...data.labels import CLASSES
+from ...utils.artifacts import digest
+from ...vocals.clips import Sources
+
+# Ends of the names of arrays, for each of `Recipe.speeds`.
+SPEED_NAMES = ("", "_faster", "_slower")
+DUETS = "duets"
+DUET_CLASS = len(CLASSES) - 1       # more than one voice
+_ONE_VOICE = (1, 2)
+_LEVELS = (-4.0, 4.0)   # dB, of the second voice relative to the first
+
+
+def change_speed(samples, semitones):
+    """Play clips faster and higher, or slower and lower; they keep their length.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (clips, samples)
+    semitones : float
+        Positive: faster. What is missing at the end is mirrored.
+
+    Returns
+    -------
+    ndarray, shape (clips, samples), float32
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)[np.newaxis]
+    >>> faster = change_speed(tone, 12)         # an octave
+    >>> faster.shape, int(np.abs(np.fft.rfft(faster[0, :8_000])).argmax())      # in steps of 2 Hz
+    ((1, 16000), 440)
+    """
+    if not semitones:
+        return samples
+    length, ratio = samples.shape[1], 2 ** (semitones / 12)
+    changed = [soxr.resample(clip, ratio, 1.0)[:length] for clip in samples]
+    return np.stack([np.pad(clip, (0, length - len(clip)), mode="reflect") for clip in changed]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of a split as sounds for `extraction.extract`.
+
+    Attributes
+    ----------
+    sources : Sources
+    """
+
+    sources: Sources
+
+    @property
+    def ids(self):
+        return list(self.sources.paths)
+
+    @property
+    def fingerprint(self):
+        return self.sources.fingerprint
+
+    @property
+    def weights(self):
+        return self.sources.weights
+
+    def load(self, clip, sound, recipe, rate):
+        """The mixture or the vocals of a clip: ndarray, shape (samples,), at a rate."""
+        files = self.sources.paths if sound == "vocals" else self.sources.clips
+        is_bad = clip in self.sources.faults
+        return audio.load_clip(files[clip], recipe, is_bad=is_bad, sample_rate=rate)
+
+
+@dataclass(frozen=True)
+class Duets:
+    """Sums of two train clips in which one voice sings, as clips of more than one voice.
+
+    Attributes
+    ----------
+    sources : Sources
+        Of the train clips.
+    rows : ndarray, shape (duets, 2), int
+        Rows of the two clips among the train clips.
+    levels : ndarray, shape (duets,)
+        Of the second voice relative to the first, in dB.
+    """
+
+    sources: Sources
+    rows: np.ndarray
+    levels: np.ndarray
+
+    @classmethod
+    def draw(cls, sources, labels, songs, recipe, classes):
+        """Draw `recipe.duets` pairs of clips of one fold and of different songs; fewer if there are not enough.
+
+        Parameters
+        ----------
+        sources : Sources
+            Of the train clips.
+        labels : ndarray, shape (clips,), int
+        songs : Songs
+        recipe : Recipe
+        classes : sequence of str
+            Without the kit's own classes, there are no duets.
+        """
+        rng = np.random.default_rng(recipe.split_seed)
+        single = np.flatnonzero(np.isin(labels, _ONE_VOICE))
+        count = recipe.duets if tuple(classes) == CLASSES and len(single) else 0
+        rows = rng.choice(single, (50 * count, 2)) if count else np.zeros((0, 2), int)
+        group, fold = songs.group[rows], songs.fold[rows]
+        rows = rows[(group[:, 0] != group[:, 1]) & (fold[:, 0] == fold[:, 1])][:count]
+        return cls(sources, rows, rng.uniform(*_LEVELS, len(rows)))
+
+    @property
+    def ids(self):
+        return list(range(len(self.rows)))
+
+    @property
+    def fingerprint(self):
+        return digest([self.sources.fingerprint, self.rows.tolist(), self.levels.round(6).tolist()])
+
+    @property
+    def weights(self):
+        return self.sources.weights
+
+    def load(self, duet, sound, recipe, rate):
+        """The vocals of both clips, or the mixture of the first with the vocals of the second: ndarray (samples,)."""
+        ids, clips = list(self.sources.paths), Clips(self.sources)
+        first, second = (clips.load(ids[row], "vocals", recipe, rate) for row in self.rows[duet])
+        ratio = 10 ** (self.levels[duet] / 20) * _level(first) / _level(second)
+        carrier = first if sound == "vocals" else clips.load(ids[self.rows[duet, 0]], sound, recipe, rate)
+        total = carrier + ratio * second
+        return (total / max(1.0, np.abs(total).max())).astype(np.float32)
+
+
+def _level(signal):
+    return np.sqrt(np.square(signal).mean()) + 1e-6
