@@ -256,7 +256,7 @@ def test_a_run_of_classifiers_and_networks(small_demo, tmp_path):
         pytest.skip(str(error))
     command = [
         "run", "--data", small_demo, "--out", tmp_path, "--recipe", "quick", "--set", "separator=none",
-        "--set", "folds=2",
+        "--set", "folds=2", "--set", "semitones=1", "--set", "duets=6",
     ]
     result = run_kit(*command, "--set", "classifiers=voice_mixture", check=True)
     assert "1 member per clip" in result.stdout and (tmp_path / "submission.csv").exists()

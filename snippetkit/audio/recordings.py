@@ -1,5 +1,6 @@
 """Recordings of any length: decoded from every usual format, and listed."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,15 @@ def recordings_in(folder):
         If there is none, or the folder cannot be read.
     """
     return _sorted(folder, files_in(folder))
+
+
+def distinct_recordings(folder):
+    """`recordings_in` a folder whose recordings have different names without their suffix, else a KitError."""
+    paths = recordings_in(folder)
+    stems = Counter(path.stem for path in paths)
+    if doubled := sorted(stem for stem in stems if stems[stem] > 1):
+        raise KitError(f"{folder} holds several recordings named {', '.join(doubled)}. Rename or remove some.")
+    return paths
 
 
 def recordings_below(folder):

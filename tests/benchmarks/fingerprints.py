@@ -51,15 +51,11 @@ def _take_tests(songs, count):
     with tempfile.TemporaryDirectory() as folder:
         recogniser = IndexRecogniser(songs, song_recipe(), folder)
         tests, curve = recogniser.evaluate(count), recogniser.accuracy_by_snr(count)
+        unknown = evaluation.compare_unknown(folder, {"index": recogniser}, songs, count // 2)
     columns = ("test", "accuracy", "top5", "precision", "auc")
     _show(columns, ([row[name] for name in columns] for _, row in tests.iterrows()))
     _show(("SNR, dB", *curve["snr"]), [("accuracy", *curve["accuracy"]), ("top5", *curve["top5"])])
-    rows = []
-    for half in range(2):
-        known, others = evaluation.highest_probabilities(recogniser, songs, count // 2, half=half)
-        rates = evaluation.threshold_rates(known, others, evaluation.choose_threshold(known, others))
-        rows.append((half, len(known), len(others), rates["auc"], np.median(known), others.max()))
-    _show(("half", "known", "unknown", "auc", "median score of known", "highest of unknown"), rows)
+    _show(unknown.columns, unknown.to_numpy())
 
 
 def _identify(folder, songs):

@@ -130,7 +130,7 @@ def load_songs(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix
         If a folder holds too few recordings, or two that differ only in their suffix; if recordings cannot be decoded,
         or songs are shorter than a fragment.
     """
-    paths, noise_paths = _unique_recordings(songs), _unique_recordings(noises)
+    paths, noise_paths = recordings.distinct_recordings(songs), recordings.distinct_recordings(noises)
     load = partial(_load, sample_rate=recipe.sample_rate)
     results = parallel_map(load, [*paths, *noise_paths], jobs=jobs, title="songs and noises", unit="recording")
     if faults := [result for result in results if isinstance(result, str)]:
@@ -153,14 +153,6 @@ def load_songs(songs, noises, recipe, *, unknown=0, fragments=FRAGMENTS, mix=Mix
         source=fingerprint([*(paths[i] for i in known), *noise_paths]), fragments=fragments, mix=mix,
         unknown=[signals[i] for i in sorted(order[:unknown])],
     )
-
-
-def _unique_recordings(folder):
-    paths = recordings.recordings_in(folder)
-    stems = [path.stem for path in paths]
-    if doubled := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        raise KitError(f"{folder} holds several recordings named {', '.join(doubled)}. Rename or remove some.")
-    return paths
 
 
 def _load(path, sample_rate):

@@ -45,10 +45,7 @@ class IndexedSongs:
     def __init__(self, folder, path=None):
         folder = Path(folder).resolve()
         path = Path(path or runs_folder() / f"songs-{folder.name}.npz")
-        paths = recordings.recordings_in(folder)
-        files = {file.stem: file for file in paths}
-        if len(files) < len(paths):
-            raise KitError(f"{folder} holds recordings that differ only in their suffix. Rename or remove some.")
+        files = {file.stem: file for file in recordings.distinct_recordings(folder)}
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive_task(path.parent, f"writing {path.name}"):
             self.index = _update(path, files)
