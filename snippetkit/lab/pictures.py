@@ -82,26 +82,26 @@ def _show_spectrogram(axis, values, seconds, **options):
 
 
 def explained(clips, *, seconds):
-    """One row per clip: its features, its saliency and its class activation.
+    """One row per clip: its features, and each of its explanations on top of them.
 
     Parameters
     ----------
     clips : dict
-        Title to a tuple of three ndarrays of shape (frames, bands): features, saliency, class activation.
+        Title to a pair: features, ndarray (frames, bands), and a dict of name to explanation, of the same shape.
     seconds : float
         Length of a clip.
     """
-    figure, axes = subplots(len(clips), 3, size=(12, 2.6 * len(clips)), sharex=True, sharey=True, squeeze=False)
-    for (left, middle, right), (title, (features, saliency, activation)) in zip(axes, clips.items()):
-        _show_spectrogram(left, features, seconds, cmap="gray")
-        _show_spectrogram(middle, saliency, seconds, cmap="magma")
-        _show_spectrogram(right, features, seconds, cmap="gray")
-        if activation.any():
-            _show_spectrogram(right, activation, seconds, cmap="inferno", alpha=0.6)
-        activation_title = "class activation" if activation.any() else "class activation: zero everywhere"
-        for axis, text in zip((left, middle, right), (title, "saliency", activation_title)):
-            axis.set_title(text, fontsize="medium")
-        left.set_ylabel("band")
+    columns = 1 + max(len(maps) for _, maps in clips.values())
+    size = (4 * columns, 2.6 * len(clips))
+    figure, axes = subplots(len(clips), columns, size=size, sharex=True, sharey=True, squeeze=False)
+    for row, (title, (features, maps)) in zip(axes, clips.items()):
+        for axis, (name, values) in zip(row, [(title, None), *maps.items()]):
+            _show_spectrogram(axis, features, seconds, cmap="gray")
+            if values is not None and values.any():
+                _show_spectrogram(axis, values, seconds, cmap="inferno", alpha=0.6)
+            is_empty = values is not None and not values.any()
+            axis.set_title(f"{name}: zero everywhere" if is_empty else name, fontsize="medium")
+        row[0].set_ylabel("band")
     for axis in axes[-1]:
         axis.set_xlabel("s")
     return figure

@@ -42,11 +42,13 @@ def test_spectrograms_share_a_scale_and_have_low_bands_at_the_bottom():
 
 def test_an_empty_class_activation_is_named():
     features = np.ones((20, 8), np.float32)
-    figure = pictures.explained({"right": (features,) * 3, "wrong": (features, features, 0 * features)}, seconds=3.0)
+    maps = {"saliency": features, "class activation": features}
+    clips = {"right": (features, maps), "wrong": (features, maps | {"class activation": 0 * features})}
+    figure = pictures.explained(clips, seconds=3.0)
     assert [axis.get_title() for axis in figure.axes] == [
         "right", "saliency", "class activation", "wrong", "saliency", "class activation: zero everywhere",
     ]
-    assert [len(axis.images) for axis in figure.axes] == [1, 1, 2, 1, 1, 1]
+    assert [len(axis.images) for axis in figure.axes] == [1, 2, 2, 1, 2, 1]
 
 
 @pytest.mark.parametrize("truth", [None, [(0, 1.0, 2)]])

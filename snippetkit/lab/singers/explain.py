@@ -1,4 +1,4 @@
-"""Explanations of a network's predictions, by captum: saliency and class activation over the spectrogram."""
+"""Explanations of a network's predictions over the spectrogram, by captum, and how much of them falls on the voice."""
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,41 @@ def class_activation(network, features, target):
     return _scaled(LayerAttribution.interpolate(activation, features.shape[2:], "bilinear")[0, 0])
 
 
-EXPLANATIONS = {"saliency": saliency, "class activation": class_activation}
+def occlusion(network, features, target):
+    """How far the log-odds of a class fall when a part of the clip is hidden.
+
+    Zeiler and Fergus, "Visualizing and understanding convolutional networks" (ECCV 2014). All bands of `_HIDDEN` frames
+    are replaced by 0, the mean of standardised features.
+
+    Parameters
+    ----------
+    network, features, target
+        As in `saliency`.
+
+    Returns
+    -------
+    ndarray, shape (frames, bands), 0 to 1
+        Equal in all bands.
+    """
+    from captum.attr import Occlusion
+
+    network.eval()
+    shape = (features.shape[1], min(_HIDDEN, features.shape[2]), features.shape[3])
+    falls = Occlusion(lambda clips: _log_odds(network(clips).float())).attribute(
+        features.float(), target=target, sliding_window_shapes=shape, strides=(shape[0], shape[1] // 2, shape[2]),
+        baselines=0.0, perturbations_per_eval=32,
+    )
+    return _scaled(falls[0].amax(dim=0).clamp_min(0))
+
+
+EXPLANATIONS = {"saliency": saliency, "class activation": class_activation, "occlusion": occlusion}
+_HIDDEN = 30        # frames, 0.3 s of the published features
+
+
+def _log_odds(logits):
+    """Logarithm of p / (1 - p) of each class: Tensor (clips, classes) to (clips, classes)."""
+    others = logits[:, None] + torch.diag(torch.full((logits.shape[1],), -torch.inf, device=logits.device))
+    return logits - others.logsumexp(dim=2)
 
 
 def _scaled(values):
@@ -77,7 +111,7 @@ def explain_most_confident(network, clips):
     Returns
     -------
     dict
-        Title to the clip's row and three ndarrays of shape (frames, bands): features, saliency, class activation.
+        Title to the clip's row, its features, ndarray (frames, bands), and a dict of `EXPLANATIONS` of that shape.
     """
     with torch.inference_mode():
         probabilities = torch.cat([network(part).float().softmax(dim=1) for part in clips.features.float().split(64)])
@@ -90,8 +124,8 @@ def explain_most_confident(network, clips):
             label, features = int(predicted[row]), clips.features[row : row + 1]
             title += f": predicted {CLASSES[label]} ({confidence[row]:.2f})"
             title += "" if is_correct else f"\nlabelled {CLASSES[int(clips.labels[row])]}"
-            maps = (explain(network, features, label) for explain in EXPLANATIONS.values())
-            explanations[title] = row, (features[0, 0].float().cpu().numpy(), *maps)
+            maps = {name: explain(network, features, label) for name, explain in EXPLANATIONS.items()}
+            explanations[title] = row, features[0, 0].detach().float().cpu().numpy(), maps
     return explanations
 
 
@@ -112,7 +146,7 @@ def measure_on_voices(network, recipe, statistics, count, *, device, seed=0):
     Returns
     -------
     DataFrame
-        A row per clip, ``saliency`` and ``class activation``: see `ratio_on_voice`.
+        A row per clip, a column per name of `EXPLANATIONS`: see `ratio_on_voice`.
     """
     features, is_sung, labels = half_sung_clips(recipe, count, seed=seed)
     clips = SnippetDataset(features, device=device.name, statistics=statistics, channels=recipe.channels)
