@@ -17,7 +17,7 @@ from side_by_side import markdown
 
 from snippetkit.data.competition import find
 from snippetkit.prediction.evaluation import compare_runs, interval, read_out_of_fold
-from snippetkit.recipe import LIGHT_TRAINING
+from snippetkit.recipe import LIGHT_TRAINING, Recipe
 from snippetkit.training.members import finished_members, read_histories
 from snippetkit.utils.storage import read_json, write_table
 
@@ -38,6 +38,11 @@ _RESNET34 = (*_RESNET18, "model=resnet34", "epochs=13")
 ROWS = {
     "best": ("best", 5, ()),
     "quick": ("quick", 0, ()),    # classifiers on pretrained features, of the mixture and of the vocals
+    # best without other speeds and duets, with the classifiers of quick and with networks of the light training
+    "without-variants-vocals": ("best", 20, (
+        *_RESNET18, "semitones=0", "duets=0", "sequence_members=10",
+        f"classifiers={Recipe.quick().classifiers},{Recipe.best().classifiers.split(',')[-1]}",
+    )),
     "published-random": ("published", 1, ()),
     "resnet34-random": ("published", 1, (*_RESNET34, "split=random")),
     "cnn3": ("published", 5, ("split=songs", "model=cnn3")),
