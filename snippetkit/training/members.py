@@ -152,8 +152,10 @@ def finished_recipe(folder):
     if not recipes:
         raise KitError(f"there is no finished member in {folder}. Run the notebook 03_train_ensemble first.")
     classifiers = ",".join(kind for kind in recipes if kind != NETWORKS)
-    members = len(kinds.get(NETWORKS, ()))
-    return next(iter(recipes.values())).with_values(members=members, views="", classifiers=classifiers)
+    values = {"members": len(kinds.get(NETWORKS, ())), "views": "", "classifiers": classifiers}
+    first, last = (list(recipes.values())[i] for i in (0, -1))
+    # networks on log-mel features, which are first, say nothing about views
+    return first.with_values(**values, semitones=last.semitones, duets=last.duets)
 
 
 def _read_history(path):
