@@ -13,6 +13,8 @@ from snippetkit.features.pretrained.variants import DUET_CLASS, Duets, change_sp
 from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 from snippetkit.training import classifier
+from snippetkit.training.ensemble import train_kinds
+from snippetkit.training.members import finished_recipe
 from snippetkit.training.sequence import SequenceNetwork
 from snippetkit.utils.hardware import Device
 from snippetkit.vocals.clips import check_clips
@@ -124,3 +126,10 @@ def test_a_network_over_time_averages_the_speeds_and_trains_on_any(data):
             layer.eval()
     chosen = {int((network(features[:1]) - apart[:, :1]).abs().sum(dim=(1, 2)).argmin()) for _ in range(30)}
     assert chosen == {0, 1, 2}
+
+
+def test_the_recipe_of_finished_members_has_speeds_and_duets(data, tmp_path):
+    recipe = RECIPE.with_values(members=1, model="cnn3", epochs=1, batch_size=8)
+    train_kinds(tmp_path, recipe, data, devices=[CPU])
+    found = finished_recipe(tmp_path)
+    assert (found.members, found.classifiers, found.semitones, found.duets) == (1, VIEW, 2, 9)
