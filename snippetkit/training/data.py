@@ -54,21 +54,22 @@ class TrainingData:
         content = [*(split.fingerprint for split in features), self.labels.tolist(), self.classes]
         return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
 
-    def views_of(self, recipe, split):
-        """The views of a kind side by side, speed after speed.
+    def views_of(self, recipe, split, rows=slice(None)):
+        """The views of a kind side by side, speed after speed, of all clips of a split or of some rows.
 
         Returns
         -------
         ndarray, shape (clips, speeds * numbers), or over time (clips, frames, speeds * channels)
         """
         names, speeds = recipe.views.split("+"), SPEED_NAMES[: recipe.channels]
-        return np.concatenate([self.views[name][split + speed].array for speed in speeds for name in names], axis=-1)
+        arrays = (self.views[name][split + speed].array for speed in speeds for name in names)
+        return np.concatenate([array[rows] for array in arrays], axis=-1)
 
     def view_training_set(self, recipe, rows):
         """`views_of` some train clips, then of the duets of these clips, and the labels of both."""
-        features, labels = self.views_of(recipe, "train")[rows], self.labels[rows]
+        features, labels = self.views_of(recipe, "train", rows), self.labels[rows]
         if recipe.duets and len(duets := np.flatnonzero(np.isin(self.duets, rows).all(axis=1))):
-            features = np.concatenate([features, self.views_of(recipe, DUETS)[duets]])
+            features = np.concatenate([features, self.views_of(recipe, DUETS, duets)])
             labels = np.concatenate([labels, np.full(len(duets), DUET_CLASS)])
         return features, labels
 
@@ -113,7 +114,7 @@ class TrainingData:
         from ..dataset import SnippetDataset
 
         train, valid = folds.split(self, recipe, member)
-        sets = [self.view_training_set(recipe, train), (self.views_of(recipe, "train")[valid], self.labels[valid])]
+        sets = [self.view_training_set(recipe, train), (self.views_of(recipe, "train", valid), self.labels[valid])]
         sets.append((self.views_of(recipe, "test"), None))
         options = {"device": device.name, "channels": recipe.channels}
         if recipe.is_network:
