@@ -17,7 +17,6 @@ import torch
 from snippetkit import audio
 from snippetkit.features.pretrained import extraction, musicnn, note_posteriors, releases, voice_encoder
 from snippetkit.features.pretrained.extraction import View, extract
-from snippetkit.features.pretrained.variants import Clips
 from snippetkit.recipe import Recipe
 from snippetkit.utils.errors import KitError, Stopped
 from snippetkit.utils.hardware import Device
@@ -169,7 +168,7 @@ def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(
 ):
     view = View.named(name)
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
-    whole = extract(Clips(sources), tmp_path / "whole", "train", view, RECIPE, jobs=1).array
+    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
     assert whole.shape == (24, *shape) and whole.dtype == view.dtype and stub.calls == [5, 5, 5, 5, 4]
     original = getattr(stub, method)
 
@@ -181,15 +180,15 @@ def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(
 
     monkeypatch.setattr(stub, method, interrupted)
     with pytest.raises(Stopped, match=f"computing {name} was stopped"):
-        extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1)
-    continued = extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1)
+        extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert stub.calls[5:] == [5, 5, 0, 5, 5, 4] and continued.array.tobytes() == whole.tobytes()
-    extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1)
+    extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert len(stub.calls) == 11, "a complete view is not computed again"
 
 
 def test_a_view_is_sent_to_another_process_by_its_name(stub, sources, tmp_path):
-    features = extract(Clips(sources), tmp_path, "train", View.named("stub_mixture"), RECIPE, jobs=1)
+    features = extract(sources, tmp_path, "train", View.named("stub_mixture"), RECIPE, jobs=1)
     sent = pickle.dumps(features)
     assert len(sent) < 1000
     copy = pickle.loads(sent)
@@ -232,7 +231,7 @@ def sources(small_competition, tmp_path):
 def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources, tmp_path, monkeypatch):
     weights_of(voice_encoder)
     view = View.named("voice_mixture")
-    whole = extract(Clips(sources), tmp_path / "whole", "train", view, RECIPE, jobs=1).array
+    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
     assert whole.shape == (24, 512)
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
     calls = []
@@ -245,15 +244,15 @@ def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources,
 
     monkeypatch.setattr(voice_encoder.Embedder, "pooled", pooled)
     with pytest.raises(Stopped, match="computing voice_mixture was stopped. What was saved is kept: run again"):
-        extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1)
+        extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert not (tmp_path / "views" / "voice_mixture_train.npy").exists()
-    continued = extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1).array
+    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1).array
     assert calls == [5, 5, 5, 5, 5, 4]
     np.testing.assert_allclose(continued, whole, atol=1e-5)
-    extract(Clips(sources), tmp_path / "views", "train", view, RECIPE, jobs=1)
+    extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
     assert len(calls) == 6
     with pytest.raises(KitError, match=r"voice_mixture_train.npy was created differently \(different clips\)"):
-        extract(Clips(replace(sources, fingerprint="0123456789ab")), tmp_path / "views", "train", view, RECIPE, jobs=1)
+        extract(replace(sources, fingerprint="0123456789ab"), tmp_path / "views", "train", view, RECIPE, jobs=1)
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def test_without_pairs_or_with_other_classes_there_are_no_duets(small_data):
 def test_a_duet_is_the_sum_of_two_clips(sources):
     train = sources[0]
     duets = Duets(train, np.array([[3, 5]]), np.array([-2.0]))
-    first, second = (extraction.Clips(train).load(clip, "mixture", RECIPE, 16_000) for clip in (3, 5))
+    first, second = (train.load(clip, "mixture", RECIPE, 16_000) for clip in (3, 5))
     second *= 10 ** (-2 / 20) * np.sqrt(np.square(first).mean() / np.square(second).mean())
     expected = (first + second) / max(1, np.abs(first + second).max())
     np.testing.assert_allclose(duets.load(0, "vocals", RECIPE, 16_000), expected, atol=1e-4)

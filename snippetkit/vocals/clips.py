@@ -39,6 +39,16 @@ class Sources:
     fingerprint: str
     weights: str | None = None
 
+    @property
+    def ids(self):
+        """Ids of the clips: list of int."""
+        return list(self.paths)
+
+    def load(self, clip, sound, recipe, rate):
+        """The 'mixture' or the 'vocals' of a clip: ndarray, shape (samples,), at a rate in Hz."""
+        files = self.paths if sound == "vocals" else self.clips
+        return audio.load_clip(files[clip], recipe, is_bad=clip in self.faults, sample_rate=rate)
+
 
 def check_clips(competition, folder, recipe, *, on_bad="fail", jobs=-1):
     """Check all clips, or read the result of an earlier check, and say how many are cut or padded (see ``length``).

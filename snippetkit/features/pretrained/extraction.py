@@ -16,7 +16,7 @@ from ...utils.progress import progress
 from ...utils.releases import Release, find
 from ..extraction import COMPUTED, blocks_of, is_made, load
 from . import releases
-from .variants import DUETS, SPEED_NAMES, Clips, change_speed
+from .variants import DUETS, SPEED_NAMES, change_speed
 
 
 class Network(NamedTuple):
@@ -123,7 +123,7 @@ def extract_views(splits, folder, names, recipe, *, duets=None, jobs=-1):
         If an array was made from other clips or vocals, a network's weights cannot be had, or a clip has become
         unreadable.
     """
-    sounds = dict(zip(_SPLITS, map(Clips, splits)))
+    sounds = dict(zip(_SPLITS, splits))
     sounds |= {DUETS: duets} if duets is not None and len(duets.rows) else {}
     return {
         name: {
@@ -148,7 +148,7 @@ def are_complete(splits, folder, names, recipe):
     """Whether all these views exist, so that neither clips nor vocals are needed."""
     views, speeds = list(map(View.named, names)), list(zip(SPEED_NAMES, recipe.speeds))
     return all(
-        is_made(_path(folder, view, split + speed), _made_by(Clips(sources), view, recipe, semitones))
+        is_made(_path(folder, view, split + speed), _made_by(sources, view, recipe, semitones))
         for view in views for split, sources in zip(_SPLITS, splits) for speed, semitones in speeds
     ) and all(      # which duets is only known when the songs are
         _path(folder, view, DUETS + speed).exists() for view in views for speed, _ in speeds if recipe.duets
@@ -160,7 +160,7 @@ def extract(sounds, folder, split, view, recipe, semitones=0.0, *, jobs=-1):
 
     Parameters
     ----------
-    sounds : Clips or Duets
+    sounds : Sources or Duets
     folder : path-like
     split : str
         Such as 'train' or 'train_faster'.
@@ -212,7 +212,7 @@ def hear(sources, clip, names, recipe):
     heard = {}
     for view in views:
         embedder = embedders[view.network]
-        signal = Clips(sources).load(clip, view.sound, recipe, embedder.rate)
+        signal = sources.load(clip, view.sound, recipe, embedder.rate)
         heard[view.name] = embedder.show(signal[np.newaxis])
     return heard
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from ... import audio
 from ...data.labels import CLASSES
 from ...utils.artifacts import digest
 from ...vocals.clips import Sources
@@ -47,36 +46,6 @@ def change_speed(samples, semitones):
     length, ratio = samples.shape[1], 2 ** (semitones / 12)
     changed = [soxr.resample(clip, ratio, 1.0)[:length] for clip in samples]
     return np.stack([np.pad(clip, (0, length - len(clip)), mode="reflect") for clip in changed]).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Clips:
-    """The clips of a split as sounds for `extraction.extract`.
-
-    Attributes
-    ----------
-    sources : Sources
-    """
-
-    sources: Sources
-
-    @property
-    def ids(self):
-        return list(self.sources.paths)
-
-    @property
-    def fingerprint(self):
-        return self.sources.fingerprint
-
-    @property
-    def weights(self):
-        return self.sources.weights
-
-    def load(self, clip, sound, recipe, rate):
-        """The mixture or the vocals of a clip: ndarray, shape (samples,), at a rate."""
-        files = self.sources.paths if sound == "vocals" else self.sources.clips
-        is_bad = clip in self.sources.faults
-        return audio.load_clip(files[clip], recipe, is_bad=is_bad, sample_rate=rate)
 
 
 @dataclass(frozen=True)
@@ -133,10 +102,10 @@ class Duets:
 
     def load(self, duet, sound, recipe, rate):
         """The vocals of both clips, or the mixture of the first with the vocals of the second: ndarray (samples,)."""
-        ids, clips = list(self.sources.paths), Clips(self.sources)
-        first, second = (clips.load(ids[row], "vocals", recipe, rate) for row in self.rows[duet])
+        clips = [self.sources.ids[row] for row in self.rows[duet]]
+        first, second = (self.sources.load(clip, "vocals", recipe, rate) for clip in clips)
         ratio = 10 ** (self.levels[duet] / 20) * _level(first) / _level(second)
-        carrier = first if sound == "vocals" else clips.load(ids[self.rows[duet, 0]], sound, recipe, rate)
+        carrier = first if sound == "vocals" else self.sources.load(clips[0], sound, recipe, rate)
         total = carrier + ratio * second
         return (total / max(1.0, np.abs(total).max())).astype(np.float32)
 
