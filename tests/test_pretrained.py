@@ -148,47 +148,49 @@ def test_features_are_finite_also_of_silence_and_do_not_depend_on_the_batch(weig
         pytest.importorskip("onnxruntime", reason="what runs the transcriber: pip install onnxruntime")
     embedder = network.Embedder(weights_of(network), CPU)
     clips = sounds(small_competition, embedder.rate)
-    pooled = embedder.pooled(clips)
+    encoded, alone = embedder.encode(clips), embedder.encode(clips[2:3])
+    pooled = embedder.pooled(encoded)
     name = next(name for name, row in extraction.NETWORKS.items() if row.module == network.__name__)
     assert pooled.shape == (6, *View(name, "mixture").shape)
     assert pooled.dtype == np.float32 and np.isfinite(pooled).all()
-    np.testing.assert_allclose(embedder.pooled(clips[2:3])[0], pooled[2], atol=1e-3)
+    np.testing.assert_allclose(embedder.pooled(alone)[0], pooled[2], atol=1e-3)
     assert len(np.unique(pooled.round(4), axis=0)) == 6
-    frames = embedder.frames(clips, count=48)
+    frames = embedder.frames(encoded, count=48)
     assert frames.shape == (6, *View(name, "mixture", over_time=True).shape)
     assert frames.dtype == np.float32 and np.isfinite(frames).all() and np.abs(frames).max() < np.finfo("<f2").max
-    np.testing.assert_allclose(embedder.frames(clips[2:3], count=48)[0], frames[2], atol=1e-3)
+    np.testing.assert_allclose(embedder.frames(alone, count=48)[0], frames[2], atol=1e-3)
 
 
-@pytest.mark.parametrize("name, method, shape", [
-    ("stub_mixture", "pooled", (3,)), ("stub_mixture_frames", "frames", (extraction.FRAMES, 2)),
-])
-def test_a_view_ends_with_the_same_bits_wherever_it_was_stopped(
-    stub, sources, tmp_path, monkeypatch, name, method, shape
-):
-    view = View.named(name)
+def test_views_end_with_the_same_bits_wherever_they_were_stopped(stub, sources, tmp_path, monkeypatch):
+    views = [View.named(name) for name in ("stub_mixture", "stub_mixture_frames")]
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
-    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
-    assert whole.shape == (24, *shape) and whole.dtype == view.dtype and stub.calls == [5, 5, 5, 5, 4]
-    original = getattr(stub, method)
+
+    def computed(folder):
+        return [features.array for features in extract(sources, tmp_path / folder, "train", views, RECIPE, jobs=1)]
+
+    whole = computed("whole")
+    assert [array.shape for array in whole] == [(24, 3), (24, extraction.FRAMES, 2)]
+    assert [array.dtype for array in whole] == [view.dtype for view in views]
+    assert stub.calls == [5, 5, 5, 5, 4], "the network runs once for both views"
+    original = stub.frames
 
     def interrupted(self, samples, **options):
-        if len(stub.calls) == 7:
-            stub.calls.append(0)
+        if len(stub.calls) == 8:    # the third block is in one of the views only
             raise KeyboardInterrupt
         return original(self, samples, **options)
 
-    monkeypatch.setattr(stub, method, interrupted)
-    with pytest.raises(Stopped, match=f"computing {name} was stopped"):
-        extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
-    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
-    assert stub.calls[5:] == [5, 5, 0, 5, 5, 4] and continued.array.tobytes() == whole.tobytes()
-    extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
-    assert len(stub.calls) == 11, "a complete view is not computed again"
+    monkeypatch.setattr(stub, "frames", interrupted)
+    with pytest.raises(Stopped, match="computing stub_mixture and stub_mixture_frames was stopped"):
+        computed("views")
+    monkeypatch.setattr(stub, "frames", original)
+    continued = computed("views")
+    assert stub.calls[5:] == [5, 5, 5, 5, 5, 4]
+    assert [array.tobytes() for array in continued] == [array.tobytes() for array in whole]
+    assert computed("views")[0].tobytes() == whole[0].tobytes() and len(stub.calls) == 11, "complete"
 
 
 def test_a_view_is_sent_to_another_process_by_its_name(stub, sources, tmp_path):
-    features = extract(sources, tmp_path, "train", View.named("stub_mixture"), RECIPE, jobs=1)
+    [features] = extract(sources, tmp_path, "train", [View.named("stub_mixture")], RECIPE, jobs=1)
     sent = pickle.dumps(features)
     assert len(sent) < 1000
     copy = pickle.loads(sent)

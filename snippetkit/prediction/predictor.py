@@ -12,6 +12,7 @@ from scipy.special import softmax
 from ..audio import recordings
 from ..dataset import SnippetDataset
 from ..features.pretrained.extraction import View, open_network
+from ..features.pretrained.variants import change_speed
 from ..filterbank import log_mel
 from ..training.epoch import predict
 from ..training.pooling import pool
@@ -185,10 +186,14 @@ class Predictor:
     def _scores(self, windows):
         """Combined logits: ndarray, shape (windows, classes)."""
         @cache
+        def encoded(network, sound, speed):
+            embedder = self._embedders[network]
+            return embedder.encode(change_speed(windows.of(sound, embedder.rate), speed))
+
+        @cache
         def view_of(name, speed):
             view = View.named(name)
-            embedder = self._embedders[view.network]
-            return view.compute(embedder, windows.of(view.sound, embedder.rate), speed)
+            return view.pool(self._embedders[view.network], encoded(view.network, view.sound, speed))
 
         scores = [
             self._mean_logits(kind.recipe, members, self._features(kind.recipe, windows, view_of))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +228,24 @@ def rows_done(path, made_by):
 
 
 def write_rows(path, made_by, shape, blocks, bar, *, dtype="<f4"):
-    """Write the missing rows of an array block by block, and rename the array when it is complete.
+    """Write the missing rows of an array block by block, and rename the array when it is complete; as `open_rows`.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (some rows, ...)
+        From row `rows_done` on.
+    bar : tqdm
+        Updated by the rows of each block.
+    """
+    with open_rows(path, made_by, shape, dtype=dtype) as append:
+        for values in blocks:
+            append(values)
+            bar.update(len(values))
+
+
+@contextmanager
+def open_rows(path, made_by, shape, *, dtype="<f4"):
+    """A context in which rows are appended to an array; the array is renamed at its end, when all must be there.
 
     Until then its name is ``<name>.partial.npy``, and ``<name>.progress.json`` counts the rows that are on disk.
 
@@ -239,12 +257,13 @@ def write_rows(path, made_by, shape, blocks, bar, *, dtype="<f4"):
         JSON values.
     shape : tuple of int
         Of the whole array.
-    blocks : iterable of ndarray, shape (some rows, ...)
-        From row `rows_done` on.
-    bar : tqdm
-        Updated by the rows of each block.
     dtype : str
         As in the file; float32 by default.
+
+    Yields
+    ------
+    callable
+        Takes the next rows, an ndarray; the first are those from row `rows_done` on.
 
     Raises
     ------
@@ -253,17 +272,20 @@ def write_rows(path, made_by, shape, blocks, bar, *, dtype="<f4"):
     """
     partial, note = path.with_suffix(".partial.npy"), path.with_suffix(".progress.json")
     done = rows_done(path, made_by)
+
+    def append(values):
+        nonlocal done
+        file.write(np.ascontiguousarray(values, dtype))
+        flush(file)     # the rows must be on disk before the note that counts them
+        done += len(values)
+        write_json(note, {"made_by": digest(made_by), "rows": done})
+
     with report_os_error(f"{partial} could not be written", "Completed rows are kept. Make room, then run again."):
         # Not a memory map: on a full disk it would end the process with a bus error.
         with open(partial, "r+b" if done else "wb") as file:
             header = {"descr": dtype, "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
             file.seek(done * np.dtype(dtype).itemsize * int(np.prod(shape[1:])), os.SEEK_CUR)
-            for values in blocks:
-                file.write(np.ascontiguousarray(values, dtype))
-                flush(file)     # the rows must be on disk before the note that counts them
-                done += len(values)
-                write_json(note, {"made_by": digest(made_by), "rows": done})
-                bar.update(len(values))
+            yield append
         os.replace(partial, path)
         note.unlink(missing_ok=True)

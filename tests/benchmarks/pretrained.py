@@ -21,7 +21,7 @@ def view_of(network, data):
     def compute(count):
         sources = Sources(*[dict(enumerate(clips[:count]))] * 2, {}, {}, fingerprint="")
         with tempfile.TemporaryDirectory() as folder:
-            extract(sources, Path(folder), "train", view, RECIPE)
+            extract(sources, Path(folder), "train", [view], RECIPE)
 
     return timed(lambda: compute(CLIPS), CLIPS, warm_up=lambda: compute(FEW))
 

@@ -1,5 +1,6 @@
 """From a folder of clips to what a pretrained network says of each: block by block, resumable."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from ...recipe import OVER_TIME
-from ...utils.artifacts import claim, digest, rows_done, write_rows
+from ...utils.artifacts import claim, digest, open_rows, rows_done
 from ...utils.errors import KitError
 from ...utils.lock import exclusive_task
 from ...utils.progress import progress
@@ -86,10 +87,9 @@ class View:
         """Half precision over time: the three views of a clip have 100,000 numbers."""
         return "<f2" if self.over_time else "<f4"
 
-    def compute(self, embedder, samples, semitones=0.0):
-        """The view of clips at a speed, from the embedder of its network: ndarray (clips, *shape), of its dtype."""
-        samples = change_speed(samples, semitones)
-        values = embedder.frames(samples, count=FRAMES) if self.over_time else embedder.pooled(samples)
+    def pool(self, embedder, encoded):
+        """The view of what its network's embedder encoded: ndarray (clips, *shape), of its dtype."""
+        values = embedder.frames(encoded, count=FRAMES) if self.over_time else embedder.pooled(encoded)
         largest = np.finfo(self.dtype).max
         return values.clip(-largest, largest).astype(self.dtype)
 
@@ -123,14 +123,18 @@ def extract_views(splits, folder, names, recipe, *, duets=None, jobs=-1):
         If an array was made from other clips or vocals, a network's weights cannot be had, or a clip has become
         unreadable.
     """
-    sounds = dict(zip(_SPLITS, splits))
+    sounds, together = dict(zip(_SPLITS, splits)), {}
     sounds |= {DUETS: duets} if duets is not None and len(duets.rows) else {}
-    return {
-        name: {
-            split + speed: extract(sound, folder, split + speed, View.named(name), recipe, semitones, jobs=jobs)
-            for split, sound in sounds.items() for speed, semitones in zip(SPEED_NAMES, recipe.speeds)
-        } for name in names
-    }
+    for view in map(View.named, names):     # with and without time: the network is run once for both
+        together.setdefault((view.network, view.sound), []).append(view)
+    found = {name: {} for name in names}
+    for views in together.values():
+        for split, sound in sounds.items():
+            for speed, semitones in zip(SPEED_NAMES, recipe.speeds):
+                arrays = extract(sound, folder, split + speed, views, recipe, semitones, jobs=jobs)
+                for view, features in zip(views, arrays):
+                    found[view.name][split + speed] = features
+    return found
 
 
 def require_networks(folder, names):
@@ -155,8 +159,8 @@ def are_complete(splits, folder, names, recipe):
     )
 
 
-def extract(sounds, folder, split, view, recipe, semitones=0.0, *, jobs=-1):
-    """One view of one split at one speed, as in `extract_views`.
+def extract(sounds, folder, split, views, recipe, semitones=0.0, *, jobs=-1):
+    """Views of one split at one speed, as in `extract_views`.
 
     Parameters
     ----------
@@ -164,24 +168,29 @@ def extract(sounds, folder, split, view, recipe, semitones=0.0, *, jobs=-1):
     folder : path-like
     split : str
         Such as 'train' or 'train_faster'.
-    view : View
+    views : list of View
+        Of one network and one sound.
     recipe : Recipe
     semitones : float
     jobs : int
 
     Returns
     -------
-    Features
+    list of Features
     """
-    path, made_by = _path(folder, view, split), _made_by(sounds, view, recipe, semitones)
-    about = {"shape": [len(sounds.ids), *view.shape], "ids": sounds.ids, "source": COMPUTED}
-    delete = f"{path.parent} and the classifiers beside {path.parent.parent}"
-    claim(path.with_suffix(".json"), made_by, artifact=path, exists=path.exists(), delete=delete, **about)
-    if not path.exists():
-        with exclusive_task(path.parent, f"computing {view.name}"):
-            if not path.exists():   # the process that held the lock may have computed it
-                _compute(sounds, path, made_by, view, recipe, semitones, jobs)
-    return load(path)
+    paths = [_path(folder, view, split) for view in views]
+    made_by = [_made_by(sounds, view, recipe, semitones) for view in views]
+    for path, made, view in zip(paths, made_by, views):
+        about = {"shape": [len(sounds.ids), *view.shape], "ids": sounds.ids, "source": COMPUTED}
+        delete = f"{path.parent} and the classifiers beside {path.parent.parent}"
+        claim(path.with_suffix(".json"), made, artifact=path, exists=path.exists(), delete=delete, **about)
+    if not all(path.exists() for path in paths):
+        with exclusive_task(paths[0].parent, f"computing {' and '.join(view.name for view in views)}"):
+            # the process that held the lock may have computed some
+            missing = [what for what in zip(views, paths, made_by) if not what[1].exists()]
+            if missing:
+                _compute(sounds, missing, recipe, semitones, jobs)
+    return list(map(load, paths))
 
 
 def _path(folder, view, split):
@@ -231,19 +240,29 @@ def _made_by(sounds, view, recipe, semitones):
     return made_by
 
 
-def _compute(sounds, path, made_by, view, recipe, semitones, jobs):
+def _compute(sounds, missing, recipe, semitones, jobs):
+    """Compute views together; each continues where an earlier run left it. `missing`: each view, its path, its record."""
+    view, path, _ = missing[0]
     embedder = open_network(view.network, _first_device(recipe.precision))
-    ids, done = sounds.ids, rows_done(path, made_by)
+    ids, done = sounds.ids, [rows_done(path, made_by) for _, path, made_by in missing]
+    row = min(done)
     with (
         Parallel(jobs, prefer="threads") as parallel,
-        progress(total=len(ids), done=done, title=f"{path.stem.replace('_', ' ')}", unit="clip") as bar,
+        progress(total=len(ids), done=row, title=path.stem.replace("_", " "), unit="clip") as bar,
+        ExitStack() as stack,
     ):
-        signals = (
-            np.stack(parallel(delayed(sounds.load)(i, view.sound, recipe, embedder.rate) for i in block))
-            for block in blocks_of(ids[done:])
-        )
-        blocks = (view.compute(embedder, block, semitones) for block in signals)
-        write_rows(path, made_by, (len(ids), *view.shape), blocks, bar, dtype=view.dtype)
+        appends = [
+            stack.enter_context(open_rows(path, made_by, (len(ids), *view.shape), dtype=view.dtype))
+            for view, path, made_by in missing
+        ]
+        for block in blocks_of(ids[row:]):
+            samples = np.stack(parallel(delayed(sounds.load)(i, view.sound, recipe, embedder.rate) for i in block))
+            encoded = embedder.encode(change_speed(samples, semitones))
+            for (each, *_), append, rows in zip(missing, appends, done):
+                if row + len(block) > rows:     # the others are on disk
+                    append(each.pool(embedder, encoded)[max(0, rows - row) :])
+            row += len(block)
+            bar.update(len(block))
 
 
 def open_network(network, device):

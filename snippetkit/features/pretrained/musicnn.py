@@ -100,10 +100,14 @@ class Musicnn(nn.Module):
         tags : Tensor, shape (clips, 50)
             Probabilities, in the order of `TAGS`.
         """
-        frames = self.frames(spectrogram)
-        pooled = torch.stack([frames.amax(dim=2), frames.mean(dim=2)], dim=2).flatten(1)
-        dense = self.dense_norm(functional.relu(self.dense(self.pooled_norm(pooled))))
-        return pooled, torch.sigmoid(self.last(dense))
+        numbers = pooled(self.frames(spectrogram))
+        dense = self.dense_norm(functional.relu(self.dense(self.pooled_norm(numbers))))
+        return numbers, torch.sigmoid(self.last(dense))
+
+
+def pooled(frames):
+    """Maximum and mean over time of each channel: Tensor (clips, channels, frames) to (clips, 2 * channels)."""
+    return torch.stack([frames.amax(dim=2), frames.mean(dim=2)], dim=2).flatten(1)
 
 
 def largest_of_wide(clips, kernel, together=3):
@@ -195,53 +199,36 @@ class Embedder:
         self._taggers = {tagger: load(folder, tagger).to(device.name) for tagger in TAGS}
 
     @torch.inference_mode()
-    def pooled(self, samples):
-        """What both taggers pool over time.
+    def encode(self, samples):
+        """`Musicnn.frames` of both taggers, which `pooled` and `frames` take: Tensor (clips, 2 * CHANNELS, frames).
 
         Parameters
         ----------
         samples : ndarray, shape (clips, samples), float32
             At `RATE`.
-
-        Returns
-        -------
-        ndarray, shape (clips, 4 * CHANNELS), float32
-        """
-        return np.concatenate([pooled for pooled, _ in self._run(samples)], axis=1)
-
-    @torch.inference_mode()
-    def frames(self, samples, *, count):
-        """What both taggers pool, over time.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (clips, samples), float32
-            At `RATE`.
-        count : int
-            Frames, each a mean.
-
-        Returns
-        -------
-        ndarray, shape (clips, count, 2 * CHANNELS), float32
         """
         spectrogram = log_mel(torch.from_numpy(samples).to(self._device.name))
         with self._device.autocast():
-            frames = [tagger.frames(spectrogram) for tagger in self._taggers.values()]
-        return mean_frames(torch.cat(frames, dim=1), count)
+            return torch.cat([tagger.frames(spectrogram) for tagger in self._taggers.values()], dim=1)
+
+    @torch.inference_mode()
+    def pooled(self, encoded):
+        """What both taggers pool over time: ndarray, shape (clips, 4 * CHANNELS), float32."""
+        return pooled(encoded).float().cpu().numpy()
+
+    def frames(self, encoded, *, count):
+        """What both taggers pool, over time: means of `count` parts, ndarray (clips, count, 2 * CHANNELS), float32."""
+        return mean_frames(encoded, count)
 
     @torch.inference_mode()
     def show(self, samples):
         """The tags of one clip as both taggers see them: dict of tag to probability."""
-        found = {}
-        for tagger, (_, tags) in zip(self._taggers, self._run(samples)):
+        spectrogram, found = log_mel(torch.from_numpy(samples).to(self._device.name)), {}
+        for tagger, network in self._taggers.items():
+            with self._device.autocast():
+                _, tags = network(spectrogram)
             found |= dict(zip(TAGS[tagger], tags[0].tolist()))
         return found
-
-    def _run(self, samples):
-        spectrogram = log_mel(torch.from_numpy(samples).to(self._device.name))
-        with self._device.autocast():
-            outputs = [tagger(spectrogram) for tagger in self._taggers.values()]
-        return [tuple(values.float().cpu().numpy() for values in output) for output in outputs]
 
 
 def load(folder, tagger):

@@ -57,48 +57,32 @@ class Embedder:
             raise KitError(f"{path} cannot be read as {BASIC_PITCH.title} ({error}). Delete it.") from error
         self._input = self._session.get_inputs()[0].name
 
-    def pooled(self, samples):
+    def encode(self, samples):
+        """`posteriors` of clips, which `pooled` and `frames` take."""
+        return self.posteriors(samples)
+
+    def pooled(self, encoded):
         """Statistics of the posteriors over time, and how many pitches sound at once.
 
         For each pitch, they are the mean, deviation and maximum of the notes, the maximum of the onsets and the mean
         of the contours. They are followed by the share of the frames with 0, 1, … pitches whose probability is above
         each of two thresholds.
 
-        Parameters
-        ----------
-        samples : ndarray, shape (clips, samples), float32
-            At `RATE`.
-
         Returns
         -------
         ndarray, shape (clips, 628), float32
         """
-        found = self.posteriors(samples)
-        notes, counts = found["notes"], np.arange(_MOST_AT_ONCE + 1)
+        notes, counts = encoded["notes"], np.arange(_MOST_AT_ONCE + 1)
         at_once = [np.minimum((notes > least).sum(axis=2), _MOST_AT_ONCE) for least in _THRESHOLDS]
         shares = [(count[..., np.newaxis] == counts).mean(axis=1) for count in at_once]
         return np.concatenate([
-            notes.mean(axis=1), notes.std(axis=1), notes.max(axis=1), found["onsets"].max(axis=1),
-            found["contours"].mean(axis=1), *shares,
+            notes.mean(axis=1), notes.std(axis=1), notes.max(axis=1), encoded["onsets"].max(axis=1),
+            encoded["contours"].mean(axis=1), *shares,
         ], axis=1).astype(np.float32)
 
-    def frames(self, samples, *, count):
-        """The posteriors over time.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (clips, samples), float32
-            At `RATE`.
-        count : int
-            Frames, each a mean.
-
-        Returns
-        -------
-        ndarray, shape (clips, count, 5 * PITCHES), float32
-            Notes, onsets and contours.
-        """
-        found = self.posteriors(samples)
-        side_by_side = np.concatenate([found[name] for name in ("notes", "onsets", "contours")], axis=2)
+    def frames(self, encoded, *, count):
+        """Notes, onsets and contours in `count` parts of the time: ndarray (clips, count, 5 * PITCHES), float32."""
+        side_by_side = np.concatenate([encoded[name] for name in ("notes", "onsets", "contours")], axis=2)
         return mean_frames(torch.from_numpy(side_by_side).transpose(1, 2), count)
 
     def show(self, samples):

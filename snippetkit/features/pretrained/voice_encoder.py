@@ -67,41 +67,30 @@ class Embedder:
         self._device = device
         self._encoder = load(folder).to(device.name)
 
-    @torch.inference_mode()
-    def pooled(self, samples):
-        """Mean and standard deviation of the vector over the windows.
-
-        Two singers in turn make the vectors of the windows differ.
+    def encode(self, samples):
+        """`mel_frames` of clips, which `pooled` and `frames` take: Tensor.
 
         Parameters
         ----------
         samples : ndarray, shape (clips, samples), float32
             At `RATE`.
-
-        Returns
-        -------
-        ndarray, shape (clips, 2 * SIZE), float32
         """
-        cut = windows(mel_frames(torch.from_numpy(samples).to(self._device.name)))
+        return mel_frames(torch.from_numpy(samples).to(self._device.name))
+
+    @torch.inference_mode()
+    def pooled(self, encoded):
+        """Mean and standard deviation of the vector over the windows: ndarray, shape (clips, 2 * SIZE), float32.
+
+        Two singers in turn make the vectors of the windows differ.
+        """
+        cut = windows(encoded)
         vectors = self._encoder(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
         return torch.cat([vectors.mean(dim=1), vectors.std(dim=1, correction=0)], dim=1).cpu().numpy()
 
     @torch.inference_mode()
-    def frames(self, samples, *, count):
-        """The states of the last LSTM, over time.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (clips, samples), float32
-            At `RATE`.
-        count : int
-            Frames, each a mean.
-
-        Returns
-        -------
-        ndarray, shape (clips, count, SIZE), float32
-        """
-        states, _ = self._encoder.lstm(mel_frames(torch.from_numpy(samples).to(self._device.name)))
+    def frames(self, encoded, *, count):
+        """The states of the last LSTM, over time: means of `count` parts, ndarray (clips, count, SIZE), float32."""
+        states, _ = self._encoder.lstm(encoded)
         return mean_frames(states.transpose(1, 2), count)
 
 
