@@ -155,13 +155,14 @@ class Recipe:
 
         Models on pretrained features are also trained on clips that are faster and slower, and on sums of two voices.
         """
-        kinds = [*_QUICK[:2], _OVER_TIME]   # on the mixture alone, other speeds and duets make a classifier worse
-        return cls(split="songs", members=5, classifiers=",".join(kinds), semitones=1.0, duets=1000)
+        # none on the mixture alone: other speeds and duets make such a classifier worse
+        kinds = ",".join([_ALL, _VOCALS, _OVER_TIME])
+        return cls(split="songs", members=5, classifiers=kinds, semitones=1.0, duets=1000)
 
     @classmethod
     def quick(cls):
         """Classifiers on pretrained features of vocals and mixture; no network is trained."""
-        return cls(split="songs", members=0, classifiers=",".join(_QUICK))
+        return cls(split="songs", members=0, classifiers=",".join([_ALL, _VOCALS, "musicnn_mixture"]))
 
     @classmethod
     def named(cls, name):
@@ -321,8 +322,9 @@ LIGHT_TRAINING = {
     "standardise": True, "model": "resnet18", "epochs": 6, "lr": 1e-3, "weight_decay": 1e-2, "schedule": "one_cycle",
     "label_smoothing": 0.05, "mixup": 0.3, "crop": 200, "time_mask": 30, "band_mask": 8, "ema_decay": 0.99,
 }
-_ALL_VIEWS = ("musicnn_mixture", "musicnn_vocals", "voice_vocals", "notes_vocals")
-_QUICK = ("+".join(_ALL_VIEWS), "musicnn_vocals+voice_vocals", "musicnn_mixture")
+# views of kinds of members
+_ALL = "musicnn_mixture+musicnn_vocals+voice_vocals+notes_vocals"
+_VOCALS = "musicnn_vocals+voice_vocals"
 _OVER_TIME = "+".join(f"{network}_vocals{OVER_TIME}" for network in ("musicnn", "voice", "notes"))
 
 # Networks on views over time; they see 48 frames of some thousand channels, so they need little training.

@@ -200,9 +200,9 @@ def test_a_view_is_sent_to_another_process_by_its_name(stub, sources, tmp_path):
 def test_views_that_were_made_otherwise_are_refused_and_found_incomplete(stub, sources, tmp_path):
     splits = (sources, sources)
     extraction.extract_views(splits, tmp_path, ["stub_mixture"], RECIPE, jobs=1)
-    assert extraction.are_complete(splits, tmp_path, ["stub_mixture"], RECIPE)
+    assert extraction.are_complete(splits, tmp_path, ["stub_mixture"], RECIPE, duets=0)
     others = (replace(sources, fingerprint="0123456789ab"),) * 2
-    assert not extraction.are_complete(others, tmp_path, ["stub_mixture"], RECIPE)
+    assert not extraction.are_complete(others, tmp_path, ["stub_mixture"], RECIPE, duets=0)
     with pytest.raises(KitError, match="different clips.*or delete .* and the classifiers beside .* to start again"):
         extraction.extract_views(others, tmp_path, ["stub_mixture"], RECIPE, jobs=1)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import with_songs
 
 from snippetkit.data.labels import CLASSES
 from snippetkit.features.extraction import Features
@@ -49,11 +50,16 @@ def test_duets_are_of_one_fold_and_of_two_songs(small_data):
     assert np.array_equal(again.rows, duets.rows) and np.array_equal(again.levels, duets.levels)
 
 
-def test_without_pairs_or_with_other_classes_there_are_no_duets(small_data):
+def test_without_pairs_or_with_other_classes_there_are_no_duets_and_a_sentence(small_data, capsys):
     songs, labels = small_data.songs, small_data.labels
     assert not len(Duets.draw(None, labels, songs, RECIPE, ("cat", "dog")).rows)
     assert not len(Duets.draw(None, np.zeros_like(labels), songs, RECIPE, CLASSES).rows)
+    assert capsys.readouterr().err.count("0 of 9 duets could be drawn: they need the kit's own classes") == 2
     assert not len(Duets.draw(None, labels, songs, RECIPE.with_values(duets=0), CLASSES).rows)
+    assert not capsys.readouterr().err
+    one_song_a_fold = with_songs(small_data, songs.fold, songs.fold).songs
+    assert not len(Duets.draw(None, labels, one_song_a_fold, RECIPE, CLASSES).rows)
+    assert "0 of 9 duets" in capsys.readouterr().err
 
 
 def test_a_duet_is_the_sum_of_two_clips(sources):
@@ -67,13 +73,13 @@ def test_a_duet_is_the_sum_of_two_clips(sources):
 
 def test_all_speeds_of_clips_and_duets_are_computed_once(stub, sources, tmp_path):
     duets = Duets(sources[0], np.array([[0, 1], [2, 3]]), np.zeros(2))
-    assert not extraction.are_complete(sources, tmp_path, [VIEW], RECIPE)
+    assert not extraction.are_complete(sources, tmp_path, [VIEW], RECIPE, duets=2)
     views = extraction.extract_views(sources, tmp_path, [VIEW], RECIPE, duets=duets, jobs=1)[VIEW]
     assert views.keys() == {
         split + speed for split in ("train", "test", "duets") for speed in ("", "_faster", "_slower")
     }
     assert views["duets_slower"].array.shape == (2, 3) and views["test_faster"].array.shape == (8, 3)
-    assert extraction.are_complete(sources, tmp_path, [VIEW], RECIPE)
+    assert extraction.are_complete(sources, tmp_path, [VIEW], RECIPE, duets=2)
     calls = len(stub.calls)
     extraction.extract_views(sources, tmp_path, [VIEW], RECIPE, duets=duets, jobs=1)
     assert len(stub.calls) == calls

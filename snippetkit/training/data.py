@@ -6,7 +6,7 @@ import numpy as np
 
 from ..features.extraction import Features, band_statistics, extract, is_complete
 from ..features.pretrained import extraction as pretrained
-from ..features.pretrained.variants import DUET_CLASS, DUETS, SPEED_NAMES, Duets
+from ..features.pretrained.variants import DUET_CLASS, DUETS, SPEED_NAMES, Duets, wanted_duets
 from ..songs import folds
 from ..songs.table import Songs, check_own_songs, find_songs
 from ..utils.artifacts import digest
@@ -153,8 +153,9 @@ def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=
     paths = [workspace.features / "train.npy", workspace.features / "test.npy"]
     names = recipe.views_of_classifiers()
     is_ready = all(is_complete(split, path, recipe) for split, path in zip(splits, paths))
-    of_vocals = [name for name in names if recipe.duets or pretrained.View.named(name).sound == "vocals"]
-    if not (is_ready and pretrained.are_complete(splits, workspace.views, of_vocals, recipe)):
+    wanted = wanted_duets(recipe, competition.labels[list(splits[0].ids)], competition.classes)
+    of_vocals = [name for name in names if wanted or pretrained.View.named(name).sound == "vocals"]
+    if not (is_ready and pretrained.are_complete(splits, workspace.views, of_vocals, recipe, duets=wanted)):
         splits = separate(competition, workspace.vocals, recipe, on_bad=on_bad, checked=splits)
     train, test = (extract(split, path, recipe, cluster=cluster) for split, path in zip(splits, paths))
     labels = competition.labels[train.ids]

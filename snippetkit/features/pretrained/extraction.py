@@ -148,14 +148,14 @@ def require_networks(folder, names):
             raise KitError(f"{error} Or go without pretrained features: --set classifiers=") from error
 
 
-def are_complete(splits, folder, names, recipe):
-    """Whether all these views exist, so that neither clips nor vocals are needed."""
+def are_complete(splits, folder, names, recipe, *, duets):
+    """Whether all these views exist, also those of `duets` clips, so that neither clips nor vocals are needed."""
     views, speeds = list(map(View.named, names)), list(zip(SPEED_NAMES, recipe.speeds))
     return all(
         is_made(_path(folder, view, split + speed), _made_by(sources, view, recipe, semitones))
         for view in views for split, sources in zip(_SPLITS, splits) for speed, semitones in speeds
     ) and all(      # which duets is only known when the songs are
-        _path(folder, view, DUETS + speed).exists() for view in views for speed, _ in speeds if recipe.duets
+        _path(folder, view, DUETS + speed).exists() for view in views for speed, _ in speeds if duets
     )
 
 
@@ -241,7 +241,7 @@ def _made_by(sounds, view, recipe, semitones):
 
 
 def _compute(sounds, missing, recipe, semitones, jobs):
-    """Compute views together; each continues where an earlier run left it. `missing`: each view, its path, its record."""
+    """Compute views together, from `missing`: each view, its path and record. Each continues where a run left it."""
     view, path, _ = missing[0]
     embedder = open_network(view.network, _first_device(recipe.precision))
     ids, done = sounds.ids, [rows_done(path, made_by) for _, path, made_by in missing]

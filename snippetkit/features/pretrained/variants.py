@@ -11,6 +11,7 @@ import soxr
 
 from ...data.labels import CLASSES
 from ...utils.artifacts import digest
+from ...utils.progress import say
 from ...vocals.clips import Sources
 
 # Ends of the names of arrays, for each of `Recipe.speeds`.
@@ -68,7 +69,7 @@ class Duets:
 
     @classmethod
     def draw(cls, sources, labels, songs, recipe, classes):
-        """Draw `recipe.duets` pairs of clips of one fold and of different songs; fewer if there are not enough.
+        """Draw pairs of clips of one fold and of different songs: as many as `wanted_duets` says, or as there are.
 
         Parameters
         ----------
@@ -78,14 +79,16 @@ class Duets:
         songs : Songs
         recipe : Recipe
         classes : sequence of str
-            Without the kit's own classes, there are no duets.
         """
         rng = np.random.default_rng(recipe.split_seed)
-        single = np.flatnonzero(np.isin(labels, _ONE_VOICE))
-        count = recipe.duets if tuple(classes) == CLASSES and len(single) else 0
-        rows = rng.choice(single, (50 * count, 2)) if count else np.zeros((0, 2), int)
+        count, rows = wanted_duets(recipe, labels, classes), np.zeros((0, 2), int)
+        if count:
+            rows = rng.choice(np.flatnonzero(np.isin(labels, _ONE_VOICE)), (50 * count, 2))
         group, fold = songs.group[rows], songs.fold[rows]
         rows = rows[(group[:, 0] != group[:, 1]) & (fold[:, 0] == fold[:, 1])][:count]
+        if len(rows) < recipe.duets:
+            say(f"{len(rows)} of {recipe.duets} duets could be drawn: they need the kit's own classes and, in a fold, "
+                "clips with one voice of two songs or more.")
         return cls(sources, rows, rng.uniform(*_LEVELS, len(rows)))
 
     @property
@@ -108,6 +111,11 @@ class Duets:
         carrier = first if sound == "vocals" else self.sources.load(clips[0], sound, recipe, rate)
         total = carrier + ratio * second
         return (total / max(1.0, np.abs(total).max())).astype(np.float32)
+
+
+def wanted_duets(recipe, labels, classes):
+    """How many duets are to be drawn: none with other classes than the kit's, or without clips with one voice."""
+    return recipe.duets if tuple(classes) == CLASSES and np.isin(labels, _ONE_VOICE).any() else 0
 
 
 def _level(signal):
