@@ -1,7 +1,12 @@
 """Recordings of any length: decoded from every usual format, and listed."""
 
+import os
+import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
 
 import numpy as np
 import soundfile
@@ -65,10 +70,34 @@ def load(path, *, sample_rate, longest=None, largest=None, mono=True, silent=Fal
 def _read_with_soundfile(path, longest):
     """Samples, shape (samples, channels), slightly more than `longest` at most, and their rate; None if it cannot."""
     try:
-        with open(path, "rb") as stream:
+        with open(path, "rb") as stream, _without_decoder_messages():
             return decode(stream, longest and longest + 1)
     except soundfile.LibsndfileError:
         return None
+
+
+@contextmanager
+def _without_decoder_messages():
+    """Leave out what libmpg123 prints on standard error; what others print meanwhile comes at the end.
+
+    It prints a line for each frame whose data begin before the file does, as in an MP3 that was cut. Such a line names
+    no file, and nothing needs to be done. The library writes to the descriptor, so the descriptor is redirected.
+    """
+    with _one_at_a_time, TemporaryFile() as printed:
+        sys.stderr.flush()
+        original = os.dup(2)
+        os.dup2(printed.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            printed.seek(0)
+            if others := b"".join(line for line in printed if b"/libmpg123/" not in line):
+                os.write(2, others)
+
+
+_one_at_a_time = Lock()
 
 
 def _read_with_av(path, longest):
