@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from snippetkit.utils import hardware
 from snippetkit.utils.errors import KitError
@@ -46,3 +47,16 @@ def test_every_gpu_is_found():
     devices = hardware.find_devices()
     assert [device.name for device in devices] == [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     assert all(device.precision in ("bf16", "fp16") for device in devices)
+
+
+def test_a_build_of_torch_for_the_cpu_is_kept_by_the_requirements():
+    """Its version has a label; a requirement that excluded it would make pip fetch CUDA's libraries after all."""
+    lines = (Path(__file__).parents[1] / "requirements.txt").read_text().splitlines()
+    for name in ("torch", "torchvision"):
+        [requirement] = [Requirement(line) for line in lines if line.split(">")[0] == name]
+        assert requirement.specifier.contains("2.14.1+cpu" if name == "torch" else "0.29.1+cpu")
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch is built with CUDA; all tests run with either")
+def test_a_build_of_torch_for_the_cpu_is_found():
+    assert [device.name for device in hardware.find_devices()] == ["cpu"]
