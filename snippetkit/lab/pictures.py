@@ -136,18 +136,24 @@ def stream(signal, sample_rate, decisions, truth=None):
     return figure
 
 
-def against_noise(curves):
+def against_noise(curves, published=None):
     """Accuracy over the signal-to-noise ratio.
 
     Parameters
     ----------
     curves : dict
         Name to DataFrame with ``snr``, ``accuracy`` and ``top5``.
+    published : dict or None
+        Name to an accuracy that others published for mixes at random ratios, and the lowest and highest ratio; those of
+        other names than the curves' are left out.
     """
     figure, axis = subplots(1, 1, size=(7, 3.6))
     for (name, curve), colour in zip(curves.items(), itertools.cycle(COLOURS)):
         axis.plot(curve["snr"], curve["accuracy"], "o-", color=colour, label=name)
         axis.plot(curve["snr"], curve["top5"], ":", color=colour)
+        if name in (published or {}):
+            accuracy, *ratios = published[name]
+            axis.plot(ratios, [accuracy] * 2, "--", color=colour, label=f"{name}, published")
     axis.set(xlabel="signal to noise, dB", ylabel="accuracy (dotted: among the top five)", ylim=(0, 1.02))
     axis.grid(alpha=0.3)
     axis.legend()

@@ -22,8 +22,10 @@ from snippetkit.utils.storage import read_json, replacing, write_json
 from .side_by_side import table
 
 PARTS = ("features", "pretrained", "epoch", "prediction", "checkpoint", "startup", "songs")
-# Separation needs the environment of the Spleeter package and weights, so it runs only when it is named.
-_ALL_PARTS = (*PARTS, "separation")
+# These run only when they are named: separation needs the environment of the Spleeter package, and weights; the other
+# two answer a question once.
+_NAMED_PARTS = ("members", "compiled", "separation")
+_ALL_PARTS = (*PARTS, *_NAMED_PARTS)
 _SCRIPTS = Path(__file__).parent
 _VERSIONS = ("numpy", "scipy", "librosa", "soundfile", "soxr", "joblib", "torch", "torchvision")
 
@@ -116,7 +118,9 @@ def _machine():
 @click.option("--out", type=click.Path(path_type=Path), default="runs/benchmarks", show_default=True)
 @click.option("--rounds", default=0, type=click.IntRange(min=0), help="Default: that of each benchmark.")
 def main(data, parts, out, rounds):
-    """Time snippetkit and other implementations on the clips in DATA: the PARTS named, or all but separation."""
+    """Time snippetkit and other implementations on the clips in DATA: the PARTS named, or all but members, compiled and
+    separation.
+    """
     try:
         click.echo(run(data, out, parts=parts or PARTS, rounds=rounds))
     except KitError as error:

@@ -64,6 +64,10 @@ def test_noise_curves_have_two_lines_each():
     curve = pd.DataFrame({"snr": [0, 10], "accuracy": [0.5, 0.7], "top5": [0.8, 0.9]})
     (axis,) = pictures.against_noise({"dense": curve, "alexnet": curve}).axes
     assert texts(axis)[-2:] == ["dense", "alexnet"] and len(axis.lines) == 4
+    published = {"alexnet": (0.9, -5, 20), "resnet50": (0.94, -5, 20)}
+    (axis,) = pictures.against_noise({"dense": curve, "alexnet": curve}, published).axes
+    assert texts(axis)[-1] == "alexnet, published" and len(axis.lines) == 5
+    assert axis.lines[-1].get_xydata().tolist() == [[-5, 0.9], [20, 0.9]]
 
 
 def test_the_likeliest_names_are_drawn_with_their_final_means():

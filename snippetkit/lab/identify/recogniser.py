@@ -24,6 +24,8 @@ from ..spectrogram import MelSpectrogram, decibels, normalise
 from .answers import UNKNOWN, Identification
 
 WINDOW, STEP = 256, 51  # frames, as published
+# Accuracy on other fragments of its 57 songs that the published system had, under noise from -5 to 20 dB.
+PUBLISHED = {"dense": (0.783, -5, 20), "alexnet": (0.929, -5, 20), "resnet50": (0.944, -5, 20)}
 _SHORTEST = 1.0         # seconds of a recording
 _ANSWER_EVERY = 5       # windows, a second each
 
