@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 
 from ...utils.errors import KitError
 from .releases import BASIC_PITCH
@@ -18,6 +19,7 @@ PITCHES = 88    # those of a piano, from 27.5 Hz
 _HOP = 256
 _WINDOW = 43_844    # samples that the graph takes
 _FRAMES = 172       # that it gives for them
+_AT_ONCE = 4        # windows of one call
 _THRESHOLDS = (0.3, 0.5)    # of Basic Pitch for notes, and for onsets
 _MOST_AT_ONCE = 5           # pitches that are counted
 _OUTPUTS = {f"StatefulPartitionedCall:{number}": name for number, name in enumerate(("contours", "notes", "onsets"))}
@@ -51,6 +53,7 @@ class Embedder:
         path = Path(folder, *BASIC_PITCH.files)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = 1    # windows side by side are faster than threads within one, see `posteriors`
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no common class for its errors
@@ -107,11 +110,15 @@ class Embedder:
         starts = _starts(length)
         padded = np.pad(samples, ((0, 0), (0, max(0, starts[-1] + _WINDOW - length)))).astype(np.float32)
         windows = np.concatenate([padded[:, start : start + _WINDOW] for start in starts])[..., np.newaxis]
-        outputs = self._session.run(list(_OUTPUTS), {self._input: windows})
+        parts = [windows[first : first + _AT_ONCE] for first in range(0, len(windows), _AT_ONCE)]
+        results = Parallel(-1, prefer="threads")(delayed(self._run)(part) for part in parts)
         return {
-            name: _joined(np.split(values, len(starts)), starts, -(-length // _HOP))
-            for name, values in zip(_OUTPUTS.values(), outputs)
+            name: _joined(np.split(np.concatenate(values), len(starts)), starts, -(-length // _HOP))
+            for name, values in zip(_OUTPUTS.values(), zip(*results))
         }
+
+    def _run(self, windows):
+        return self._session.run(list(_OUTPUTS), {self._input: windows})
 
 
 def _starts(length):
