@@ -1,6 +1,7 @@
-"""Features and labels as one tensor each on the device, and batches of them.
+"""Features and labels of clips, and batches of them on the device.
 
-All clips fit into memory many times over, so the training loop neither decodes nor reads a file.
+Log-mel features of all clips fit into memory many times over, so the training loop neither decodes nor reads a file.
+Views of pretrained networks do not, and are read batch by batch.
 """
 
 import numpy as np
@@ -31,13 +32,26 @@ class SnippetDataset(Dataset):
     """
 
     def __init__(self, features, labels=None, *, device="cpu", statistics=None, channels=1):
-        values = torch.tensor(np.asarray(features), dtype=torch.float32, device=device)
-        if statistics is not None:
-            mean, deviation = (torch.tensor(array, dtype=torch.float32, device=device) for array in statistics)
-            values.sub_(mean).div_(deviation)
-        self.statistics = statistics
-        self.features = values.unflatten(-1, (channels, -1)).movedim(-2, 1)  # (clips, channels, frames, bands)
+        self._set(labels, device, statistics, channels)
+        self.features = self._tensor(features)
+
+    def _set(self, labels, device, statistics, channels):
+        self.statistics, self._device, self._channels = statistics, device, channels
+        self._scale = statistics and [torch.tensor(array, dtype=torch.float32, device=device) for array in statistics]
         self.labels = None if labels is None else torch.tensor(labels, dtype=torch.int64, device=device)
+
+    def _tensor(self, features):
+        """ndarray (clips, frames, columns) to a standardised Tensor (clips, channels, frames, bands).
+
+        Clips without frames, (clips, columns), have a single one.
+        """
+        values = torch.tensor(np.asarray(features), device=self._device).float()
+        if values.ndim == 2:
+            values = values[:, None]
+        if self._scale:
+            mean, deviation = self._scale
+            values.sub_(mean).div_(deviation)
+        return values.unflatten(-1, (self._channels, -1)).movedim(-2, 1)
 
     def __len__(self):
         return len(self.features)
@@ -63,5 +77,38 @@ class SnippetDataset(Dataset):
         """
         if order is None:
             order = torch.arange(len(self))
-        for rows in order.to(self.features.device).split(size):
+        for rows in order.to(self._device).split(size):
             yield self[rows]
+
+
+class StoredDataset(SnippetDataset):
+    """A `SnippetDataset` that reads the features of a batch when the batch is needed.
+
+    Parameters
+    ----------
+    features : sequence of ndarray, shape (frames, columns)
+        With ``features[rows]`` an ndarray of some clips, as of a memory-mapped array.
+    labels, device, statistics, channels
+        As in `SnippetDataset`.
+
+    Attributes
+    ----------
+    features : Tensor, shape (clips, channels, frames, bands)
+        Of all clips; read anew whenever it is requested.
+    """
+
+    def __init__(self, features, labels=None, *, device="cpu", statistics=None, channels=1):
+        self._set(labels, device, statistics, channels)
+        self._stored = features
+
+    def __len__(self):
+        return len(self._stored)
+
+    def __getitem__(self, rows):
+        """Some clips, shape (clips, channels, frames, bands); with their labels if there are labels."""
+        features = self._tensor(self._stored[rows.cpu().numpy()])
+        return features if self.labels is None else (features, self.labels[rows])
+
+    @property
+    def features(self):
+        return self._tensor(self._stored[np.arange(len(self))])

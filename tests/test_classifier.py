@@ -73,7 +73,7 @@ def test_scores_are_those_of_kernel_ridge_regression(data, views):
     recipe = RECIPE.kinds()[views].with_values(components=1000)
     machine = classifier.fit(data, recipe, 1)
     train, valid = folds.split(data, recipe, 1)
-    numbers = data.views_of(recipe, "train")
+    numbers = data.views_of(recipe, "train", np.arange(len(data.labels)))[:]
     scaler = StandardScaler().fit(numbers[train])
     inside, outside = scaler.transform(numbers[train]), scaler.transform(numbers[valid])
     for part in (inside, outside):  # all views have the same share
@@ -116,7 +116,7 @@ def test_a_member_is_the_same_to_the_bit_wherever_it_was_stopped(trained, data, 
         assert ensemble.train_ensemble(folder, kind, data, devices=[CPU]) == [0, 1, 2]
         assert same_bits(member, member_folder(kind_folder(trained, BOTH), 1))
     loaded = load_network(member, kind, classes=4, device=CPU)
-    test = torch.from_numpy(data.views_of(kind, "test"))[:, None, None]
+    test = torch.from_numpy(data.views_of(kind, "test", np.arange(len(data.test.ids)))[:])[:, None, None]
     np.testing.assert_allclose(loaded(test), np.load(member / "test_logits.npy"), atol=1e-5)
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from snippetkit.augment import mixup, random_crop, spec_augment
-from snippetkit.dataset import SnippetDataset
+from snippetkit.dataset import SnippetDataset, StoredDataset
 from snippetkit.features.extraction import band_statistics
+from snippetkit.training.data import SideBySide
 
 
 def seeded(seed=0):
@@ -103,3 +104,24 @@ def test_augmentation_depends_on_the_generator_alone(augment):
     features = torch.randn(8, 1, 50, 40)
     first, again, other = (augment(features, generator=seeded(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_stored_clips_are_read_batch_by_batch_and_are_the_same(tmp_path):
+    generator = np.random.default_rng(0)
+    arrays = [generator.normal(size=(20, 6, bands)).astype("<f2") for bands in (4, 2)]
+    for name, array in zip("ab", arrays):
+        np.save(tmp_path / f"{name}.npy", array)
+    stored = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "ab"]
+    rows, others = np.array([3, 19, 0, 7]), np.array([5, 1])
+    both = SideBySide([(stored, rows)]).above(SideBySide([(stored, others)]))
+    whole = np.concatenate(arrays, axis=-1)[[*rows, *others]]
+    labels = np.arange(6) % 2
+    options = {"channels": 2, "statistics": band_statistics(both)}
+    assert np.array_equal(options["statistics"][0], band_statistics(whole)[0])
+    lazy, eager = StoredDataset(both, labels, **options), SnippetDataset(whole, labels, **options)
+    order = torch.tensor([5, 0, 3, 4, 1, 2])
+    for (one, its), (other, theirs) in zip(lazy.batches(4, order=order), eager.batches(4, order=order), strict=True):
+        assert torch.equal(one, other) and torch.equal(its, theirs)
+    assert torch.equal(lazy.features, eager.features) and len(lazy) == 6
+    held = [value for value in vars(lazy).values() if isinstance(value, torch.Tensor)]
+    assert sum(tensor.numel() for tensor in held) == len(labels), "only the labels are in memory"

@@ -149,6 +149,7 @@ def band_statistics(features):
     Parameters
     ----------
     features : ndarray, shape (clips, frames, bands)
+        Or what has a length and gives ndarrays for slices.
 
     Returns
     -------
@@ -156,10 +157,12 @@ def band_statistics(features):
         The deviation of a constant band is 1.
     """
     # In blocks, because numpy's own deviation first makes a float64 copy of everything.
-    blocks = blocks_of(features)
-    count = features.shape[0] * features.shape[1]
-    mean = sum(block.sum(axis=(0, 1), dtype=np.float64) for block in blocks) / count
-    variance = sum(np.square(block - mean).sum(axis=(0, 1)) for block in blocks) / count
+    def blocks():
+        return (features[start : start + BLOCK] for start in range(0, len(features), BLOCK))
+
+    count = len(features) * features[:1].shape[1]
+    mean = sum(block.sum(axis=(0, 1), dtype=np.float64) for block in blocks()) / count
+    variance = sum(np.square(block - mean).sum(axis=(0, 1)) for block in blocks()) / count
     return mean, np.sqrt(np.where(variance > 0, variance, 1.0))
 
 

@@ -77,16 +77,16 @@ def fit(data, recipe, member):
         As `folds.split`; if a class has no clip in the training set.
     """
     rows, _ = folds.split(data, recipe, member)
-    features, labels = data.view_training_set(recipe, rows)
+    stored, labels = data.view_training_set(recipe, rows)
     if len(missing := set(range(data.classes)) - set(labels)):
         raise KitError(f"member_{member:02d}: no clip of class {min(missing)} is in the training set.")
     # The clips at their own speed come first. They alone define the projection and the temperature.
-    own, speeds = slice(len(rows)), np.split(features, recipe.channels, axis=1)
+    own, speeds = slice(len(rows)), np.split(stored[:], recipe.channels, axis=1)
     mean, projection = _projection(speeds[0][own], _weights(data, recipe), recipe.components)
     clips = np.concatenate([(numbers - mean) @ projection for numbers in speeds])
     width = recipe.width / max(float(np.square(clips[own]).sum(axis=1).mean()), 1e-12)
     targets = np.tile(np.where(labels[:, np.newaxis] == np.arange(data.classes), 1.0, -1.0), (len(speeds), 1))
-    kernel = np.exp(-width * _distances(clips, clips))
+    kernel = _kernel(clips, width)
     inner = folds.inner_folds(data, recipe, rows)
     temperature = _temperature(kernel[own, own], targets[own], labels[own], inner, recipe.ridge)
     return KernelMachine({
@@ -123,17 +123,24 @@ def _largest(values, count):
     return order[values[order] > 1e-9 * values[order[0]]]
 
 
-def _distances(one, other):
-    squares = np.square(one).sum(axis=1)[:, np.newaxis] + np.square(other).sum(axis=1)
-    return np.maximum(squares - 2 * one @ other.T, 0)
+def _kernel(clips, width):
+    """Kernel of all pairs: ndarray, shape (clips, clips). Computed in place: at three speeds it has gigabytes."""
+    squares, kernel = np.square(clips).sum(axis=1), clips @ clips.T
+    kernel *= -2
+    kernel += squares[:, np.newaxis]
+    kernel += squares
+    np.maximum(kernel, 0, out=kernel)
+    kernel *= -width
+    return np.exp(kernel, out=kernel)
 
 
 def _solve(kernel, targets, ridge):
-    from scipy.linalg import solve
+    """Coefficients of the clips; the kernel is overwritten."""
+    from scipy.linalg import cho_factor, cho_solve
 
-    matrix = kernel.copy()
-    matrix[np.diag_indices_from(matrix)] += ridge
-    return solve(matrix, targets, assume_a="pos", overwrite_a=True)
+    kernel[np.diag_indices_from(kernel)] += ridge
+    factor = cho_factor(kernel.T, overwrite_a=True, check_finite=False)     # of a symmetric matrix, without a copy
+    return cho_solve(factor, targets, check_finite=False)
 
 
 def _temperature(kernel, targets, labels, fold, ridge):

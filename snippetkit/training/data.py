@@ -54,22 +54,21 @@ class TrainingData:
         content = [*(split.fingerprint for split in features), self.labels.tolist(), self.classes]
         return digest(content if recipe.split == "random" else [*content, self.songs and self.songs.fingerprint])
 
-    def views_of(self, recipe, split, rows=slice(None)):
-        """The views of a kind side by side, speed after speed, of all clips of a split or of some rows.
+    def views_of(self, recipe, split, rows):
+        """The views of a kind side by side, speed after speed, of some clips of a split.
 
         Returns
         -------
-        ndarray, shape (clips, speeds * numbers), or over time (clips, frames, speeds * channels)
+        SideBySide, shape (clips, speeds * numbers), or over time (clips, frames, speeds * channels)
         """
         names, speeds = recipe.views.split("+"), SPEED_NAMES[: recipe.channels]
-        arrays = (self.views[name][split + speed].array for speed in speeds for name in names)
-        return np.concatenate([array[rows] for array in arrays], axis=-1)
+        return SideBySide([([self.views[name][split + speed].array for speed in speeds for name in names], rows)])
 
     def view_training_set(self, recipe, rows):
         """`views_of` some train clips, then of the duets of these clips, and the labels of both."""
         features, labels = self.views_of(recipe, "train", rows), self.labels[rows]
         if recipe.duets and len(duets := np.flatnonzero(np.isin(self.duets, rows).all(axis=1))):
-            features = np.concatenate([features, self.views_of(recipe, DUETS, duets)])
+            features = features.above(self.views_of(recipe, DUETS, duets))
             labels = np.concatenate([labels, np.full(len(duets), DUET_CLASS)])
         return features, labels
 
@@ -111,17 +110,56 @@ class TrainingData:
         return *datasets, SnippetDataset(self.test.array, **options)
 
     def _view_datasets(self, recipe, member, device):
-        from ..dataset import SnippetDataset
+        from ..dataset import StoredDataset
 
         train, valid = folds.split(self, recipe, member)
         sets = [self.view_training_set(recipe, train), (self.views_of(recipe, "train", valid), self.labels[valid])]
-        sets.append((self.views_of(recipe, "test"), None))
+        sets.append((self.views_of(recipe, "test", np.arange(len(self.test.ids))), None))
         options = {"device": device.name, "channels": recipe.channels}
         if recipe.is_network:
             options["statistics"] = band_statistics(sets[0][0])
-        else:   # a clip's numbers are a single frame
-            sets = [(features[:, np.newaxis], labels) for features, labels in sets]
-        return tuple(SnippetDataset(features, labels, **options) for features, labels in sets)
+        return tuple(StoredDataset(features, labels, **options) for features, labels in sets)
+
+
+class SideBySide:
+    """Rows of arrays side by side, and of others below them, as one array that is read in parts.
+
+    Views over time have a megabyte per clip at three speeds, and the competition has 14,333 clips.
+
+    Parameters
+    ----------
+    parts : list of tuple
+        Arrays, shape (rows, numbers) or (rows, frames, channels), which may be memory-mapped; and which of their rows.
+
+    Examples
+    --------
+    >>> both = SideBySide([([np.zeros((5, 2)), np.ones((5, 1))], [4, 0])]).above(SideBySide([([np.ones((1, 3))], [0])]))
+    >>> len(both), both[[2, 0]].tolist()
+    (3, [[1.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    """
+
+    def __init__(self, parts):
+        self._parts = [(arrays, np.asarray(rows)) for arrays, rows in parts]
+        self._ends = np.cumsum([len(rows) for _, rows in self._parts])
+
+    def above(self, other):
+        """This one, and another one below it."""
+        return SideBySide(self._parts + other._parts)
+
+    def __len__(self):
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows):
+        rows = np.arange(len(self))[rows]
+        parts = np.searchsorted(self._ends, rows, side="right")
+        pieces = [self._read(part, rows[parts == part]) for part in np.unique(parts)]
+        order = np.argsort(np.argsort(parts, kind="stable"), kind="stable")
+        return (np.concatenate(pieces) if pieces else self._read(0, rows))[order]
+
+    def _read(self, part, rows):
+        arrays, theirs = self._parts[part]
+        own = theirs[rows - (self._ends[part - 1] if part else 0)]
+        return np.concatenate([array[own] for array in arrays], axis=-1)
 
 
 def prepare(competition, workspace, recipe, *, on_bad="fail", songs="", cluster=""):
