@@ -18,7 +18,7 @@ from nbformat.sign import NotebookNotary
 
 from snippetkit.data import competition
 from snippetkit.prediction.scores import blend, collect
-from snippetkit.run import pipeline
+from snippetkit.run import pipeline, unchanged
 from snippetkit.run.other_runs import collect_beside
 from snippetkit.run.pipeline import NOTEBOOKS
 from snippetkit.run.workspace import Workspace
@@ -167,6 +167,33 @@ def test_a_finished_run_needs_no_kernel_until_a_file_changes(short_run, small_de
     third = run(small_demo, out)
     assert "[4/4]" in third.stderr and (out / "submission.csv").exists()
     assert "[4/4]" in run(small_demo, out, "--neighbours", "0.5").stderr
+
+
+def test_files_behind_links_count_and_so_do_changes_while_a_run_works(tmp_path):
+    work, clips, data = tmp_path / "work", tmp_path / "clips", tmp_path / "data"
+    for folder in (work, clips, data):
+        folder.mkdir()
+    (clips / "0.mp3").write_text("one")
+    (data / "train").symlink_to(clips)
+    (data / "labels.txt").symlink_to(clips / "labels")
+    (data / "work").symlink_to(work)
+
+    def inputs():
+        return unchanged.state_of_inputs({"members": 1}, [data], work)
+
+    before = inputs()
+    (work / "submission.csv").touch()
+    assert inputs() == before, "the run's own files are no inputs"
+    unchanged.mark_executed(work, before)
+    assert unchanged.is_unchanged(work, inputs())
+    (clips / "0.mp3").write_text("other")
+    assert not unchanged.is_unchanged(work, inputs())
+    (clips / "0.mp3").unlink()
+    unchanged.mark_executed(work, before)       # the clip changed during the run
+    assert not unchanged.is_unchanged(work, inputs())
+    unchanged.mark_executed(work, inputs())
+    (clips / "labels").touch()                  # the link to it led nowhere
+    assert not unchanged.is_unchanged(work, inputs())
 
 
 @pytest.mark.parametrize("record", ["vocals/clips.json", "features/train.json", "members/member_00/recipe.json"])

@@ -37,7 +37,7 @@ from ..vocals.separation import require_separator
 from .earlier_output import RECORDS
 from .other_runs import runs_beside
 from .parameters import read_parameters
-from .unchanged import is_unchanged, mark_executed
+from .unchanged import is_unchanged, mark_executed, state_of_inputs
 from .workspace import remember
 
 # The notebooks in order, and the names in their parameters cells.
@@ -119,9 +119,10 @@ def run(
     folder = _notebook_folder(folder)
     _require(workspace, chosen, given)
     parameters = vars(given) | {"members": chosen.members}
-    places = [workspace.folder, workspace.data, folder, _PACKAGE, *given.beside, *filter(None, [given.songs])]
+    places = [workspace.data, folder, _PACKAGE, *given.beside, *filter(None, [given.songs, given.weights])]
     with exclusive_task(workspace.folder, "a run"):
-        if is_unchanged(workspace.folder, parameters, places):
+        inputs = state_of_inputs(parameters, places, workspace.folder)
+        if is_unchanged(workspace.folder, inputs):
             say(f"nothing has changed since the notebooks in {workspace.notebooks} were executed")
             remember(given, workspace)
             return _outcome(workspace, chosen)
@@ -134,7 +135,7 @@ def run(
             _execute(folder / f"{name}.ipynb", workspace.notebooks / f"{name}.ipynb", values)
         outcome = _outcome(workspace, chosen)
         if outcome.finished == outcome.wanted:
-            mark_executed(workspace.folder, parameters, places)
+            mark_executed(workspace.folder, inputs)
     return outcome
 
 
