@@ -331,7 +331,7 @@ _OVER_TIME = "+".join(f"{network}_vocals{OVER_TIME}" for network in ("musicnn", 
 _SEQUENCE = {
     "dropout": 0.4, "standardise": True, "epochs": 12, "batch_size": 64, "lr": 2e-3,
     "weight_decay": 2e-2, "schedule": "one_cycle", "label_smoothing": 0.05, "mixup": 0.3, "ema_decay": 0.99,
-    "crop": 0, "time_mask": 0, "band_mask": 0,
+    "crop": 0, "time_mask": 0, "band_mask": 0, "class_weights": False, "oversample": False, "focal": 0.0,
 }
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Recipe)}

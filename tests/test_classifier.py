@@ -150,8 +150,14 @@ def test_a_kind_on_views_over_time_has_its_own_training():
     kinds = recipe.kinds()
     assert kinds[FRAMES].is_network and kinds[FRAMES].members == 2 and not kinds[VOICE].is_network
     assert kinds[VOICE].members == 4
-    other = recipe.with_values(model="resnet18", epochs=3, lr=0.1, mixup=1.0).kinds()
-    assert other[FRAMES].part("member") == kinds[FRAMES].part("member")
+    other = {"model": "resnet18", "epochs": 3, "batch_size": 8, "lr": 0.1, "weight_decay": 1.0, "dropout": 0.9,
+             "schedule": "cosine_restarts", "label_smoothing": 0.5, "class_weights": True, "focal": 2.0, "mixup": 1.0,
+             "crop": 100, "time_mask": 9, "band_mask": 9, "ema_decay": 0.5, "standardise": True}
+    assert recipe.with_values(**other).kinds()[FRAMES].part("member") == kinds[FRAMES].part("member")
+    others = recipe.with_values(oversample=True).kinds()
+    assert others[FRAMES].part("member") == kinds[FRAMES].part("member")
+    trained = {name for name, field in Recipe.__dataclass_fields__.items() if field.metadata["part"] == "member"}
+    assert trained - other.keys() == {"oversample", "seed"}
 
 
 def test_another_recipe_is_refused_and_that_of_the_networks_does_not_matter(trained, data):

@@ -129,18 +129,16 @@ def tags(data, out, recordings, columns, top, seconds, folds, model, epochs, max
 @click.option("--out", type=_FOLDER, help="Work folder. Default: runs/student-<name of RUN>.")
 @click.option("--model", default="resnet18", show_default=True, help="Such as resnet18, cnn3 or lab.crnn.")
 @click.option("--epochs", default=12, show_default=True)
-@click.option("--folds", default=5, show_default=True, help="Students, one per fold; as many folds as RUN has.")
 @click.option("--share", default=0.7, type=click.FloatRange(0, 1), show_default=True, help="Of RUN in a target.")
 @click.option("--max-hours", default=0.0, type=click.FloatRange(0), help="Time limit. Default: none.")
-def student(run, data, out, model, epochs, folds, share, max_hours):
+def student(run, data, out, model, epochs, share, max_hours):
     """Distil the finished RUN into one small network on the mixture, as ONNX and with 8-bit integers."""
     from ..utils.clock import Clock
     from ..utils.paths import runs_folder
-    from .singers.student import student_recipe, train
+    from .singers.student import train
 
-    out = out or runs_folder() / f"student-{run.resolve().name}"
-    recipe = student_recipe(model, epochs, folds)
-    result, versions = train(run, out, recipe, data=data or "", share=share, clock=Clock(max_hours))
+    out, clock = out or runs_folder() / f"student-{run.resolve().name}", Clock(max_hours)
+    result, versions = train(run, out, model=model, epochs=epochs, data=data or "", share=share, clock=clock)
     low, high = result["interval"]["low"], result["interval"]["high"]
     click.echo(f"students, out-of-fold: {result['accuracy']:.3f} ({low:.3f} to {high:.3f})")
     click.echo(f"{run}, same clips: {result['teacher']:.3f}")

@@ -6,10 +6,12 @@ import pytest
 import torch
 from conftest import make_data, run_kit
 
+from snippetkit.lab.singers import compress
 from snippetkit.lab.singers.student import StudentData, student_recipe
+from snippetkit.recipe import Recipe
 from snippetkit.songs import folds
 
-RECIPE = student_recipe("cnn3", 1, 3).with_values(precision="fp32", crop=0, batch_size=16)
+RECIPE = student_recipe("cnn3", 1, vars(Recipe(folds=3))).with_values(precision="fp32", crop=0, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +45,18 @@ def test_the_command_trains_a_student_and_writes_it_small(small_demo, tmp_path):
     options = ["--epochs", 2, "--members", 2, "--set", "split=songs", "--set", "folds=2"]
     run = run_kit("run", "--data", small_demo, "--out", tmp_path / "run", *short, *options)
     assert run.returncode == 0, run.stderr
-    command = ["student", tmp_path / "run", "--out", tmp_path / "out", "--model", "cnn3", "--epochs", 2, "--folds", 2]
+    command = ["student", tmp_path / "run", "--out", tmp_path / "out", "--model", "cnn3", "--epochs", 2]
     result = run_kit(*command)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("students, out-of-fold: 0.")
     versions = pd.read_csv(tmp_path / "out" / "student" / "versions.csv")
     assert {"as it was", "ONNX", "ONNX, 8 bits"} <= set(versions["version"])
+    # on features as the filterbank gives them
     assert (tmp_path / "out" / "student" / "network_int8.onnx").stat().st_size > 10_000
+    features = np.load(tmp_path / "out" / "features" / "test.npy")[:, np.newaxis]
+    logits = compress.open_onnx(tmp_path / "out" / "student" / "network.onnx")(features)
+    expected = np.load(tmp_path / "out" / "members" / "member_00" / "test_logits.npy")
+    np.testing.assert_allclose(logits, expected, atol=0.3)      # which may be in half precision
     assert len(pd.read_csv(tmp_path / "out" / "held_out.csv")) == 24
     again = run_kit(*command)
     assert again.returncode == 0 and "members to train" not in again.stdout + again.stderr

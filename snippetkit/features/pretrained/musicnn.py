@@ -32,8 +32,8 @@ TAGS = {
     ),
 }
 RATE = 16_000   # Hz
-FRAMES = 187    # three seconds
 CHANNELS = 753  # of `Musicnn.frames`
+_HOP = 256
 _EPSILON = 1e-3     # of the batch norms
 _WIDE = 2           # of the first layers are wide; the others are long
 
@@ -269,10 +269,10 @@ def log_mel(samples):
     Returns
     -------
     Tensor, shape (clips, frames, 96)
-        ``1 + samples // 256`` frames, but not more than `FRAMES` of three seconds.
+        ``samples // 256`` frames: 187 of three seconds, for which the taggers were trained.
     """
-    mel = mel_power(samples, rate=RATE, n_fft=512, hop=256, bands=96)
-    return torch.log10(1 + 10_000 * mel)[:, :FRAMES]
+    mel = mel_power(samples, rate=RATE, n_fft=512, hop=_HOP, bands=96)
+    return torch.log10(1 + 10_000 * mel)[:, : max(1, samples.shape[1] // _HOP)]
 
 
 def _keras_names(network):

@@ -10,11 +10,34 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.nn.utils import prune
 
 from ...utils.storage import replacing
 
 _BATCH = 32
+
+
+class Standardised(nn.Module):
+    """A network behind the standardisation of its input, so that the two are one file.
+
+    Parameters
+    ----------
+    network : nn.Module
+    statistics : tuple of ndarray, shape (channels * bands,), or None
+        Mean and standard deviation, as in `SnippetDataset`.
+    channels : int
+    """
+
+    def __init__(self, network, statistics, channels):
+        super().__init__()
+        self.network = network
+        for name, values in zip(("mean", "deviation"), statistics or (np.zeros(channels), np.ones(channels))):
+            values = torch.as_tensor(values, dtype=torch.float32)
+            self.register_buffer(name, values.unflatten(0, (channels, 1, -1)))      # (channels, frames, bands)
+
+    def forward(self, features):
+        return self.network((features - self.mean) / self.deviation)
 
 
 def export_onnx(network, path, shape):
@@ -96,7 +119,7 @@ def prune_network(network, share):
     70
     """
     network = copy.deepcopy(network)
-    layers = [(layer, "weight") for layer in network.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
+    layers = [(layer, "weight") for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     prune.global_unstructured(layers, pruning_method=prune.L1Unstructured, amount=share)
     for layer, name in layers:
         prune.remove(layer, name)

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from ...data.competition import find
+from ...data.labels import CLASSES
 from ...recipe import LIGHT_TRAINING, Recipe
 from ...run.workspace import Workspace, open_workspace
 from ...training.data import prepare
@@ -80,8 +81,12 @@ def open_study(
             **LIGHT_TRAINING | {"split": "songs", "separator": "none", "members": members, "epochs": epochs},
         )
     _require_folds(valid_folds, recipe, available, run)
+    if versions and recipe.separator != "none":
+        raise KitError(f"changed versions need music, but {run} separated the vocals. Set versions to 0.")
     work = work if str(run) else open_workspace(data, out)
     competition, device, clock = find(work.data), find_devices(recipe.precision)[0], clock or Clock()
+    if tuple(competition.classes) != CLASSES or recipe.seconds != Recipe().seconds:
+        raise KitError("the study is about clips of 3 s and the kit's four classes. This run has others.")
     training = prepare(competition, work, recipe, on_bad=on_bad)
     if not str(run):
         train_all(work.members, recipe, training, device=device, clock=clock)

@@ -1,7 +1,8 @@
 """A student of a finished run, small enough for a phone: one network on log-mel features, which needs no separation.
 
 It learns what the run predicted out-of-fold for each train clip: a run's members know the labels of the clips that they
-were trained on, so their predictions for those say little more than the labels.
+were trained on, so their predictions for those say little more than the labels. Some of these members were trained on
+the clips that a student is validated on, so its accuracy is slightly optimistic.
 """
 
 from dataclasses import dataclass
@@ -12,19 +13,22 @@ import pandas as pd
 import torch
 
 from ...data.competition import find
-from ...prediction.evaluation import compare_runs, interval, out_of_fold_table, read_out_of_fold
+from ...dataset import SnippetDataset
+from ...prediction.evaluation import compare_runs, out_of_fold_table, read_out_of_fold
 from ...prediction.scores import collect
 from ...recipe import LIGHT_TRAINING, Recipe
 from ...run.workspace import open_workspace
 from ...songs import folds
 from ...training.data import TrainingData, prepare
+from ...training.members import member_folder
+from ...training.weights import read_statistics
 from ...utils.artifacts import digest
 from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ...utils.hardware import find_devices
 from ...utils.storage import read_json, write_table
-from ..methods import load_networks, train_all
-from .compress import compare_versions, make_versions
+from ..methods import interval_or_nan, load_networks, train_all
+from .compress import Standardised, compare_versions, make_versions
 
 _CALIBRATION, _TIMED = 64, 256      # clips for the ranges of 8-bit activations, and for the table of versions
 
@@ -57,13 +61,17 @@ class StudentData(TrainingData):
         return train, valid, test
 
 
-def student_recipe(model, epochs, folds):
-    """The recipe of a student: `recipe.LIGHT_TRAINING` on log-mel features of the mixture, a network per fold."""
-    own = {"split": "songs", "separator": "none", "model": model, "epochs": epochs, "members": folds, "folds": folds}
+def student_recipe(model, epochs, run):
+    """The recipe of a student: `recipe.LIGHT_TRAINING` on log-mel features of the mixture, a network per fold.
+
+    Clips and folds are those of the recipe of a run, a dict.
+    """
+    own = {name: run[name] for name in ("seconds", "length", "folds", "split_seed")}
+    own |= {"split": "songs", "separator": "none", "model": model, "epochs": epochs, "members": run["folds"]}
     return Recipe(**LIGHT_TRAINING | own)
 
 
-def train(run, out, recipe, *, data="", share=0.7, clock=None):
+def train(run, out, *, model="resnet18", epochs=12, data="", share=0.7, clock=None):
     """Train students of a finished run, one per fold, and write smaller versions of the first one.
 
     Parameters
@@ -72,9 +80,10 @@ def train(run, out, recipe, *, data="", share=0.7, clock=None):
         Work folder of a finished run with ``split=songs``.
     out : path-like
         Work folder of the students. Gets ``held_out.csv``, and in ``student`` ``network.onnx``, ``network_int8.onnx``
-        and ``versions.csv``.
-    recipe : Recipe
-        As from `student_recipe`.
+        and ``versions.csv``. The networks take log-mel features as `filterbank.log_mel` gives them: (clips, 1, frames,
+        bands), in dB.
+    model : str
+    epochs : int
     data : path-like
         The clips of the run; empty: where the run found them.
     share : float
@@ -99,8 +108,13 @@ def train(run, out, recipe, *, data="", share=0.7, clock=None):
     report = read_json(Path(run) / "report.json") or {}
     if table["split"][0] == "random":
         raise KitError(f"{run} has a random split, so its predictions are too good to learn from. Use split=songs.")
-    workspace = open_workspace(data or report.get("data", ""), out)
-    training = prepare(find(workspace.data), workspace, recipe)
+    if not report:
+        raise KitError(f"{run} has no report. Finish the run first (04_predict).")
+    recipe = student_recipe(model, epochs, report["recipe"])
+    workspace = open_workspace(data or report["data"], out)
+    on_bad = "skip" if any(report["bad_clips"].values()) else "fail"
+    training = prepare(find(workspace.data), workspace, recipe, on_bad=on_bad)
+    _require_same_groups(training, table)
     students = _students(training, run, share)
     device = find_devices(recipe.precision)[0]
     train_all(workspace.members, recipe, students, device=device, clock=clock or Clock())
@@ -111,8 +125,17 @@ def train(run, out, recipe, *, data="", share=0.7, clock=None):
     is_right = (own["predicted"] == own["label"]).to_numpy(float)
     return {
         "accuracy": both["accuracy"], "teacher": both["baseline"], "difference": both["interval"],
-        "interval": interval(is_right, own["group"].to_numpy()),
+        "interval": interval_or_nan(is_right, own["group"].to_numpy()),
     }, versions
+
+
+def _require_same_groups(training, table):
+    groups = pd.Series(training.songs.group, training.train.ids).reindex(table["id"])
+    if (groups.to_numpy() != table["group"].to_numpy()).any():
+        raise KitError(
+            "the songs are found otherwise in these clips than in the run: it had its own table of songs, or its clips "
+            "have changed. Such a run cannot teach."
+        )
 
 
 def _students(training, run, share):
@@ -132,13 +155,14 @@ def _write_versions(workspace, recipe, students, device):
     """Smaller versions of the first student, and their table, on clips that it held out."""
     folder = workspace.folder / "student"
     if not (folder / "versions.csv").exists():
-        train_set, valid_set, _ = students.datasets(recipe, 0, device)
+        inside, outside = folds.split(students, recipe, 0)
         (network,) = load_networks(workspace.members, [0], recipe, classes=students.classes, device=device)
+        network = Standardised(network.cpu(), read_statistics(member_folder(workspace.members, 0)), recipe.channels)
         folder.mkdir(exist_ok=True)
-        features = [clips.features[:count].float().cpu().numpy()
-                    for clips, count in ((train_set, _CALIBRATION), (valid_set, _TIMED))]
-        versions = make_versions(network.float(), folder, features[0])
-        write_table(folder / "versions.csv", compare_versions(
-            versions, features[1], valid_set.labels[:_TIMED].cpu().numpy()
-        ))
+        calibration, timed = (
+            SnippetDataset(students.train.array[rows], channels=recipe.channels).features.contiguous().numpy()
+            for rows in (inside[:_CALIBRATION], outside[:_TIMED])
+        )
+        versions = make_versions(network, folder, calibration)
+        write_table(folder / "versions.csv", compare_versions(versions, timed, students.labels[outside[:_TIMED]]))
     return pd.read_csv(folder / "versions.csv")

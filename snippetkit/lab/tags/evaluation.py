@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import expit, softmax
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ...prediction.evaluation import interval
+from ..methods import interval_or_nan
 
 
 def probabilities(logits, labels):
@@ -82,7 +82,7 @@ def evaluate_columns(logits, labels):
         labels.columns.items(), columns_of(logits, labels), columns_of(labels.targets, labels),
     ):
         is_right = scores.argmax(axis=1) == targets.argmax(axis=1)
-        bounds = interval(is_right, labels.groups) or {"low": np.nan, "high": np.nan}
+        bounds = interval_or_nan(is_right, labels.groups)
         rows.append({
             "column": name, "classes": len(classes), "chance": targets.mean(axis=0).max(), "accuracy": is_right.mean(),
             "low": bounds["low"], "high": bounds["high"],

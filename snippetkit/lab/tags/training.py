@@ -120,6 +120,8 @@ def train(folder, labels, recipe, *, on_bad="fail", clock=None, devices=None, jo
 def _require_possible(recipe):
     if recipe.split != "songs":
         raise KitError("tags are trained with split=songs only: folds keep groups together, and each gets every tag.")
+    if recipe.separator != "none" or recipe.classifiers:
+        raise KitError("tags are learned from log-mel features of recordings. Leave separator and classifiers out.")
     for name in ("class_weights", "oversample", "focal"):
         if getattr(recipe, name):
             raise KitError(f"{name} is for one class per recording. Leave it out.")
