@@ -1,4 +1,4 @@
-"""Minutes from MP3s to a submission: python tests/benchmarks/time_to_accuracy.py BENCHMARKS QUICK BEST.
+"""Minutes from MP3s to a submission: python tests/benchmarks/time_to_accuracy.py BENCHMARKS QUICK [BEST].
 
 BENCHMARKS is ``benchmarks.json`` of ``python -m tests.benchmarks DATA features separation epoch prediction``; QUICK and
 BEST are the minutes that ``python -m snippetkit run --data DATA --recipe …`` took with these recipes on the same
@@ -25,7 +25,7 @@ CLIPS, TRAIN, VALID, TEST = 4807, 3059, 765, 983
 @click.command()
 @click.argument("benchmarks", type=click.Path(path_type=Path, exists=True))
 @click.argument("quick", type=float)
-@click.argument("best", type=float)
+@click.argument("best", type=float, required=False)
 def main(benchmarks, quick, best):
     rows = pd.DataFrame(read_json(benchmarks)["rows"]).set_index(["part", "way"])["median"] / 60_000    # minutes
 
@@ -39,7 +39,7 @@ def main(benchmarks, quick, best):
         "published × 5, written out plainly": (published("stock `Separator`", *plain), "published-vocals"),
         "published × 5, by the kit": (published("network, exact", *kit), "published-vocals"),
         "quick": (quick, "quick"),
-        "best": (best, "best"),
+        **({"best": (best, "best")} if best else {}),
         "published × 5 on the mixture, written out plainly": (published("", *plain), "published"),
         "published × 5 on the mixture, by the kit": (published("", *kit), "published"),
     }

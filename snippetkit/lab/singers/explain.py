@@ -60,8 +60,8 @@ def class_activation(network, features, target):
 def occlusion(network, features, target):
     """How far the log-odds of a class fall when a part of the clip is hidden.
 
-    Zeiler and Fergus, "Visualizing and understanding convolutional networks" (ECCV 2014). All bands of `_HIDDEN` frames
-    are replaced by 0, the mean of standardised features.
+    Zeiler and Fergus, "Visualizing and understanding convolutional networks" (ECCV 2014). In `_HIDDEN` frames each band
+    is replaced by its mean over the clip.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def occlusion(network, features, target):
     shape = (features.shape[1], min(_HIDDEN, features.shape[2]), features.shape[3])
     falls = Occlusion(lambda clips: _log_odds(network(clips).float())).attribute(
         features.float(), target=target, sliding_window_shapes=shape, strides=(shape[0], shape[1] // 2, shape[2]),
-        baselines=0.0, perturbations_per_eval=32,
+        baselines=features.float().mean(dim=2, keepdim=True).expand_as(features), perturbations_per_eval=32,
     )
     return _scaled(falls[0].amax(dim=0).clamp_min(0))
 
