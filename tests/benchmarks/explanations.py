@@ -1,9 +1,9 @@
 """Where explanations fall on real clips: python tests/benchmarks/explanations.py DATA RUN VOCALS.
 
-RUN is a finished run on the mixture with folds of songs (row ``resnet18`` of recipes.py), VOCALS the folder ``vocals`` of a
-run that separated the same clips. Measured are clips that the first member held out and predicts correctly, in which the
-voice is loud in 10 to 65% of the time: within 10 dB of the 95th percentile of the vocals' energy, smoothed over 0.2 s.
-Clips in which the voice pauses are rare, so loud and soft parts have to do.
+RUN is a finished run on the mixture with folds of songs (row ``resnet18`` of recipes.py), VOCALS the folder ``vocals``
+of a run that separated the same clips. Measured are clips that the first member held out and predicts correctly, in
+which the voice is loud in 10 to 65% of the time: within 10 dB of the 95th percentile of the vocals' energy, smoothed
+over 0.2 s. Clips in which the voice pauses are rare, so loud and soft parts have to do.
 """
 
 from pathlib import Path
