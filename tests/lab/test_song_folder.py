@@ -61,12 +61,18 @@ def test_an_index_whose_record_is_older_is_made_anew(folder, tmp_path, capsys):
     assert "not in the index" not in "".join(capsys.readouterr())
 
 
-def test_recordings_without_a_fingerprint_are_named(folder, tmp_path, capsys):
+def test_recordings_without_a_fingerprint_are_named_and_not_decoded_again(folder, tmp_path, capsys, monkeypatch):
     (folder / "broken.mp3").write_text("no music\n" * 99)
     soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
     assert IndexedSongs(folder, tmp_path / "index.npz").index.names == list("abc")
     assert "2 recordings are not in the index" in (output := "".join(capsys.readouterr()))
     assert "broken.mp3" in output and "silent" in output
+    with monkeypatch.context() as patch:
+        patch.setattr("snippetkit.lab.identify.folder.parallel_map", None)
+        assert IndexedSongs(folder, tmp_path / "index.npz").index.names == list("abc")
+    assert "2 recordings are not in the index" in "".join(capsys.readouterr())
+    soundfile.write(folder / "silent.wav", MELODIES["d"], RATE)
+    assert IndexedSongs(folder, tmp_path / "index.npz").index.names == ["a", "b", "c", "silent"]
 
 
 def test_two_recordings_of_a_name_are_refused(folder, tmp_path):

@@ -89,30 +89,33 @@ def _update(path, files):
     """The index of the files: loaded, with the new files added; made anew if a file was changed or removed."""
     wanted = {name: fingerprint([file]) for name, file in files.items()}
     record = path.exists() and read_record(path.with_suffix(".json"))
-    known = record["made_by"]["songs"] if record else {}
+    known, left_out = (record["made_by"].get(name, {}) if record else {} for name in ("songs", "left_out"))
+    left_out = {name: entry for name, entry in left_out.items() if wanted.get(name) == entry[0]}
     index = FingerprintIndex()
     if known and known.items() <= wanted.items():
         index = FingerprintIndex.load(path)
     if set(index.names) != set(known):      # also if a process was killed between the index and its record
         known, index = {}, FingerprintIndex()
-    new = [files[name] for name in wanted if name not in known]
-    if not new:
-        return index
-    faults = []
-    for file, (peaks, fault) in zip(new, parallel_map(_peaks, new, title="songs", unit="song")):
+    new = [files[name] for name in wanted if name not in known and name not in left_out]
+    found = parallel_map(_peaks, new, title="songs", unit="song") if new else []
+    for file, (peaks, fault) in zip(new, found):
         try:
             if not fault:
                 frames, bins, count = peaks
                 index.add_peaks(file.stem, frames, bins, frames_in_all=count)
         except KitError as error:
             fault = str(error)
-        faults += [fault] if fault else []
-    if faults:
-        say(f"{len(faults)} recordings are not in the index: {listed(faults)}")
+        if fault:
+            left_out[file.stem] = wanted[file.stem], fault
+    if left_out:
+        say(f"{len(left_out)} recordings are not in the index: {listed([fault for _, fault in left_out.values()])}")
     if not len(index):
         raise KitError("the folder holds no recording with a fingerprint.")
+    if not new:
+        return index
     index.save(path)
-    write_record(path.with_suffix(".json"), {"songs": {name: wanted[name] for name in wanted if name in index.names}})
+    songs = {name: wanted[name] for name in wanted if name in index.names}
+    write_record(path.with_suffix(".json"), {"songs": songs, "left_out": left_out})
     return index
 
 

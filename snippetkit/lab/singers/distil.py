@@ -70,8 +70,7 @@ class DistillationData(TrainingData):
         clips, _, _ = super().datasets(teacher_recipe, teachers[0], device)
         logits = torch.from_numpy(predict_average(networks, clips, device))
         probabilities = (logits / self.temperature).softmax(dim=1).float().to(device.name)
-        labels = torch.nn.functional.one_hot(train.labels, self.classes).float()
-        train.labels = self.teacher_weight * probabilities + (1 - self.teacher_weight) * labels
+        train.labels = mix_targets(train.labels, probabilities, self.teacher_weight)
         return train, valid, test
 
     def _teachers_of(self, recipe, student):
@@ -79,6 +78,28 @@ class DistillationData(TrainingData):
         members, (_, valid) = finished_members(self.teachers), folds.split(self, recipe, student)
         teacher_recipe, _ = shared_recipe(self.teachers, members)
         return [i for i in members if np.array_equal(folds.split(self, teacher_recipe, i)[1], valid)]
+
+
+def mix_targets(labels, probabilities, share):
+    """Targets of which a share is a teacher's probabilities, and the rest is the label.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (clips,), int64
+    probabilities : Tensor, shape (clips, classes)
+    share : float, 0 to 1
+
+    Returns
+    -------
+    Tensor, shape (clips, classes)
+
+    Examples
+    --------
+    >>> mix_targets(torch.tensor([1]), torch.tensor([[0.5, 0.5]]), 0.5)
+    tensor([[0.2500, 0.7500]])
+    """
+    is_label = torch.nn.functional.one_hot(labels, probabilities.shape[1]).float()
+    return share * probabilities + (1 - share) * is_label
 
 
 def compare_with_ensemble(student, ensemble, data):

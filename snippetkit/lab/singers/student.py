@@ -29,6 +29,7 @@ from ...utils.hardware import find_devices
 from ...utils.storage import read_json, write_table
 from ..methods import interval_or_nan, load_networks, train_all
 from .compress import Standardised, compare_versions, make_versions
+from .distil import mix_targets
 
 _CALIBRATION, _TIMED = 64, 256      # clips for the ranges of 8-bit activations, and for the table of versions
 
@@ -56,8 +57,7 @@ class StudentData(TrainingData):
         train, valid, test = super().datasets(recipe, member, device)
         rows, _ = folds.split(self, recipe, member)
         lessons = torch.from_numpy(self.lessons[rows]).to(device.name)
-        labels = torch.nn.functional.one_hot(train.labels, self.classes).float()
-        train.labels = self.share * lessons + (1 - self.share) * labels
+        train.labels = mix_targets(train.labels, lessons, self.share)
         return train, valid, test
 
 
