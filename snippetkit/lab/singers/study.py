@@ -22,7 +22,7 @@ from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ...utils.hardware import Device
 from .. import classical, handcrafted
-from ..cache import Comparison, cached_array
+from ..cache import Comparison, cached_array, cached_table
 from ..methods import Evaluation, cross_validate_network, measure_cost, sorted_table, table_row
 from . import inputs, waves
 
@@ -173,6 +173,21 @@ class Study:
         self.rows.append(table_row(name, features, evaluation, self.data))
         self.results[name] = evaluation.result
         return folder
+
+    def keep(self, name, members, compute, *more):
+        """A DataFrame that was computed from a network, as a file: computed again only after another training.
+
+        Parameters
+        ----------
+        name : str
+        members : path-like
+            Of the network, or of the ensemble, that it was computed from.
+        compute : callable
+        *more
+            JSON values that it depends on, too.
+        """
+        trained = fingerprint(sorted(Path(members).glob("member_*/done.json")))
+        return cached_table(self.folder, name, [trained, *more], compute)
 
     def add_ensemble(self):
         """Add the row of the run's members, averaged."""
