@@ -34,7 +34,9 @@ class FirstHalf(torch.nn.Module):
 
 @pytest.mark.parametrize("name", explain.EXPLANATIONS)
 def test_explanations_fall_where_the_prediction_comes_from(name):
-    explanation = explain.EXPLANATIONS[name](FirstHalf(), torch.rand(1, 1, 64, 40), 1)
+    features = torch.rand(1, 1, 64, 40)
+    features[:, :, :32] += 2    # occlusion hides with the mean of the clip
+    explanation = explain.EXPLANATIONS[name](FirstHalf(), features, 1)
     assert explanation.shape == (64, 40) and explanation.max() == pytest.approx(1)
     # Grad-CAM weights whole maps, and this network has one; occlusion hides 30 of these 64 frames at a time
     least = {"saliency": 1.9, "class activation": 0, "occlusion": 1.3}[name]
