@@ -232,29 +232,29 @@ def sources(small_competition, tmp_path):
 @pytest.mark.slow
 def test_a_view_is_computed_once_and_continued_after_a_kill(weights_of, sources, tmp_path, monkeypatch):
     weights_of(voice_encoder)
-    view = View.named("voice_mixture")
-    whole = extract(sources, tmp_path / "whole", "train", view, RECIPE, jobs=1).array
-    assert whole.shape == (24, 512)
+    views = [View.named("voice_mixture")]
+    [whole] = extract(sources, tmp_path / "whole", "train", views, RECIPE, jobs=1)
+    assert whole.array.shape == (24, 512)
     monkeypatch.setattr(extraction, "blocks_of", lambda ids: [ids[i : i + 5] for i in range(0, len(ids), 5)])
     calls = []
 
-    def pooled(self, samples, *, original=voice_encoder.Embedder.pooled):
-        calls.append(len(samples))
+    def pooled(self, encoded, *, original=voice_encoder.Embedder.pooled):
+        calls.append(len(encoded))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(self, samples)
+        return original(self, encoded)
 
     monkeypatch.setattr(voice_encoder.Embedder, "pooled", pooled)
     with pytest.raises(Stopped, match="computing voice_mixture was stopped. What was saved is kept: run again"):
-        extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+        extract(sources, tmp_path / "views", "train", views, RECIPE, jobs=1)
     assert not (tmp_path / "views" / "voice_mixture_train.npy").exists()
-    continued = extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1).array
+    [continued] = extract(sources, tmp_path / "views", "train", views, RECIPE, jobs=1)
     assert calls == [5, 5, 5, 5, 5, 4]
-    np.testing.assert_allclose(continued, whole, atol=1e-5)
-    extract(sources, tmp_path / "views", "train", view, RECIPE, jobs=1)
+    np.testing.assert_allclose(continued.array, whole.array, atol=1e-5)
+    extract(sources, tmp_path / "views", "train", views, RECIPE, jobs=1)
     assert len(calls) == 6
     with pytest.raises(KitError, match=r"voice_mixture_train.npy was created differently \(different clips\)"):
-        extract(replace(sources, fingerprint="0123456789ab"), tmp_path / "views", "train", view, RECIPE, jobs=1)
+        extract(replace(sources, fingerprint="0123456789ab"), tmp_path / "views", "train", views, RECIPE, jobs=1)
 
 
 @pytest.mark.slow
