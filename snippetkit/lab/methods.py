@@ -7,6 +7,7 @@ it.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,10 @@ from ..training.ensemble import train_ensemble
 from ..training.epoch import predict
 from ..training.members import member_folder, read_histories
 from ..training.weights import load_network
+from ..utils.artifacts import fingerprint
 from ..utils.errors import KitError
 from ..utils.progress import progress
+from ..utils.storage import read_json, write_json
 
 _FLOOR = 1e-6       # of a probability, before its logarithm
 TIME_IS_UP = "the time limit was reached. What is finished is kept: run again to continue."
@@ -158,10 +161,21 @@ def cross_validate_network(folder, recipe, data, *, device, clock=None):
     """
     train_all(folder, recipe, data, device=device, clock=clock)
     seconds = [rows["seconds"].sum() for member, rows in read_histories(folder).items() if member < recipe.members]
-    networks = load_networks(folder, [0], recipe, classes=data.classes, device=device)
-    _, valid, _ = data.datasets(recipe, 0, device)
     result = collect(folder, data, members=recipe.members)
-    return Evaluation(result, seconds=float(np.median(seconds)), **measure_cost(networks, valid, device))
+    return Evaluation(result, seconds=float(np.median(seconds)), **_cost_of_first(folder, recipe, data, device))
+
+
+def _cost_of_first(folder, recipe, data, device):
+    """`measure_cost` of the first member, measured once on a device."""
+    path, member = Path(folder, "cost.json"), member_folder(folder, 0)
+    measured_on = {"member": fingerprint([member / "done.json"]), "device": device.title}
+    kept = read_json(path)
+    if not kept or kept["measured_on"] != measured_on:
+        networks = load_networks(folder, [0], recipe, classes=data.classes, device=device)
+        _, valid, _ = data.datasets(recipe, 0, device)
+        kept = {"measured_on": measured_on, "cost": measure_cost(networks, valid, device)}
+        write_json(path, kept)
+    return kept["cost"]
 
 
 def train_all(folder, recipe, data, *, device, clock=None):

@@ -44,3 +44,21 @@ def test_window_and_memory_delay_a_decision():
     # windows contain 1/6, 2/6 … of the new voice, each with weight 0.4: 0.07, 0.17, 0.30, 0.45, 0.60
     assert measure_delay(memory=0.6) == 2.5
     assert measure_delay(memory=0.9) > 4
+
+
+def test_kept_decisions_are_those_of_the_stream_and_are_not_made_again(tmp_path):
+    signal, calls = np.random.default_rng(0).normal(size=400).astype(np.float32), []
+
+    def predict(window):
+        calls.append(len(window))
+        return np.array([window[-1], 1 - window[-1]])
+
+    def stream():
+        return streaming.Stream(predict, sample_rate=100)
+
+    direct = streaming.run_stream(signal, stream())
+    kept = [streaming.keep_stream(tmp_path, ["a"], signal, stream()) for _ in range(2)]
+    assert len(calls) == 2 * len(direct)
+    for table in kept:
+        assert table["seconds"].tolist() == direct["seconds"].tolist()
+        np.testing.assert_array_equal(np.stack(table["probabilities"]), np.stack(direct["probabilities"]))

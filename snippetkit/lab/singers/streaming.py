@@ -9,6 +9,7 @@ import soxr
 from ...audio import recordings
 from ...data.synthesis import CLIP_RATE, song
 from ...utils import parameters
+from ..cache import cached
 
 STEP = 0.5      # seconds from one decision to the next
 
@@ -80,6 +81,15 @@ def run_stream(signal, stream, *, chunk=1024):
     """
     chunks = (signal[start : start + chunk] for start in range(0, len(signal), chunk))
     return pd.DataFrame([decision for samples in chunks for decision in stream.push(samples)])
+
+
+def keep_stream(folder, source, signal, stream):
+    """`run_stream`, whose decisions are kept in a folder; `source` is what they depend on, as in `cache.cached`."""
+    def compute():
+        return {name: np.stack(list(values)) for name, values in run_stream(signal, stream).items()}
+
+    kept = cached(folder, "stream", source, compute)
+    return pd.DataFrame({name: list(values) for name, values in kept.items()})
 
 
 def measure_delay(*, window=3.0, memory=0.6):

@@ -22,9 +22,10 @@ from ...utils.clock import Clock
 from ...utils.errors import KitError
 from ...utils.hardware import Device
 from .. import classical, handcrafted
-from ..cache import Comparison, cached_array, cached_table
+from ..cache import Comparison, cached_array, cached_table, checksum
 from ..methods import Evaluation, cross_validate_network, measure_cost, sorted_table, table_row
 from . import inputs, waves
+from .streaming import keep_stream
 
 _SPLITS = ("train", "test")
 _RATE = 22_050      # Hz, librosa's default, for everything that it computes
@@ -186,8 +187,11 @@ class Study:
         *more
             JSON values that it depends on, too.
         """
-        trained = fingerprint(sorted(Path(members).glob("member_*/done.json")))
-        return cached_table(self.folder, name, [trained, *more], compute)
+        return cached_table(self.folder, name, [_training_of(members), *more], compute)
+
+    def stream(self, signal, stream):
+        """`streaming.run_stream` with the run's members, kept as of `keep`."""
+        return keep_stream(self.folder, [_training_of(self.run / "members"), checksum(signal)], signal, stream)
 
     def add_ensemble(self):
         """Add the row of the run's members, averaged."""
@@ -270,6 +274,11 @@ def blend(result, others):
         for part in (result, *others)
     ]
     return together(means[0], means[1:])
+
+
+def _training_of(members):
+    """Changes when a member in this folder is trained again."""
+    return fingerprint(sorted(Path(members).glob("member_*/done.json")))
 
 
 def blending_gains(ensemble, others, data):
