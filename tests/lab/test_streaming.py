@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snippetkit.lab.singers.streaming import Stream, load_recording, measure_delay, run_stream
+from snippetkit.lab.singers.streaming import Stream, keep_stream, load_recording, measure_delay, run_stream
 
 
 def test_a_decision_comes_every_half_second_from_the_last_second():
@@ -54,10 +54,10 @@ def test_kept_decisions_are_those_of_the_stream_and_are_not_made_again(tmp_path)
         return np.array([window[-1], 1 - window[-1]])
 
     def stream():
-        return streaming.Stream(predict, sample_rate=100)
+        return Stream(predict, sample_rate=100)
 
-    direct = streaming.run_stream(signal, stream())
-    kept = [streaming.keep_stream(tmp_path, ["a"], signal, stream()) for _ in range(2)]
+    direct = run_stream(signal, stream())
+    kept = [keep_stream(tmp_path, ["a"], signal, stream()) for _ in range(2)]
     assert len(calls) == 2 * len(direct)
     for table in kept:
         assert table["seconds"].tolist() == direct["seconds"].tolist()
