@@ -152,9 +152,11 @@ class SideBySide:
     def __getitem__(self, rows):
         rows = np.arange(len(self))[rows]
         parts = np.searchsorted(self._ends, rows, side="right")
-        pieces = [self._read(part, rows[parts == part]) for part in np.unique(parts)]
-        order = np.argsort(np.argsort(parts, kind="stable"), kind="stable")
-        return (np.concatenate(pieces) if pieces else self._read(0, rows))[order]
+        first = self._read(0, rows[parts == 0])
+        found = np.empty((len(rows), *first.shape[1:]), first.dtype)
+        for part in range(len(self._parts)):
+            found[parts == part] = first if part == 0 else self._read(part, rows[parts == part])
+        return found
 
     def _read(self, part, rows):
         arrays, theirs = self._parts[part]

@@ -175,7 +175,7 @@ class Study:
         self.results[name] = evaluation.result
         return folder
 
-    def keep(self, name, members, compute, *more):
+    def keep(self, name, members, compute):
         """A DataFrame that was computed from a network, as a file: computed again only after another training.
 
         Parameters
@@ -184,10 +184,8 @@ class Study:
         members : path-like
             Of the network, or of the ensemble, that it was computed from.
         compute : callable
-        *more
-            JSON values that it depends on, too.
         """
-        return cached_table(self.folder, name, [_training_of(members), *more], compute)
+        return cached_table(self.folder, name, [_training_of(members)], compute)
 
     def stream(self, signal, stream):
         """`streaming.run_stream` with the run's members, kept as of `keep`."""
