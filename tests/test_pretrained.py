@@ -138,6 +138,11 @@ def test_windows_of_the_transcriber_cover_a_clip(length):
     )
 
 
+@pytest.mark.parametrize("seconds, frames", [(3, 187), (5, 312), (0.01, 1)])
+def test_a_tagger_hears_the_whole_clip_whatever_its_length(seconds, frames):
+    assert musicnn.log_mel(torch.zeros(1, round(seconds * musicnn.RATE))).shape == (1, frames, 96)
+
+
 # --- as features of a clip ---
 
 
